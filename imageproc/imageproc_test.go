@@ -1,0 +1,304 @@
+package imageproc
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// expectedSet is testdata/expected.json; testdata/make.py says how it was made.
+type expectedSet struct {
+	RGB     map[string]string `json:"rgb"`
+	Picture string            `json:"picture"`
+	Resized map[string]string `json:"resized"`
+}
+
+func expected(t testing.TB) expectedSet {
+	t.Helper()
+	data, err := os.ReadFile("testdata/expected.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e expectedSet
+	if err := json.Unmarshal(data, &e); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// picture is the synthetic picture of testdata/make.py.
+func picture() Image {
+	img := New(61, 45)
+	for y := range img.H {
+		for x := range img.W {
+			for c := range 3 {
+				v := (x*5 + y*3*(c+1)) % 256
+				if (x/9+y/7)%3 == c {
+					v = 255 - v
+				}
+				h := uint32(x*73856093^y*19349663^c*83492791) * 2654435761
+				img.Pix[(y*img.W+x)*3+c] = byte(max(0, min(255, v+int(h>>24)%25-12)))
+			}
+		}
+	}
+	return img
+}
+
+func TestDecodeOwnFiles(t *testing.T) {
+	e := expected(t)
+	var d Decoder
+	for name, want := range e.RGB {
+		data, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		img, _, err := d.Decode(data)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if img.W != 61 || img.H != 45 || sha(img.Pix) != want {
+			t.Errorf("%s: pixels differ from Pillow's", name)
+		}
+	}
+}
+
+func TestResizeEqualsPillow(t *testing.T) {
+	e := expected(t)
+	src := picture()
+	if sha(src.Pix) != e.Picture {
+		t.Fatal("the synthetic picture differs from make.py's")
+	}
+	var r Resizer
+	for key, want := range e.Resized {
+		var f string
+		var w, h int
+		if _, err := fmt.Sscanf(key, "%s %dx%d", &f, &w, &h); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Resize(src, w, h, Filter(f)); sha(got.Pix) != want {
+			t.Errorf("%s: pixels differ from Pillow's", key)
+		}
+	}
+}
+
+// A window must hold the same values as the same part of the whole.
+func TestWindowEqualsPartOfWhole(t *testing.T) {
+	src := picture()
+	for _, f := range Filters() {
+		for _, size := range [][2]int{{61, 45}, {30, 45}, {61, 20}, {33, 21}, {90, 70}} {
+			w, h := size[0], size[1]
+			var a, b Resizer
+			whole := a.Resize(src, w, h, f)
+			for _, win := range [][4]int{{0, 0, w, h}, {3, 2, 20, 15}, {w - 5, h - 4, 5, 4}, {0, 7, w, 6}} {
+				got := b.Window(src, w, h, win[0], win[1], win[2], win[3], f)
+				for y := range got.H {
+					part := whole.Pix[((win[1]+y)*w+win[0])*3:][:got.W*3]
+					if !slices.Equal(got.Pix[y*got.W*3:(y+1)*got.W*3], part) {
+						t.Fatalf("%s %dx%d window %v: row %d differs", f, w, h, win, y)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestGeometry(t *testing.T) {
+	std := Standard()
+	exact := std
+	exact.Resize, exact.Fit = Size{100, 50}, Squash
+	for _, c := range []struct {
+		r    Recipe
+		w, h int
+		want Geometry
+	}{
+		{std, 500, 375, Geometry{341, 256, 58, 16, 224, 224}}, // 341.33 truncated; 58.5 to even
+		{std, 375, 500, Geometry{256, 341, 16, 58, 224, 224}},
+		{std, 256, 256, Geometry{256, 256, 16, 16, 224, 224}},
+		{std, 1000, 3, Geometry{85333, 256, 42554, 16, 224, 224}},
+		{exact, 10, 10, Geometry{50, 100, -87, -62, 224, 224}},
+	} {
+		if got := c.r.Geometry(c.w, c.h); got != c.want {
+			t.Errorf("%v of %dx%d: %+v, want %+v", c.r.Resize, c.w, c.h, got, c.want)
+		}
+	}
+}
+
+// torchvision pads an image that is smaller than the crop with zeros.
+func TestCropPads(t *testing.T) {
+	r := Standard()
+	r.Resize, r.Crop = Size{}, Size{5, 6}
+	tr, err := NewTransform(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := New(3, 2)
+	for i := range src.Pix {
+		src.Pix[i] = 200
+	}
+	got, err := tr.Pixels(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lit := 0
+	for y := range 5 {
+		for x := range 6 {
+			inside := x >= 1 && x < 4 && y >= 1 && y < 3 // (6-3)/2 = 1, (5-2)/2 = 1
+			v := got.Pix[(y*6+x)*3]
+			if inside != (v == 200) {
+				t.Errorf("(%d,%d) = %d", x, y, v)
+			}
+			if v != 0 {
+				lit++
+			}
+		}
+	}
+	if lit != 6 {
+		t.Errorf("%d lit pixels, want 6", lit)
+	}
+}
+
+func TestApplyLayouts(t *testing.T) {
+	src := Image{2, 1, []byte{10, 20, 30, 40, 50, 60}}
+	base := Recipe{Fit: Shorter, Interpolation: Bilinear, Range: 255, Mean: [3]float32{1, 2, 3}, Std: [3]float32{1, 1, 2}, Layout: NCHW}
+	for _, c := range []struct {
+		name string
+		edit func(*Recipe)
+		want []float32
+	}{
+		{"NCHW", func(*Recipe) {}, []float32{9, 39, 18, 48, 13.5, 28.5}},
+		{"NHWC", func(r *Recipe) { r.Layout = NHWC }, []float32{9, 18, 13.5, 39, 48, 28.5}},
+		{"BGR", func(r *Recipe) { r.BGR = true }, []float32{29, 59, 18, 48, 3.5, 18.5}},
+		{"0..1", func(r *Recipe) { r.Range, r.Mean = 1, [3]float32{} },
+			[]float32{float32(10) / 255, float32(40) / 255, float32(20) / 255, float32(50) / 255, float32(30) / 255 / 2, float32(60) / 255 / 2}},
+	} {
+		r := base
+		c.edit(&r)
+		tr, err := NewTransform(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]float32, 6)
+		if err := tr.Apply(src, got); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+		if err := tr.Apply(src, make([]float32, 7)); err == nil {
+			t.Errorf("%s: no error for a tensor of another size", c.name)
+		}
+	}
+}
+
+func TestRecipeErrors(t *testing.T) {
+	for _, edit := range []func(*Recipe){
+		func(r *Recipe) { r.Range = 2 },
+		func(r *Recipe) { r.Std[1] = 0 },
+		func(r *Recipe) { r.Std[1] = float32(math.NaN()) },
+		func(r *Recipe) { r.Mean[0] = float32(math.Inf(1)) },
+		func(r *Recipe) { r.Interpolation = "cubic" },
+		func(r *Recipe) { r.Crop = Size{224, 0} },
+		func(r *Recipe) { r.Layout = "HWC" },
+		func(r *Recipe) { r.Fit = "" },
+	} {
+		r := Standard()
+		edit(&r)
+		if _, err := NewTransform(r); err == nil {
+			t.Errorf("no error for %+v", r)
+		}
+	}
+	for _, s := range []string{"", "x", "-1", "3x", "0x4", "99999", "1e3"} {
+		if _, err := ParseSize(s); err == nil {
+			t.Errorf("size %q: no error", s)
+		}
+	}
+}
+
+func TestFingerprintSeesEveryField(t *testing.T) {
+	seen := map[string]bool{Standard().Fingerprint(): true}
+	for i, edit := range []func(*Recipe){
+		func(r *Recipe) { r.Resize.H++ }, func(r *Recipe) { r.Fit = Squash }, func(r *Recipe) { r.Interpolation = Box },
+		func(r *Recipe) { r.Crop.W++ }, func(r *Recipe) { r.Range = 255 }, func(r *Recipe) { r.Mean[2] = 0 },
+		func(r *Recipe) { r.Std[0] = 1 }, func(r *Recipe) { r.BGR = true }, func(r *Recipe) { r.Layout = NHWC },
+	} {
+		r := Standard()
+		edit(&r)
+		if f := r.Fingerprint(); seen[f] {
+			t.Errorf("edit %d does not change the fingerprint", i)
+		} else {
+			seen[f] = true
+		}
+	}
+}
+
+// FuzzDecode: whatever the bytes, an image of the stated size or an error.
+func FuzzDecode(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.*")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, ".py") || strings.HasSuffix(name, ".json") {
+			continue
+		}
+		data, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+		f.Add(data[:len(data)/2])
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if w, h := claimedSize(data); w*h > 1<<22 {
+			t.Skip("large pictures are slow, not interesting")
+		}
+		var d Decoder
+		img, _, err := d.Decode(data)
+		if err != nil {
+			if strings.Contains(err.Error(), "decoder stopped") && Sniff(data) == JPEG {
+				t.Fatal(err) // our own decoder must not panic
+			}
+			return
+		}
+		if img.W <= 0 || img.H <= 0 || len(img.Pix) != img.W*img.H*3 {
+			t.Fatalf("%d x %d with %d bytes", img.W, img.H, len(img.Pix))
+		}
+	})
+}
+
+// claimedSize is the size that the header of a JPEG or PNG file claims.
+func claimedSize(data []byte) (w, h int) {
+	var d Decoder
+	if Sniff(data) == JPEG {
+		hd, err := d.jpeg.ReadHeader(data)
+		if err != nil {
+			return 0, 0
+		}
+		return hd.Width, hd.Height
+	}
+	if Sniff(data) == PNG && len(data) > 24 {
+		return int(data[16])<<24 | int(data[17])<<16 | int(data[18])<<8 | int(data[19]), int(data[20])<<24 | int(data[21])<<16 | int(data[22])<<8 | int(data[23])
+	}
+	return 0, 0
+}
+
+func BenchmarkDecodeJPEG(b *testing.B) {
+	data, err := os.ReadFile("testdata/420.jpg")
+	if err != nil {
+		b.Fatal(err)
+	}
+	var d Decoder
+	b.SetBytes(61 * 45 * 3)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := d.Decode(data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

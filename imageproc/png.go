@@ -1,0 +1,115 @@
+package imageproc
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"image"
+	"image/png"
+)
+
+// decodePNG reads PNG as Pillow does: a wrong checksum of the pixel data
+// (IDAT) is no error, one of an earlier chunk is, and what follows the pixel
+// data is not looked at.
+func (d *Decoder) decodePNG(data []byte) (Image, error) {
+	clean, err := cleanPNG(data)
+	if err != nil {
+		return Image{}, err
+	}
+	c, err := png.DecodeConfig(bytes.NewReader(clean))
+	if err != nil {
+		return Image{}, err
+	}
+	if err := checkSize(c.Width, c.Height); err != nil {
+		return Image{}, err
+	}
+	m, err := png.Decode(bytes.NewReader(clean))
+	if err != nil {
+		return Image{}, fmt.Errorf("pixel data is damaged or cut off (%w)", err)
+	}
+	depth, colourType := clean[24], clean[25]
+	if depth == 16 && colourType == 0 {
+		return d.grey16(m), nil
+	}
+	return d.fromGo(m), nil
+}
+
+// grey16 clips 16-bit grey values at 255, as convert("RGB") does through
+// Pillow's 32-bit integer mode.
+func (d *Decoder) grey16(m image.Image) Image {
+	b := m.Bounds()
+	out := d.room(b.Dx(), b.Dy())
+	put := func(i int, hi, lo byte) {
+		if hi > 0 {
+			lo = 255
+		}
+		out.Pix[3*i], out.Pix[3*i+1], out.Pix[3*i+2] = lo, lo, lo
+	}
+	switch m := m.(type) {
+	case *image.Gray16:
+		for y := range out.H {
+			for x := range out.W {
+				p := m.Pix[y*m.Stride+2*x:]
+				put(y*out.W+x, p[0], p[1])
+			}
+		}
+	case *image.NRGBA64: // grey with one transparent value
+		for y := range out.H {
+			for x := range out.W {
+				p := m.Pix[y*m.Stride+8*x:]
+				put(y*out.W+x, p[0], p[1])
+			}
+		}
+	}
+	return out
+}
+
+// cleanPNG returns the file up to the last chunk of pixel data, with the
+// checksums of that data made right and an end chunk added.
+func cleanPNG(data []byte) ([]byte, error) {
+	const head = 8
+	out := make([]byte, 0, len(data)+12)
+	out = append(out, data[:head]...)
+	seen := false
+	for pos := head; pos+8 <= len(data); {
+		n := int64(binary.BigEndian.Uint32(data[pos:]))
+		kind := string(data[pos+4 : pos+8])
+		idat := kind == "IDAT"
+		if seen && !idat {
+			break
+		}
+		end := int64(pos) + 8 + n
+		if end > int64(len(data)) {
+			if !idat {
+				return nil, ErrTruncated
+			}
+			end = int64(len(data)) // the decoder finds out whether anything is missing
+		}
+		body := data[pos+4 : end]
+		out = binary.BigEndian.AppendUint32(out, uint32(len(body)-4))
+		out = append(out, body...)
+		sum := crc32.ChecksumIEEE(body)
+		if !idat {
+			if end+4 > int64(len(data)) {
+				return nil, ErrTruncated
+			}
+			if got := binary.BigEndian.Uint32(data[end:]); got != sum {
+				return nil, fmt.Errorf("chunk %q has a wrong checksum", kind)
+			}
+		}
+		out = binary.BigEndian.AppendUint32(out, sum)
+		seen = seen || idat
+		pos = int(min(end+4, int64(len(data))))
+	}
+	if !seen {
+		return nil, errors.New("no pixel data")
+	}
+	if len(out) < head+25 || string(out[12:16]) != "IHDR" {
+		return nil, errors.New("no header chunk")
+	}
+	out = append(out, 0, 0, 0, 0)
+	out = append(out, "IEND"...)
+	return binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE([]byte("IEND"))), nil
+}

@@ -1,0 +1,236 @@
+package imageproc
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Size is a height and a width in pixels; the zero value means "leave as is".
+type Size struct{ H, W int }
+
+func (s Size) String() string {
+	switch {
+	case s == Size{}:
+		return "none"
+	case s.H == s.W:
+		return strconv.Itoa(s.H)
+	}
+	return fmt.Sprintf("%dx%d", s.H, s.W)
+}
+
+// ParseSize reads "224", "224x320" (height x width) or "none".
+func ParseSize(s string) (Size, error) {
+	if s == "none" || s == "0" {
+		return Size{}, nil
+	}
+	hs, ws, two := strings.Cut(strings.ToLower(s), "x")
+	h, err := strconv.Atoi(hs)
+	w := h
+	if err == nil && two {
+		w, err = strconv.Atoi(ws)
+	}
+	if err != nil || h <= 0 || w <= 0 || h > maxSide || w > maxSide {
+		return Size{}, fmt.Errorf("size %q is not a number of pixels (1 to %d), HEIGHTxWIDTH, or none", s, maxSide)
+	}
+	return Size{h, w}, nil
+}
+
+// maxSide bounds the sides of what a recipe may produce.
+const maxSide = 16384
+
+// Fit says how Resize is meant.
+type Fit string
+
+const (
+	// Shorter scales the shorter side to the given length and keeps the aspect
+	// ratio; the longer side becomes int(size*long/short), truncated
+	// (torchvision's Resize with one number).
+	Shorter Fit = "shorter"
+	// Squash scales both sides, whatever the aspect ratio (torchvision's
+	// Resize with two numbers).
+	Squash Fit = "squash"
+)
+
+// Layout is the axis order of the tensor.
+type Layout string
+
+// The layouts: N is the image, C the channel, H the row, W the column.
+const (
+	NCHW Layout = "NCHW"
+	NHWC Layout = "NHWC"
+)
+
+// Recipe is everything that lies between the decoded image and the tensor.
+type Recipe struct {
+	Resize        Size       `json:"resize"` // Shorter uses H
+	Fit           Fit        `json:"fit"`
+	Interpolation Filter     `json:"interpolation"`
+	Crop          Size       `json:"crop"` // centre crop, padded with black where the image is smaller
+	Range         int        `json:"range"`
+	Mean          [3]float32 `json:"mean"` // subtracted, in units of Range, in the order of Color
+	Std           [3]float32 `json:"std"`  // divided by, likewise
+	BGR           bool       `json:"bgr"`
+	Layout        Layout     `json:"layout"`
+}
+
+// ImageNet's channel statistics for samples in 0..1, as torchvision has them.
+var (
+	ImageNetMean = [3]float32{0.485, 0.456, 0.406}
+	ImageNetStd  = [3]float32{0.229, 0.224, 0.225}
+)
+
+// Standard is torchvision's evaluation recipe for ImageNet: shorter side 256,
+// bilinear, centre crop 224, ImageNet statistics.
+func Standard() Recipe {
+	return Recipe{
+		Resize: Size{256, 256}, Fit: Shorter, Interpolation: Bilinear, Crop: Size{224, 224},
+		Range: 1, Mean: ImageNetMean, Std: ImageNetStd, Layout: NCHW,
+	}
+}
+
+// Named recipes, in the order in which help lists them.
+var named = []struct {
+	name, about string
+	make        func() Recipe
+}{
+	{"imagenet", "resize 256 bilinear, crop 224 (torchvision V1 weights, CutMix-PyTorch)", Standard},
+	{"imagenet-v2", "resize 232 bilinear, crop 224 (torchvision V2 weights)", func() Recipe {
+		r := Standard()
+		r.Resize = Size{232, 232}
+		return r
+	}},
+	{"timm-0.875", "resize 256 bicubic, crop 224 (timm, crop_pct 0.875)", func() Recipe {
+		r := Standard()
+		r.Interpolation = Bicubic
+		return r
+	}},
+	{"timm-0.95", "resize 235 bicubic, crop 224 (timm, crop_pct 0.95)", func() Recipe {
+		r := Standard()
+		r.Interpolation, r.Resize = Bicubic, Size{235, 235}
+		return r
+	}},
+	{"imagenet-224", "no resize, crop 224 (data that is cropped already, as ImageNet-C)", func() Recipe {
+		r := Standard()
+		r.Resize = Size{}
+		return r
+	}},
+	{"cifar10", "32 x 32, CIFAR-10 statistics", func() Recipe {
+		r := Standard()
+		r.Resize, r.Crop = Size{32, 32}, Size{32, 32}
+		r.Mean, r.Std = [3]float32{0.4914, 0.4822, 0.4465}, [3]float32{0.2470, 0.2435, 0.2616}
+		return r
+	}},
+	{"cifar100", "32 x 32, CIFAR-100 statistics", func() Recipe {
+		r := Standard()
+		r.Resize, r.Crop = Size{32, 32}, Size{32, 32}
+		r.Mean, r.Std = [3]float32{0.5071, 0.4867, 0.4408}, [3]float32{0.2675, 0.2565, 0.2761}
+		return r
+	}},
+	{"raw", "no resize, no crop, samples 0..1", func() Recipe {
+		return Recipe{Fit: Shorter, Interpolation: Bilinear, Range: 1, Std: [3]float32{1, 1, 1}, Layout: NCHW}
+	}},
+}
+
+// RecipeNames lists the named recipes with a line about each.
+func RecipeNames() [][2]string {
+	out := make([][2]string, len(named))
+	for i, n := range named {
+		out[i] = [2]string{n.name, n.about}
+	}
+	return out
+}
+
+// NamedRecipe returns the recipe of that name.
+func NamedRecipe(name string) (Recipe, error) {
+	var names []string
+	for _, n := range named {
+		if n.name == name {
+			return n.make(), nil
+		}
+		names = append(names, n.name)
+	}
+	return Recipe{}, fmt.Errorf("recipe %q is not one of %s", name, strings.Join(names, ", "))
+}
+
+// Validate says what in the recipe makes no sense.
+func (r Recipe) Validate() error {
+	switch {
+	case r.Range != 1 && r.Range != 255:
+		return fmt.Errorf("range 0..%d: it must be 0..1 or 0..255", r.Range)
+	case r.Fit != Shorter && r.Fit != Squash:
+		return fmt.Errorf("fit %q is not one of shorter, squash", r.Fit)
+	case r.Layout != NCHW && r.Layout != NHWC:
+		return fmt.Errorf("layout %q is not one of NCHW, NHWC", r.Layout)
+	}
+	if _, err := ParseFilter(string(r.Interpolation)); err != nil {
+		return err
+	}
+	for _, s := range []Size{r.Resize, r.Crop} {
+		if s.H < 0 || s.W < 0 || s.H > maxSide || s.W > maxSide || (s.H == 0) != (s.W == 0) {
+			return fmt.Errorf("size %dx%d", s.H, s.W)
+		}
+	}
+	for c := range 3 {
+		m, s := float64(r.Mean[c]), float64(r.Std[c])
+		if math.IsNaN(m) || math.IsInf(m, 0) || math.IsNaN(s) || math.IsInf(s, 0) {
+			return errors.New("mean and std must be finite")
+		}
+		if s <= 0 {
+			return fmt.Errorf("std %v is not above 0", r.Std[c])
+		}
+	}
+	return nil
+}
+
+// Fixed returns the size of the tensor and whether the recipe fixes it.
+func (r Recipe) Fixed() (Size, bool) {
+	switch {
+	case r.Crop != Size{}:
+		return r.Crop, true
+	case r.Fit == Squash && r.Resize != Size{}:
+		return r.Resize, true
+	}
+	return Size{}, false
+}
+
+// String is one line for people.
+func (r Recipe) String() string {
+	var b strings.Builder
+	if r.Resize == (Size{}) {
+		b.WriteString("no resize")
+	} else {
+		fit := ""
+		if r.Fit == Squash {
+			fit = "squash "
+		}
+		fmt.Fprintf(&b, "resize %s%s %s", fit, r.Resize, r.Interpolation)
+	}
+	if r.Crop != (Size{}) {
+		fmt.Fprintf(&b, ", crop %s", r.Crop)
+	}
+	colour := "RGB"
+	if r.BGR {
+		colour = "BGR"
+	}
+	fmt.Fprintf(&b, ", %s 0..%d, mean %s, std %s, %s", colour, r.Range, triple(r.Mean), triple(r.Std), r.Layout)
+	return b.String()
+}
+
+func triple(v [3]float32) string { return fmt.Sprintf("%v,%v,%v", v[0], v[1], v[2]) }
+
+// Fingerprint identifies everything that decides the tensor's values: the
+// recipe and the decoder. Equal fingerprints mean equal tensors for equal files.
+func (r Recipe) Fingerprint() string {
+	data, err := json.Marshal(r)
+	if err != nil {
+		panic("imageproc: recipe does not marshal: " + err.Error())
+	}
+	sum := sha256.Sum256(append(data, DecoderName...))
+	return hex.EncodeToString(sum[:8])
+}
