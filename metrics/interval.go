@@ -1,0 +1,128 @@
+package metrics
+
+import (
+	"math"
+	"math/bits"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+)
+
+// z95 is the 97.5 % quantile of the normal distribution.
+const z95 = 1.959963984540054
+
+// Interval is a confidence interval.
+type Interval struct {
+	Low    float64 `json:"low"`
+	High   float64 `json:"high"`
+	Level  float64 `json:"level"`
+	Method string  `json:"method"`
+}
+
+// Wilson is the 95 % score interval of a proportion of hits among n (Wilson,
+// 1927). n must be above 0.
+func Wilson(hits, n int) Interval {
+	if n <= 0 || hits < 0 || hits > n {
+		panic("metrics: Wilson of an impossible count")
+	}
+	nf, p := float64(n), float64(hits)/float64(n)
+	z2 := z95 * z95
+	centre := (p + z2/(2*nf)) / (1 + z2/nf)
+	half := z95 / (1 + z2/nf) * math.Sqrt(p*(1-p)/nf+z2/(4*nf*nf))
+	iv := Interval{Low: max(0, centre-half), High: min(1, centre+half), Level: 0.95, Method: "Wilson"}
+	if hits == 0 {
+		iv.Low = 0
+	}
+	if hits == n {
+		iv.High = 1
+	}
+	return iv
+}
+
+// Statistic computes numbers from n items of which item i counts count[i]
+// times; the counts sum to n. It must not keep or change count.
+type Statistic func(count []uint16) []float64
+
+// Bootstrap draws replicates resamples of n items and returns the statistic of
+// each: out[k] holds the replicates of number k, sorted, NaN left out. The
+// same seed gives the same result whatever the number of processors. stat is
+// called from several goroutines.
+func Bootstrap(n, replicates int, seed uint64, stat Statistic) [][]float64 {
+	res := make([][]float64, replicates)
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			count := make([]uint16, n)
+			for r := range next {
+				clear(count)
+				rng := rand.NewPCG(seed, uint64(r))
+				for range n {
+					i := bounded(rng, uint64(n))
+					if count[i] < math.MaxUint16 {
+						count[i]++
+					}
+				}
+				res[r] = stat(count)
+			}
+		})
+	}
+	for r := range replicates {
+		next <- r
+	}
+	close(next)
+	wg.Wait()
+	out := make([][]float64, len(res[0]))
+	for k := range out {
+		for _, r := range res {
+			if !math.IsNaN(r[k]) {
+				out[k] = append(out[k], r[k])
+			}
+		}
+		slices.Sort(out[k])
+	}
+	return out
+}
+
+// bounded is a number below n, unbiased (Lemire's method).
+func bounded(rng *rand.PCG, n uint64) uint64 {
+	hi, lo := bits.Mul64(rng.Uint64(), n)
+	for lo < n {
+		if lo >= -n%n {
+			break
+		}
+		hi, lo = bits.Mul64(rng.Uint64(), n)
+	}
+	return hi
+}
+
+// Percentile is the 95 % interval between the 2.5 % and 97.5 % quantiles of
+// sorted replicates.
+func Percentile(sorted []float64) Interval {
+	return Interval{quantile(sorted, 0.025), quantile(sorted, 0.975), 0.95, "bootstrap percentile"}
+}
+
+// Basic is the 95 % basic (reflected) bootstrap interval, cut at 0. It is the
+// one to use for numbers that noise can only raise, such as binned calibration
+// errors: replicates lie as far above the value as the value above the truth.
+// Its upper end can therefore lie below the value.
+func Basic(value float64, sorted []float64) Interval {
+	return Interval{
+		max(0, 2*value-quantile(sorted, 0.975)), max(0, 2*value-quantile(sorted, 0.025)),
+		0.95, "bootstrap basic",
+	}
+}
+
+// quantile interpolates linearly between order statistics.
+func quantile(sorted []float64, q float64) float64 {
+	if len(sorted) == 0 {
+		return math.NaN()
+	}
+	at := q * float64(len(sorted)-1)
+	i := int(at)
+	if i+1 >= len(sorted) {
+		return sorted[len(sorted)-1]
+	}
+	return sorted[i] + (at-float64(i))*(sorted[i+1]-sorted[i])
+}
