@@ -1,0 +1,549 @@
+// Package onnx reads ONNX files at the wire level: enough of the protobuf
+// encoding to list nodes, weights, inputs and outputs, without generated types
+// and without copying weights. Nothing in a file can make it allocate more than
+// a small multiple of the file's own size.
+//
+// Field numbers and enumerations are those of onnx.proto (IR versions 3 to 13).
+package onnx
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Type is an element type (TensorProto.DataType).
+type Type int32
+
+// The element types this project meets.
+const (
+	Undefined Type = 0
+	Float32   Type = 1
+	Uint8     Type = 2
+	Int8      Type = 3
+	Int32     Type = 6
+	Int64     Type = 7
+	Bool      Type = 9
+	Float16   Type = 10
+	Float64   Type = 11
+	BFloat16  Type = 16
+)
+
+func (t Type) String() string {
+	names := map[Type]string{
+		Undefined: "undefined", Float32: "float32", Uint8: "uint8", Int8: "int8", 4: "uint16", 5: "int16", Int32: "int32",
+		Int64: "int64", 8: "string", Bool: "bool", Float16: "float16", Float64: "float64", 12: "uint32", 13: "uint64", BFloat16: "bfloat16",
+	}
+	if s, ok := names[t]; ok {
+		return s
+	}
+	return fmt.Sprintf("type %d", int32(t))
+}
+
+// Model is a parsed file. Its tensors alias the bytes it was parsed from.
+type Model struct {
+	IR       int64
+	Producer string
+	Opset    map[string]int64 // by domain, "" for the standard one
+	Meta     map[string]string
+	Graph    Graph
+}
+
+// Graph is the main graph.
+type Graph struct {
+	Name         string
+	Nodes        []Node
+	Initializers []Tensor
+	Inputs       []Value // those that are not initializers as well
+	Outputs      []Value
+	Values       []Value // what the file says about tensors in between
+}
+
+// Node is one operation.
+type Node struct {
+	Name, Op, Domain string
+	In, Out          []string
+	Attrs            []Attr
+}
+
+// Attr is an attribute of a node; which field holds depends on the attribute.
+type Attr struct {
+	Name   string
+	I      int64
+	F      float32
+	S      []byte
+	Ints   []int64
+	Floats []float32
+	Tensor *Tensor
+}
+
+// Attr returns the attribute of that name.
+func (n Node) Attr(name string) (Attr, bool) {
+	for _, a := range n.Attrs {
+		if a.Name == name {
+			return a, true
+		}
+	}
+	return Attr{}, false
+}
+
+// Label names a node for people.
+func (n Node) Label() string {
+	if n.Name != "" {
+		return fmt.Sprintf("%s %q", n.Op, n.Name)
+	}
+	if len(n.Out) > 0 {
+		return fmt.Sprintf("%s making %q", n.Op, n.Out[0])
+	}
+	return n.Op
+}
+
+// Value is an input, an output or a tensor in between.
+type Value struct {
+	Name   string
+	Type   Type
+	Ranked bool  // whether the file gives a shape
+	Dims   []Dim // of a ranked value
+}
+
+// Dim is one axis: a size, or -1 with the name of a symbol (may be empty).
+type Dim struct {
+	Size   int64
+	Symbol string
+}
+
+func (d Dim) String() string {
+	switch {
+	case d.Size >= 0:
+		return fmt.Sprint(d.Size)
+	case d.Symbol != "":
+		return d.Symbol
+	}
+	return "?"
+}
+
+// Tensor is an initializer or a constant.
+type Tensor struct {
+	Name     string
+	Type     Type
+	Dims     []int64
+	Raw      []byte // little-endian values, when stored so
+	External map[string]string
+	fields   []field // typed data, when stored so
+}
+
+type field struct {
+	num  protowire.Number
+	data []byte // packed values, or one value
+}
+
+// Parse reads a serialized ModelProto.
+func Parse(data []byte) (*Model, error) {
+	m := &Model{Opset: map[string]int64{}, Meta: map[string]string{}}
+	graph := false
+	err := each(data, func(num protowire.Number, v value) error {
+		switch num {
+		case 1:
+			m.IR = int64(v.n)
+		case 2:
+			m.Producer = string(v.b)
+		case 7:
+			graph = true
+			return m.Graph.parse(v.b)
+		case 8:
+			domain, version, err := pair(v.b)
+			m.Opset[string(domain.b)] = int64(version.n)
+			return err
+		case 14:
+			key, val, err := pair(v.b)
+			m.Meta[string(key.b)] = string(val.b)
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("not an ONNX model: %w", err)
+	}
+	if !graph || len(m.Graph.Nodes) == 0 && len(m.Graph.Outputs) == 0 {
+		return nil, errors.New("not an ONNX model: it holds no graph")
+	}
+	m.Graph.dropWeightInputs()
+	return m, nil
+}
+
+// dropWeightInputs removes inputs that are initializers too, which old
+// exporters list.
+func (g *Graph) dropWeightInputs() {
+	weights := make(map[string]bool, len(g.Initializers))
+	for _, t := range g.Initializers {
+		weights[t.Name] = true
+	}
+	kept := g.Inputs[:0]
+	for _, v := range g.Inputs {
+		if !weights[v.Name] {
+			kept = append(kept, v)
+		}
+	}
+	g.Inputs = kept
+}
+
+func (g *Graph) parse(data []byte) error {
+	return each(data, func(num protowire.Number, v value) error {
+		var err error
+		switch num {
+		case 1:
+			var n Node
+			n, err = parseNode(v.b)
+			g.Nodes = append(g.Nodes, n)
+		case 2:
+			g.Name = string(v.b)
+		case 5:
+			var t Tensor
+			t, err = parseTensor(v.b)
+			g.Initializers = append(g.Initializers, t)
+		case 11:
+			err = parseValue(&g.Inputs, v.b)
+		case 12:
+			err = parseValue(&g.Outputs, v.b)
+		case 13:
+			err = parseValue(&g.Values, v.b)
+		}
+		return err
+	})
+}
+
+func parseNode(data []byte) (Node, error) {
+	var n Node
+	err := each(data, func(num protowire.Number, v value) error {
+		switch num {
+		case 1:
+			n.In = append(n.In, string(v.b))
+		case 2:
+			n.Out = append(n.Out, string(v.b))
+		case 3:
+			n.Name = string(v.b)
+		case 4:
+			n.Op = string(v.b)
+		case 5:
+			a, err := parseAttr(v.b)
+			n.Attrs = append(n.Attrs, a)
+			return err
+		case 7:
+			n.Domain = string(v.b)
+		}
+		return nil
+	})
+	return n, err
+}
+
+func parseAttr(data []byte) (Attr, error) {
+	var a Attr
+	err := each(data, func(num protowire.Number, v value) error {
+		switch num {
+		case 1:
+			a.Name = string(v.b)
+		case 2:
+			a.F = math.Float32frombits(uint32(v.n))
+		case 3:
+			a.I = int64(v.n)
+		case 4:
+			a.S = v.b
+		case 5:
+			t, err := parseTensor(v.b)
+			a.Tensor = &t
+			return err
+		case 7:
+			return v.numbers(protowire.Fixed32Type, func(n uint64) { a.Floats = append(a.Floats, math.Float32frombits(uint32(n))) })
+		case 8:
+			return v.numbers(protowire.VarintType, func(n uint64) { a.Ints = append(a.Ints, int64(n)) })
+		}
+		return nil
+	})
+	return a, err
+}
+
+func parseTensor(data []byte) (Tensor, error) {
+	var t Tensor
+	err := each(data, func(num protowire.Number, v value) error {
+		switch num {
+		case 1:
+			return v.numbers(protowire.VarintType, func(n uint64) { t.Dims = append(t.Dims, int64(n)) })
+		case 2:
+			t.Type = Type(v.n)
+		case 4, 5, 7, 10:
+			b := v.b
+			if v.typ != protowire.BytesType { // one value, not packed
+				b = v.raw
+			}
+			t.fields = append(t.fields, field{num, b})
+		case 8:
+			t.Name = string(v.b)
+		case 9:
+			t.Raw = v.b
+		case 13:
+			key, val, err := pair(v.b)
+			if t.External == nil {
+				t.External = map[string]string{}
+			}
+			t.External[string(key.b)] = string(val.b)
+			return err
+		}
+		return nil
+	})
+	return t, err
+}
+
+func parseValue(list *[]Value, data []byte) error {
+	var out Value
+	err := each(data, func(num protowire.Number, v value) error {
+		switch num {
+		case 1:
+			out.Name = string(v.b)
+		case 2: // TypeProto
+			return each(v.b, func(num protowire.Number, v value) error {
+				if num != 1 { // only tensors
+					return nil
+				}
+				return each(v.b, func(num protowire.Number, v value) error {
+					switch num {
+					case 1:
+						out.Type = Type(v.n)
+					case 2:
+						out.Ranked = true
+						return out.shape(v.b)
+					}
+					return nil
+				})
+			})
+		}
+		return nil
+	})
+	*list = append(*list, out)
+	return err
+}
+
+func (o *Value) shape(data []byte) error {
+	return each(data, func(num protowire.Number, v value) error {
+		if num != 1 {
+			return nil
+		}
+		d := Dim{Size: -1}
+		err := each(v.b, func(num protowire.Number, v value) error {
+			switch num {
+			case 1:
+				d.Size = max(int64(v.n), -1)
+			case 2:
+				d.Symbol = string(v.b)
+			}
+			return nil
+		})
+		o.Dims = append(o.Dims, d)
+		return err
+	})
+}
+
+// value is one field's contents: a number or bytes.
+type value struct {
+	typ protowire.Type
+	n   uint64
+	b   []byte
+	raw []byte // the encoded value
+}
+
+// numbers calls f for each number of a repeated field, packed or not.
+func (v value) numbers(typ protowire.Type, f func(uint64)) error {
+	if v.typ != protowire.BytesType {
+		f(v.n)
+		return nil
+	}
+	for b := v.b; len(b) > 0; {
+		var n uint64
+		var size int
+		switch typ {
+		case protowire.Fixed32Type:
+			var x uint32
+			x, size = protowire.ConsumeFixed32(b)
+			n = uint64(x)
+		default:
+			n, size = protowire.ConsumeVarint(b)
+		}
+		if size < 0 {
+			return protowire.ParseError(size)
+		}
+		f(n)
+		b = b[size:]
+	}
+	return nil
+}
+
+// each calls f for every field of a message.
+func each(data []byte, f func(protowire.Number, value) error) error {
+	for len(data) > 0 {
+		num, typ, n := protowire.ConsumeTag(data)
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		data = data[n:]
+		v := value{typ: typ}
+		switch typ {
+		case protowire.VarintType:
+			v.n, n = protowire.ConsumeVarint(data)
+		case protowire.Fixed32Type:
+			var x uint32
+			x, n = protowire.ConsumeFixed32(data)
+			v.n = uint64(x)
+		case protowire.Fixed64Type:
+			v.n, n = protowire.ConsumeFixed64(data)
+		case protowire.BytesType:
+			v.b, n = protowire.ConsumeBytes(data)
+		default:
+			n = protowire.ConsumeFieldValue(num, typ, data)
+		}
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		v.raw = data[:n]
+		data = data[n:]
+		if err := f(num, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pair reads a message of two fields: key and value, or domain and version.
+func pair(data []byte) (first, second value, err error) {
+	err = each(data, func(num protowire.Number, v value) error {
+		switch num {
+		case 1:
+			first = v
+		case 2:
+			second = v
+		}
+		return nil
+	})
+	return first, second, err
+}
+
+// ErrExternal is wrapped by errors about tensors whose values lie in another file.
+var ErrExternal = errors.New("its values are in an external file")
+
+// Len is the number of elements, an error if the shape is absurd.
+func (t *Tensor) Len() (int, error) {
+	n := int64(1)
+	for _, d := range t.Dims {
+		if d < 0 || d > 0 && n > math.MaxInt32/d {
+			return 0, fmt.Errorf("tensor %q has shape %v", t.Name, t.Dims)
+		}
+		n *= d
+	}
+	return int(n), nil
+}
+
+// Float32s returns the values of a float32, float16 or float64 tensor.
+func (t *Tensor) Float32s() ([]float32, error) {
+	n, err := t.Len()
+	if err != nil {
+		return nil, err
+	}
+	if len(t.External) > 0 {
+		return nil, fmt.Errorf("tensor %q: %w", t.Name, ErrExternal)
+	}
+	size := map[Type]int{Float32: 4, Float16: 2, Float64: 8}[t.Type]
+	if size == 0 {
+		return nil, fmt.Errorf("tensor %q holds %v, not floats", t.Name, t.Type)
+	}
+	raw := t.Raw
+	if raw == nil {
+		var err error
+		if raw, err = t.packed(); err != nil {
+			return nil, err
+		}
+	}
+	if len(raw) != n*size {
+		return nil, fmt.Errorf("tensor %q has %d bytes of values, its shape %v needs %d", t.Name, len(raw), t.Dims, n*size)
+	}
+	out := make([]float32, n)
+	for i := range out {
+		switch t.Type {
+		case Float32:
+			out[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+		case Float16:
+			out[i] = FromFloat16(binary.LittleEndian.Uint16(raw[2*i:]))
+		case Float64:
+			out[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(raw[8*i:])))
+		}
+	}
+	return out, nil
+}
+
+// packed returns typed data in the form of Raw.
+func (t *Tensor) packed() ([]byte, error) {
+	var out []byte
+	for _, f := range t.fields {
+		switch {
+		case f.num == 4 && t.Type == Float32, f.num == 10 && t.Type == Float64:
+			out = append(out, f.data...)
+		case f.num == 5 && t.Type == Float16: // one varint per half
+			for b := f.data; len(b) > 0; {
+				v, n := protowire.ConsumeVarint(b)
+				if n < 0 {
+					return nil, protowire.ParseError(n)
+				}
+				out = binary.LittleEndian.AppendUint16(out, uint16(v))
+				b = b[n:]
+			}
+		}
+	}
+	return out, nil
+}
+
+// AppendFloatOutputs returns data with more graph outputs: for each named tensor
+// a Cast to float32 and the result, called FloatName(tensor), as an output.
+// Nothing is decoded: protobuf merges a second graph message into the first.
+// Standard operators must be in the model's opset imports, as they nearly
+// always are.
+func AppendFloatOutputs(data []byte, names ...string) []byte {
+	out := append(make([]byte, 0, len(data)+128*len(names)), data...)
+	str := func(b []byte, num protowire.Number, s string) []byte {
+		return protowire.AppendString(protowire.AppendTag(b, num, protowire.BytesType), s)
+	}
+	msg := func(b []byte, num protowire.Number, m []byte) []byte {
+		return protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), m)
+	}
+	num := func(b []byte, n protowire.Number, v uint64) []byte {
+		return protowire.AppendVarint(protowire.AppendTag(b, n, protowire.VarintType), v)
+	}
+	const attrInt = 2 // AttributeProto.AttributeType.INT
+	for _, name := range names {
+		to := num(num(str(nil, 1, "to"), 3, uint64(Float32)), 20, attrInt)
+		node := msg(str(str(str(str(nil, 1, name), 2, FloatName(name)), 3, FloatName(name)), 4, "Cast"), 5, to)
+		// The output's type is stated; its shape is left to inference.
+		value := msg(str(nil, 1, FloatName(name)), 2, msg(nil, 1, num(nil, 1, uint64(Float32))))
+		out = msg(out, 7, msg(msg(nil, 1, node), 12, value))
+	}
+	return out
+}
+
+// FloatName is the name that AppendFloatOutputs gives to its copy of a tensor.
+func FloatName(tensor string) string { return tensor + "::float32" }
+
+// Produces says whether a node or an input of the graph makes the tensor.
+func (g *Graph) Produces(tensor string) bool {
+	for _, n := range g.Nodes {
+		for _, o := range n.Out {
+			if o == tensor {
+				return true
+			}
+		}
+	}
+	for _, in := range g.Inputs {
+		if in.Name == tensor {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,167 @@
+package onnx
+
+import (
+	"errors"
+	"math"
+	"os"
+	"slices"
+	"testing"
+
+	"cutmix-eval/internal/golden"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// message builds protobuf messages by hand: alternating field numbers and
+// values.
+func message(fields ...any) []byte {
+	var b []byte
+	for i := 0; i < len(fields); i += 2 {
+		num := protowire.Number(fields[i].(int))
+		switch v := fields[i+1].(type) {
+		case int:
+			b = protowire.AppendVarint(protowire.AppendTag(b, num, protowire.VarintType), uint64(v))
+		case string:
+			b = protowire.AppendString(protowire.AppendTag(b, num, protowire.BytesType), v)
+		case []byte:
+			b = protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), v)
+		case float32:
+			b = protowire.AppendFixed32(protowire.AppendTag(b, num, protowire.Fixed32Type), math.Float32bits(v))
+		}
+	}
+	return b
+}
+
+func valueInfo(name string, typ int, dims ...any) []byte {
+	var shape []any
+	for _, d := range dims {
+		if s, ok := d.(string); ok {
+			shape = append(shape, 1, message(2, s))
+		} else {
+			shape = append(shape, 1, message(1, d))
+		}
+	}
+	return message(1, name, 2, message(1, message(1, typ, 2, message(shape...))))
+}
+
+// small is a model of one Gemm whose weight is listed as an input too.
+func small() []byte {
+	graph := message(
+		1, message(1, "x", 1, "w", 2, "y", 3, "fc", 4, "Gemm", 5, message(1, "transB", 3, 1, 20, 2)),
+		5, message(1, 2, 1, 3, 2, 1, 4, float32(1), 4, float32(2), 4, float32(3), 4, float32(4), 4, float32(5), 4, float32(6), 8, "w"),
+		11, valueInfo("x", 1, "n", 3), 11, valueInfo("w", 1, 2, 3),
+		12, valueInfo("y", 1, "n", 2))
+	return message(1, 7, 2, "test", 7, graph, 8, message(2, 13), 14, message(1, "k", 2, "v"))
+}
+
+func TestParse(t *testing.T) {
+	m, err := Parse(small())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.IR != 7 || m.Opset[""] != 13 || m.Meta["k"] != "v" || m.Producer != "test" {
+		t.Errorf("%+v", m)
+	}
+	g := m.Graph
+	if len(g.Inputs) != 1 || g.Inputs[0].Name != "x" || g.Inputs[0].Dims[0].String() != "n" || g.Inputs[0].Dims[1].Size != 3 {
+		t.Errorf("inputs %+v", g.Inputs)
+	}
+	if a, ok := g.Nodes[0].Attr("transB"); !ok || a.I != 1 {
+		t.Errorf("attributes %+v", g.Nodes[0].Attrs)
+	}
+	w, err := g.Initializers[0].Float32s()
+	if err != nil || !slices.Equal(w, []float32{1, 2, 3, 4, 5, 6}) {
+		t.Errorf("%v %v", w, err)
+	}
+}
+
+func TestAppendFloatOutputs(t *testing.T) {
+	m, err := Parse(AppendFloatOutputs(small(), "w", "x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, o := range m.Graph.Outputs {
+		names = append(names, o.Name)
+	}
+	if !slices.Equal(names, []string{"y", "w::float32", "x::float32"}) {
+		t.Errorf("outputs %v", names)
+	}
+	if !m.Graph.Produces("x::float32") || m.Graph.Produces("q") {
+		t.Error("Produces is wrong about the new outputs")
+	}
+}
+
+func TestTensorErrors(t *testing.T) {
+	for _, c := range []Tensor{
+		{Name: "negative", Type: Float32, Dims: []int64{-1}},
+		{Name: "huge", Type: Float32, Dims: []int64{1 << 40, 1 << 40}},
+		{Name: "short", Type: Float32, Dims: []int64{3}, Raw: make([]byte, 8)},
+		{Name: "ints", Type: Int64, Dims: []int64{1}, Raw: make([]byte, 8)},
+	} {
+		if _, err := c.Float32s(); err == nil {
+			t.Errorf("%s: no error", c.Name)
+		}
+	}
+	ext := Tensor{Type: Float32, Dims: []int64{1}, External: map[string]string{"location": "w.bin"}}
+	if _, err := ext.Float32s(); !errors.Is(err, ErrExternal) {
+		t.Errorf("external: %v", err)
+	}
+	for _, data := range [][]byte{nil, []byte("hello"), message(1, 7), {0x3A, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F}} {
+		if _, err := Parse(data); err == nil {
+			t.Errorf("%q: no error", data)
+		}
+	}
+}
+
+func TestFloat16(t *testing.T) {
+	for h := range 1 << 16 {
+		f := FromFloat16(uint16(h))
+		if f != f {
+			if back := ToFloat16(f); back&0x7C00 != 0x7C00 || back&0x3FF == 0 {
+				t.Fatalf("NaN %#x became %#x", h, back)
+			}
+			continue
+		}
+		if back := ToFloat16(f); back != uint16(h) {
+			t.Fatalf("%#x -> %v -> %#x", h, f, back)
+		}
+	}
+	for f, want := range map[float32]uint16{
+		1: 0x3C00, -2: 0xC000, 65504: 0x7BFF, 65519.99: 0x7BFF, 65520: 0x7C00, 1e9: 0x7C00,
+		1.00048828125: 0x3C00, 1.00146484375: 0x3C02, // halfway: to even
+		5.9604645e-8: 1, 2.9802322e-8: 0, 8.940697e-8: 2,
+	} {
+		if got := ToFloat16(f); got != want {
+			t.Errorf("%v -> %#x, want %#x", f, got, want)
+		}
+	}
+}
+
+func TestParseRealModel(t *testing.T) {
+	data, err := os.ReadFile(golden.Path(t, "models", "resnet20-cifar10.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.IR != 7 || m.Opset[""] != 13 || m.Producer != "pytorch" || m.Graph.Inputs[0].Name != "input" || m.Graph.Outputs[0].Name != "logits" {
+		t.Errorf("%d %v %q %+v %+v", m.IR, m.Opset, m.Producer, m.Graph.Inputs, m.Graph.Outputs)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(small())
+	f.Add(AppendFloatOutputs(small(), "z"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := Parse(data)
+		if err != nil {
+			return
+		}
+		for i := range m.Graph.Initializers {
+			_, _ = m.Graph.Initializers[i].Float32s()
+		}
+	})
+}

@@ -1,0 +1,47 @@
+// Package pin checks files against the checksums they are pinned to.
+package pin
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+)
+
+// MismatchError says that a file is not the one that was pinned.
+type MismatchError struct {
+	File      string
+	Want, Got string // checksums in hexadecimal
+}
+
+func (e *MismatchError) Error() string {
+	return fmt.Sprintf("%s is not the pinned file: its SHA-256 is %s, pinned is %s", e.File, e.Got, e.Want)
+}
+
+// SHA256 returns the checksum of a file in hexadecimal.
+func SHA256(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// Check compares a file with its pinned checksum; a file of other contents is a
+// *MismatchError.
+func Check(path, want string) error {
+	got, err := SHA256(path)
+	if err != nil {
+		return err
+	}
+	if got != want {
+		return &MismatchError{File: path, Want: want, Got: got}
+	}
+	return nil
+}
