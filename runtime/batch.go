@@ -3,7 +3,6 @@ package runtime
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	goruntime "runtime"
 	"slices"
@@ -20,6 +19,7 @@ import (
 // be filled at once.
 type Batch struct {
 	N    int // slots
+	s    *Session
 	item int // values of one image
 
 	input  []float32
@@ -40,7 +40,7 @@ func (s *Session) NewBatch(n int) (*Batch, error) {
 	if s.Fixed > 0 {
 		n = s.Fixed
 	}
-	b := &Batch{N: n, item: s.itemSize()}
+	b := &Batch{N: n, s: s, item: s.itemSize()}
 	if err := b.allocateInput(s.Input); err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (s *Session) NewBatch(n int) (*Batch, error) {
 		b.pinner.Pin(&o.data[0])
 		b.outs = append(b.outs, o)
 	}
-	values, err := b.values(s, n)
+	values, err := b.values(n)
 	if err != nil {
 		b.Close()
 		return nil, err
@@ -78,6 +78,9 @@ func (b *Batch) allocateInput(t Tensor) error {
 	}
 	return nil
 }
+
+// Size is the number of slots.
+func (b *Batch) Size() int { return b.N }
 
 // Slot is where the tensor of image i goes.
 func (b *Batch) Slot(i int) []float32 { return b.input[i*b.item : (i+1)*b.item : (i+1)*b.item] }
@@ -113,14 +116,14 @@ func tensor(t Tensor, n, item int, data []float32, half []byte) (ort.Value, erro
 
 // values makes the tensors of a run over the first n slots: the input, then
 // the outputs.
-func (b *Batch) values(s *Session, n int) ([]ort.Value, error) {
-	in, err := b.view(s.Input, n)
+func (b *Batch) values(n int) ([]ort.Value, error) {
+	in, err := b.view(b.s.Input, n)
 	if err != nil {
 		return nil, err
 	}
 	out := []ort.Value{in}
 	for i, o := range b.outs {
-		v, err := tensor(s.Outputs[i], n, o.item, o.data, nil)
+		v, err := tensor(b.s.Outputs[i], n, o.item, o.data, nil)
 		if err != nil {
 			destroy(out)
 			return nil, err
@@ -136,9 +139,10 @@ func destroy(values []ort.Value) {
 	}
 }
 
-// Run computes the outputs of the first n images of b. It returns ctx's error
+// Run computes the outputs of the first n images. Batches of one session must
+// not run at the same time. It returns ctx's error
 // if ctx ended first; by then the run has stopped.
-func (s *Session) Run(ctx context.Context, b *Batch, n int) error {
+func (b *Batch) Run(ctx context.Context, n int) error {
 	if n < 1 || n > b.N {
 		panic(fmt.Sprintf("runtime: Run of %d images in a batch of %d", n, b.N))
 	}
@@ -148,14 +152,14 @@ func (s *Session) Run(ctx context.Context, b *Batch, n int) error {
 		}
 	}
 	values := b.full
-	if n < b.N && s.Fixed == 0 {
+	if n < b.N && b.s.Fixed == 0 {
 		var err error
-		if values, err = b.values(s, n); err != nil {
+		if values, err = b.values(n); err != nil {
 			return err
 		}
 		defer destroy(values)
 	}
-	err := s.call(ctx, values[:1], values[1:])
+	err := b.s.call(ctx, values[:1], values[1:])
 	goruntime.KeepAlive(b)
 	return err
 }
@@ -177,9 +181,6 @@ func (b *Batch) free() {
 
 // Close frees the batch's tensors. It may be called more than once.
 func (b *Batch) Close() error {
-	if b == nil {
-		return errors.New("runtime: Close of a nil batch")
-	}
 	b.free()
 	return nil
 }

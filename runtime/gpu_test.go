@@ -39,7 +39,7 @@ func TestWebGPU(t *testing.T) {
 					}
 				}
 			}
-			if err := s.Run(context.Background(), b, batch); err != nil {
+			if err := b.Run(context.Background(), batch); err != nil {
 				t.Fatal(err)
 			}
 			for i := range batch {

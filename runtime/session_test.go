@@ -72,7 +72,7 @@ func TestLinearModels(t *testing.T) {
 						b.Slot(i)[j] = float32(i-j+n) / 4
 					}
 				}
-				if err := s.Run(context.Background(), b, n); err != nil {
+				if err := b.Run(context.Background(), n); err != nil {
 					t.Fatal(err)
 				}
 				for i := range n {
@@ -96,7 +96,7 @@ func TestSeveralOutputs(t *testing.T) {
 	}
 	defer b.Close()
 	copy(b.Slot(1), []float32{1, 2, 3, 4})
-	if err := s.Run(context.Background(), b, 2); err != nil {
+	if err := b.Run(context.Background(), 2); err != nil {
 		t.Fatal(err)
 	}
 	if f := b.Output(0, 1); f[0] != 1 || f[3] != 4 {
@@ -180,17 +180,17 @@ func TestCancelRunning(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 150*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	err = s.Run(ctx, b, b.N)
+	err = b.Run(ctx, b.N)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("after %v: %v", time.Since(start), err)
 	}
 	t.Logf("stopped after %v", time.Since(start))
-	if err := s.Run(context.Background(), b, 1); err != nil {
+	if err := b.Run(context.Background(), 1); err != nil {
 		t.Errorf("the next run: %v", err)
 	}
 	cancelled, stop := context.WithCancel(context.Background())
 	stop()
-	if err := s.Run(cancelled, b, 1); !errors.Is(err, context.Canceled) {
+	if err := b.Run(cancelled, 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("a context that had ended: %v", err)
 	}
 }
@@ -226,7 +226,7 @@ func TestLogitsEqualPyTorch(t *testing.T) {
 				}
 			}
 		}
-		if err := s.Run(context.Background(), b, batch); err != nil {
+		if err := b.Run(context.Background(), batch); err != nil {
 			t.Fatal(err)
 		}
 		for i := range batch {

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	goruntime "runtime"
+	"strings"
+
+	"cutmix-eval/evaluation"
+	"cutmix-eval/imageproc"
+	"cutmix-eval/runtime"
+
+	"github.com/spf13/cobra"
+)
+
+func newDoctor(s streams) *cobra.Command {
+	lib := ""
+	cmd := &cobra.Command{
+		Use: "doctor", Short: "Check what this machine can run", Args: cobra.NoArgs,
+		Long: `doctor prints where the ONNX Runtime library was looked for, which version is
+used, which devices really start (each is tried with the embedded model), which
+image decoder runs and how many threads there are.`,
+		Example: "  cutmix-eval doctor\n  cutmix-eval doctor --ort-lib /opt/onnxruntime-gpu/lib",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runDoctor(cmd.Context(), s, lib) },
+	}
+	cmd.Flags().StringVar(&lib, "ort-lib", "", "ONNX Runtime library file or its folder")
+	return cmd
+}
+
+func runDoctor(ctx context.Context, s streams, lib string) error {
+	say := func(format string, a ...any) { fmt.Fprintf(s.out, format+"\n", a...) }
+	say("program   cutmix-eval %s, %s, %s/%s", version, goruntime.Version(), goruntime.GOOS, goruntime.GOARCH)
+	say("cores     %d (threads of the model and decoders, unless --threads and --workers say otherwise)", goruntime.NumCPU())
+	say("decoder   %s", imageproc.DecoderName)
+	cache, err := runtime.CacheDir()
+	if err != nil {
+		cache = err.Error()
+	}
+	offline := ""
+	if runtime.Offline() {
+		offline = "; downloads are forbidden by " + runtime.EnvOffline
+	}
+	say("cache     %s%s", cache, offline)
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		npm = "not found (needed only to install ONNX Runtime)"
+	}
+	say("npm       %s", npm)
+	say("\nONNX Runtime library, in the order of search")
+	if err := printPlaces(s, lib); err != nil {
+		return err
+	}
+	c, err := runtime.Ensure(ctx, lib, installProgress(s.err, false))
+	if err != nil {
+		return err
+	}
+	say("in use: ONNX Runtime %s, %s", c.Version, c.Path)
+	say("\ndevices")
+	for _, name := range runtime.DeviceNames() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		config := evaluation.DefaultConfig()
+		config.Library, config.Limit = lib, 1
+		config.Device = runtime.Device{Name: name}
+		setup, err := evaluation.Open(ctx, config, nil)
+		if err != nil {
+			say("  %-9s no: %s", name, reason(err))
+			continue
+		}
+		place := ""
+		for p, n := range setup.Session.Placement {
+			place += fmt.Sprintf(", %d nodes on %s", n, strings.TrimSuffix(p, "ExecutionProvider"))
+		}
+		setup.Close()
+		say("  %-9s starts%s", name, place)
+	}
+	if os.Getenv("VK_ICD_FILENAMES") != "" {
+		say("VK_ICD_FILENAMES is set to %s", os.Getenv("VK_ICD_FILENAMES"))
+	}
+	return nil
+}
+
+// reason shortens an error to what the provider said.
+func reason(err error) string {
+	s := err.Error()
+	var inner error = err
+	for inner != nil {
+		s = inner.Error()
+		inner = errors.Unwrap(inner)
+	}
+	return s
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"cutmix-eval/datasets"
+	"cutmix-eval/evaluation"
+	"cutmix-eval/imageproc"
+	"cutmix-eval/report"
+	"cutmix-eval/runtime"
+
+	"github.com/spf13/cobra"
+)
+
+// shared are the flags that every task has.
+type shared struct {
+	config evaluation.Config
+
+	dataFormat, device, format string
+	resize, crop, fit, filter  string
+	mean, std, color, span     string
+	allowBad                   int
+	quiet                      bool
+}
+
+func (f *shared) add(cmd *cobra.Command) {
+	f.config = evaluation.DefaultConfig()
+	c := &f.config
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&c.Model, "model", c.Model, "ONNX file, or an embedded model: scenes-cutmix, scenes-base")
+	fs.StringVar(&c.Output, "output", "", "name of the model's output with the class scores (default: found)")
+	fs.StringVar(&c.Data, "data", c.Data, "folder, tar file, image list, CIFAR binary, or scenes[:SPLIT]")
+	fs.StringVar(&f.dataFormat, "data-format", string(datasets.Auto), "auto, folders, flat, list, cifar, tiny-imagenet or scenes")
+	fs.StringVar(&c.Labels, "labels", "", "labels of the images (CSV, \"name label\" lines, devkit ground truth), or a class map (\"class output\" lines, JSON)")
+	fs.StringVar(&c.Root, "data-root", "", "folder that the paths of an image list are relative to")
+	fs.StringVar(&c.Split, "split", "", "which split to use, where the data has several (default: val, else test)")
+	fs.IntVar(&c.Limit, "limit", 0, "use only `N` images, as evenly over the classes as possible")
+	fs.StringVar(&c.Recipe, "recipe", "", "named preprocessing: "+recipeNames())
+	fs.StringVar(&f.resize, "resize", "", "shorter side in pixels, HEIGHTxWIDTH for both sides, or none")
+	fs.StringVar(&f.fit, "fit", "", "what --resize means: shorter (keep the aspect ratio) or squash")
+	fs.StringVar(&f.crop, "crop", "", "centre crop: side in pixels, HEIGHTxWIDTH, or none")
+	fs.StringVar(&f.filter, "interpolation", "", "nearest, box, bilinear, hamming, bicubic or lanczos, as Pillow has them")
+	fs.StringVar(&f.mean, "mean", "", "three numbers `a,b,c` subtracted from the channels")
+	fs.StringVar(&f.std, "std", "", "three numbers `a,b,c` that the channels are divided by")
+	fs.StringVar(&f.color, "color", "", "channel order: rgb or bgr")
+	fs.StringVar(&f.span, "range", "", "range of the samples before mean and std: 0..1 or 0..255")
+	fs.StringVar(&f.device, "device", "cpu", "cpu, cuda[:N], tensorrt[:N], webgpu, coreml, directml[:N] or openvino")
+	fs.IntVar(&c.Threads, "threads", 0, "threads of the model on the CPU (default: all cores)")
+	fs.IntVar(&c.Workers, "workers", 0, "goroutines that decode images (default: one a core)")
+	fs.IntVar(&c.Batch, "batch", 0, "images a run of the model (default: by image size)")
+	fs.StringVar(&c.Library, "ort-lib", "", "ONNX Runtime library file or its folder (default: searched; see doctor)")
+	fs.Uint64Var(&c.Seed, "seed", 0, "seed of everything random")
+	fs.IntVar(&f.allowBad, "allow-bad", 0, "accept up to `N` images that cannot be read")
+	fs.StringVar(&f.format, "format", string(report.Text), "text, json, csv or md")
+	fs.BoolVar(&f.quiet, "quiet", false, "no progress bar, no warnings on stderr")
+
+	complete := func(flag string, values ...string) {
+		err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+		if err != nil {
+			panic(err) // the flag does not exist
+		}
+	}
+	complete("device", runtime.DeviceNames()...)
+	complete("format", "text", "json", "csv", "md")
+	complete("fit", "shorter", "squash")
+	complete("color", "rgb", "bgr")
+	complete("range", "0..1", "0..255")
+	var names []string
+	for _, r := range imageproc.RecipeNames() {
+		names = append(names, r[0]+"\t"+r[1])
+	}
+	complete("recipe", names...)
+	names = nil
+	for _, n := range datasets.Formats() {
+		names = append(names, string(n))
+	}
+	complete("data-format", names...)
+	names = nil
+	for _, n := range imageproc.Filters() {
+		names = append(names, string(n))
+	}
+	complete("interpolation", names...)
+}
+
+func recipeNames() string {
+	var names []string
+	for _, r := range imageproc.RecipeNames() {
+		names = append(names, r[0])
+	}
+	return strings.Join(names, ", ")
+}
+
+// parse turns the flags into a configuration. Its errors are about usage.
+func (f *shared) parse(cmd *cobra.Command) (evaluation.Config, report.Format, error) {
+	c := f.config
+	format, err := f.parseInto(cmd, &c)
+	if err != nil {
+		return c, format, usageError{err}
+	}
+	return c, format, nil
+}
+
+func (f *shared) parseInto(cmd *cobra.Command, c *evaluation.Config) (format report.Format, err error) {
+	if format, err = report.ParseFormat(f.format); err != nil {
+		return "", err
+	}
+	if c.Format, err = datasets.ParseFormat(f.dataFormat); err != nil {
+		return "", err
+	}
+	if c.Device, err = runtime.ParseDevice(f.device); err != nil {
+		return "", err
+	}
+	if c.Recipe != "" {
+		if _, err := imageproc.NamedRecipe(c.Recipe); err != nil {
+			return "", err
+		}
+	}
+	for name, v := range map[string]int{"limit": c.Limit, "threads": c.Threads, "workers": c.Workers, "batch": c.Batch, "allow-bad": f.allowBad} {
+		if v < 0 {
+			return "", fmt.Errorf("--%s %d is below 0", name, v)
+		}
+	}
+	ch := &c.Changes
+	for flag, set := range map[string]func() error{
+		"resize":        func() error { return assign(&ch.Resize, f.resize, imageproc.ParseSize) },
+		"crop":          func() error { return assign(&ch.Crop, f.crop, imageproc.ParseSize) },
+		"interpolation": func() error { return assign(&ch.Interpolation, f.filter, imageproc.ParseFilter) },
+		"mean":          func() error { return assign(&ch.Mean, f.mean, triple) },
+		"std":           func() error { return assign(&ch.Std, f.std, triple) },
+		"fit": func() error {
+			return assign(&ch.Fit, f.fit, func(s string) (imageproc.Fit, error) {
+				return oneOf(s, map[string]imageproc.Fit{"shorter": imageproc.Shorter, "squash": imageproc.Squash})
+			})
+		},
+		"color": func() error {
+			return assign(&ch.BGR, f.color, func(s string) (bool, error) { return oneOf(s, map[string]bool{"rgb": false, "bgr": true}) })
+		},
+		"range": func() error {
+			return assign(&ch.Range, f.span, func(s string) (int, error) { return oneOf(s, map[string]int{"0..1": 1, "0..255": 255}) })
+		},
+	} {
+		if cmd.Flags().Changed(flag) {
+			if err := set(); err != nil {
+				return "", fmt.Errorf("--%s: %w", flag, err)
+			}
+		}
+	}
+	return format, nil
+}
+
+func assign[T any](to **T, s string, parse func(string) (T, error)) error {
+	v, err := parse(s)
+	if err != nil {
+		return err
+	}
+	*to = &v
+	return nil
+}
+
+func oneOf[T any](s string, values map[string]T) (T, error) {
+	v, ok := values[strings.ToLower(s)]
+	if !ok {
+		var names []string
+		for n := range values {
+			names = append(names, n)
+		}
+		return v, fmt.Errorf("%q is not one of %s", s, strings.Join(names, ", "))
+	}
+	return v, nil
+}
+
+func triple(s string) (v [3]float32, err error) {
+	parts := strings.Split(s, ",")
+	if len(parts) != 3 {
+		return v, fmt.Errorf("%q is not three numbers separated by commas", s)
+	}
+	for i, p := range parts {
+		x, err := strconv.ParseFloat(strings.TrimSpace(p), 32)
+		if err != nil {
+			return v, fmt.Errorf("%q is not a number", p)
+		}
+		v[i] = float32(x)
+	}
+	return v, nil
+}

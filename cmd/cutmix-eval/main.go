@@ -1,0 +1,126 @@
+// Command cutmix-eval evaluates image classifiers in ONNX files: accuracy,
+// calibration and what the CutMix paper claims, without Python.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"cutmix-eval/internal/pin"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes; the root command's help lists them.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitBadImages   = 3
+	exitNotPinned   = 4
+	exitInterrupted = 130
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-ctx.Done()
+		stop() // a second signal ends the program at once
+	}()
+	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// streams are what commands read and write: the result goes to out and nothing
+// else does; progress and warnings go to err.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// usageError is a command line that makes no sense.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// badImagesError says that the work is done, but some images could not be used.
+type badImagesError struct{ bad, allowed, all int }
+
+func (e badImagesError) Error() string {
+	return fmt.Sprintf("%d of %d images could not be read and are left out of the numbers (named in the report; --allow-bad %d accepts them)", e.bad, e.all, e.bad)
+}
+
+// run executes one command line and returns its exit code.
+func run(ctx context.Context, args []string, s streams) int {
+	started := false
+	root := newRoot(s, &started)
+	root.SetArgs(args)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	if !started { // cobra refused flags, arguments or the command itself
+		err = usageError{err}
+	}
+	code := exitCode(ctx, err)
+	if code == exitInterrupted {
+		fmt.Fprintln(s.err, "cutmix-eval: interrupted")
+		return code
+	}
+	fmt.Fprintf(s.err, "cutmix-eval: %s\n", strings.TrimSpace(err.Error()))
+	if code == exitUsage {
+		fmt.Fprintln(s.err, "Run the command with --help to see how it is used.")
+	}
+	return code
+}
+
+func exitCode(ctx context.Context, err error) int {
+	var usage usageError
+	var bad badImagesError
+	var mismatch *pin.MismatchError
+	switch {
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return exitInterrupted
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.As(err, &mismatch):
+		return exitNotPinned
+	case errors.As(err, &bad):
+		return exitBadImages
+	}
+	return exitFailed
+}
+
+func newRoot(s streams, started *bool) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "cutmix-eval",
+		Short: "Evaluate image classifiers in ONNX files",
+		Long: `cutmix-eval runs an image classifier from an ONNX file and gives the numbers
+PyTorch would give, with an interval on each, without Python.
+
+Without flags its tasks run an embedded model that was trained with CutMix on
+embedded scenes.
+
+Exit codes:
+  0    done
+  1    failed
+  2    wrong usage
+  3    done, but some images could not be read (--allow-bad N accepts up to N)
+  4    a file is not the one that was pinned
+  130  interrupted`,
+		Example: `  cutmix-eval classify
+  cutmix-eval classify --model resnet50.onnx --data imagenet/val
+  cutmix-eval doctor`,
+		SilenceUsage: true, SilenceErrors: true,
+		PersistentPreRun: func(*cobra.Command, []string) { *started = true },
+	}
+	root.AddCommand(newClassify(s), newDatasets(s), newRuntime(s), newDoctor(s), newVersion(s))
+	return root
+}

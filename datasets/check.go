@@ -1,0 +1,132 @@
+package datasets
+
+import (
+	"context"
+	"crypto/sha256"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"cutmix-eval/imageproc"
+)
+
+// Problem is an image that cannot be used.
+type Problem struct {
+	ID     string `json:"id"`
+	Reason string `json:"reason"`
+}
+
+// Checkup is what Check finds.
+type Checkup struct {
+	Images      int                      `json:"images"`
+	Good        int                      `json:"good"`
+	PerClass    []int                    `json:"per_class"` // images by class, bad ones included
+	NoImages    []string                 `json:"classes_without_images"`
+	Missing     []Problem                `json:"missing"`
+	Empty       []Problem                `json:"empty"`
+	Undecodable []Problem                `json:"undecodable"`
+	Formats     map[imageproc.Format]int `json:"formats"`
+	// Duplicates are groups of images of the same content; Conflicts counts
+	// the groups whose images have different labels.
+	Duplicates [][]string `json:"duplicates"`
+	Conflicts  int        `json:"duplicates_with_different_labels"`
+	MinSide    int        `json:"min_side"`
+	MaxSide    int        `json:"max_side"`
+}
+
+// Bad is the number of images that cannot be used.
+func (c *Checkup) Bad() int { return len(c.Missing) + len(c.Empty) + len(c.Undecodable) }
+
+// Check reads and decodes every image with the given number of workers. done,
+// if not nil, is called after each image, from several goroutines.
+func (d *Dataset) Check(ctx context.Context, workers int, done func()) (*Checkup, error) {
+	type found struct {
+		err    error
+		empty  bool
+		format imageproc.Format
+		w, h   int
+		sum    [32]byte
+	}
+	res := make([]found, len(d.Samples))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range max(workers, 1) {
+		wg.Go(func() {
+			l := d.Loader()
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(res) {
+					return
+				}
+				f := &res[i]
+				data, err := l.Bytes(i)
+				f.err = err
+				if err == nil {
+					f.sum = sha256.Sum256(data)
+					f.empty = len(data) == 0
+					var img imageproc.Image
+					if img, f.err = l.Load(i); f.err == nil {
+						f.w, f.h, f.format = img.W, img.H, imageproc.Sniff(data)
+					}
+				}
+				if done != nil {
+					done()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	c := &Checkup{Images: len(res), PerClass: make([]int, len(d.Classes)), Formats: map[imageproc.Format]int{}}
+	same := map[[32]byte][]int{}
+	for i, f := range res {
+		s := d.Samples[i]
+		if s.Label >= 0 {
+			c.PerClass[s.Label]++
+		}
+		switch {
+		case s.Size < 0:
+			c.Missing = append(c.Missing, Problem{s.ID, f.err.Error()})
+			continue
+		case f.empty:
+			c.Empty = append(c.Empty, Problem{s.ID, "the file is empty"})
+			continue
+		case f.err != nil:
+			c.Undecodable = append(c.Undecodable, Problem{s.ID, f.err.Error()})
+		default:
+			c.Good++
+			c.Formats[f.format]++
+			if c.MinSide == 0 {
+				c.MinSide = min(f.w, f.h)
+			}
+			c.MinSide, c.MaxSide = min(c.MinSide, f.w, f.h), max(c.MaxSide, f.w, f.h)
+		}
+		if f.sum != ([32]byte{}) {
+			same[f.sum] = append(same[f.sum], i)
+		}
+	}
+	for i, n := range c.PerClass {
+		if n == 0 {
+			c.NoImages = append(c.NoImages, d.Classes[i])
+		}
+	}
+	for _, group := range same {
+		if len(group) < 2 {
+			continue
+		}
+		ids := make([]string, len(group))
+		conflict := false
+		for k, i := range group {
+			ids[k] = d.Samples[i].ID
+			conflict = conflict || d.Samples[i].Label != d.Samples[group[0]].Label
+		}
+		if conflict {
+			c.Conflicts++
+		}
+		c.Duplicates = append(c.Duplicates, ids)
+	}
+	slices.SortFunc(c.Duplicates, func(a, b []string) int { return slices.Compare(a, b) })
+	return c, nil
+}

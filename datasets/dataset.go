@@ -1,0 +1,324 @@
+// Package datasets says where images and labels come from: class folders, tar
+// files read in place, flat folders with label files, image lists, CIFAR
+// binaries and the embedded scenes. Which of these a path is, is recognised
+// from its content, and the dataset says what was recognised and why.
+//
+// The order of samples is fixed by the data, and loading is safe from several
+// goroutines, each with a Loader of its own.
+package datasets
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"cutmix-eval/datasets/scenes"
+	"cutmix-eval/imageproc"
+)
+
+// Format is a kind of data that can be read.
+type Format string
+
+// The formats.
+const (
+	Auto         Format = "auto"
+	ClassFolders Format = "folders"       // one folder a class
+	Flat         Format = "flat"          // images in one folder, labels in a file or none
+	List         Format = "list"          // a text file of paths and labels (OpenOOD and others)
+	CIFAR        Format = "cifar"         // CIFAR-10 or -100, binary version
+	TinyImageNet Format = "tiny-imagenet" // val_annotations.txt beside images/
+	Scenes       Format = "scenes"        // the embedded ones
+)
+
+// Formats lists the formats that can be asked for.
+func Formats() []Format {
+	return []Format{Auto, ClassFolders, Flat, List, CIFAR, TinyImageNet, Scenes}
+}
+
+// ParseFormat reads a format's name.
+func ParseFormat(s string) (Format, error) {
+	if f := Format(s); slices.Contains(Formats(), f) {
+		return f, nil
+	}
+	return "", fmt.Errorf("data format %q is not one of auto, folders, flat, list, cifar, tiny-imagenet, scenes", s)
+}
+
+// Options say how to read a path.
+type Options struct {
+	Format Format // Auto or empty: recognise it
+	Labels string // label file, or class map; see labels.go
+	Root   string // folder that a list's paths are relative to
+	Split  string // which of train, val, test … where there are several
+}
+
+// Unlabelled is the label of an image without one.
+const Unlabelled = -1
+
+// Sample is one image.
+type Sample struct {
+	ID    string // path within the dataset, with slashes and valid UTF-8
+	Label int    // index of its class, or Unlabelled
+	Size  int64  // of the file in bytes; -1 for a file that is listed but missing
+	at    int    // where its source has it
+}
+
+// Dataset is an ordered set of images. It is not changed after it was made.
+type Dataset struct {
+	Name    string
+	Format  Format
+	Why     string // what was recognised, and by what
+	Classes []string
+	// Indices says that class i was given as the number Indices[i] (folder
+	// names or labels that are numbers); nil where classes have only names.
+	Indices []int
+	Samples []Sample
+	Notes   []string // what was passed over or assumed
+	// ClassMap, from a file, gives the model output of each class by name; nil
+	// without one. MapName is the file.
+	ClassMap map[string]int
+	MapName  string
+	src      source
+}
+
+// source delivers the contents of samples, by Sample.at.
+type source interface {
+	// read returns the file's bytes, in buf's memory where it is large enough,
+	// or the finished picture.
+	read(at int, buf []byte) ([]byte, *imageproc.Image, error)
+	close() error
+}
+
+// Open reads the dataset at path: a folder, a tar file, a list, a CIFAR file,
+// or "scenes" for the embedded one.
+func Open(path string, o Options) (*Dataset, error) {
+	if o.Format == "" {
+		o.Format = Auto
+	}
+	d, err := open(path, o)
+	if err != nil {
+		return nil, fmt.Errorf("opening data %q: %w", path, err)
+	}
+	if len(d.Samples) == 0 {
+		d.Close()
+		return nil, fmt.Errorf("opening data %q: it holds no images (%s)", path, d.Why)
+	}
+	return d, nil
+}
+
+func open(path string, o Options) (*Dataset, error) {
+	if name, split, _ := strings.Cut(path, ":"); o.Format == Scenes || name == "scenes" {
+		if o.Split != "" {
+			split = o.Split
+		}
+		return openScenes(split)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, errors.New("there is no such file or folder")
+		}
+		return nil, err
+	}
+	var t *tree
+	switch {
+	case info.IsDir():
+		t, err = walk(path)
+	default:
+		var head [512]byte
+		if head, err = start(path); err != nil {
+			return nil, err
+		}
+		switch {
+		case string(head[257:262]) == "ustar":
+			t, err = indexTar(path)
+		case head[0] == 0x1f && head[1] == 0x8b:
+			return nil, errors.New("it is compressed with gzip; images are read in place, so unpack it first (gunzip)")
+		case string(head[:4]) == "PK\x03\x04":
+			return nil, errors.New("it is a zip archive; unpack it first, or make it a tar file")
+		case isCIFARFile(path, info.Size()) && o.Format != List:
+			return openCIFARFile(path)
+		default:
+			return openList(path, o)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	d, err := recognise(t, o)
+	if err != nil {
+		t.close()
+		return nil, err
+	}
+	d.Name = strings.TrimSuffix(filepath.Base(filepath.Clean(path)), ".tar")
+	return d, nil
+}
+
+func start(path string) (head [512]byte, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return head, err
+	}
+	defer f.Close()
+	_, err = f.Read(head[:])
+	if err != nil && info(f) == 0 {
+		return head, errors.New("the file is empty")
+	}
+	return head, err
+}
+
+func info(f *os.File) int64 {
+	s, err := f.Stat()
+	if err != nil {
+		return 0
+	}
+	return s.Size()
+}
+
+// Close frees what the dataset holds open. Subsets share it.
+func (d *Dataset) Close() error { return d.src.close() }
+
+// Labelled says whether any image has a label.
+func (d *Dataset) Labelled() bool {
+	return slices.ContainsFunc(d.Samples, func(s Sample) bool { return s.Label != Unlabelled })
+}
+
+// Fingerprint identifies the data: classes, paths, labels and file sizes, in
+// order. The same files in a folder and in a tar have the same one.
+func (d *Dataset) Fingerprint() string {
+	h := sha256.New()
+	for _, c := range d.Classes {
+		put(h, c)
+	}
+	for _, s := range d.Samples {
+		put(h, fmt.Sprintf("%s\x00%d\x00%d", s.ID, s.Label, s.Size))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+func put(h hash.Hash, s string) { fmt.Fprintf(h, "%d:%s\n", len(s), s) }
+
+// Limit returns a subset of at most n images, with the classes as even as they
+// can be: classes take turns, each giving its images in an order that seed
+// decides. Samples keep their order. Larger limits with the same seed hold the
+// smaller ones.
+func (d *Dataset) Limit(n int, seed uint64) *Dataset {
+	out := *d
+	if n <= 0 || n >= len(d.Samples) {
+		return &out
+	}
+	byClass := map[int][]int{}
+	var labels []int
+	for i, s := range d.Samples {
+		if _, ok := byClass[s.Label]; !ok {
+			labels = append(labels, s.Label)
+		}
+		byClass[s.Label] = append(byClass[s.Label], i)
+	}
+	slices.Sort(labels)
+	for _, l := range labels {
+		rng := rand.New(rand.NewPCG(seed, uint64(l)))
+		v := byClass[l]
+		rng.Shuffle(len(v), func(i, j int) { v[i], v[j] = v[j], v[i] })
+	}
+	var pick []int
+	for round := 0; len(pick) < n; round++ {
+		for _, l := range labels {
+			if round < len(byClass[l]) && len(pick) < n {
+				pick = append(pick, byClass[l][round])
+			}
+		}
+	}
+	slices.Sort(pick)
+	out.Samples = make([]Sample, n)
+	for i, p := range pick {
+		out.Samples[i] = d.Samples[p]
+	}
+	return &out
+}
+
+// Loader loads images one at a time, reusing its buffers. Use one a goroutine.
+type Loader struct {
+	d   *Dataset
+	dec imageproc.Decoder
+	buf []byte
+}
+
+// Loader returns a loader of d's images.
+func (d *Dataset) Loader() *Loader { return &Loader{d: d} }
+
+// Bytes returns the contents of sample i: the file's bytes, or the pixels where
+// there is no file. They are valid until the next call.
+func (l *Loader) Bytes(i int) ([]byte, error) {
+	s := l.d.Samples[i]
+	if s.Size < 0 {
+		return nil, errors.New("listed, but there is no such file")
+	}
+	data, img, err := l.d.src.read(s.at, l.buf)
+	if err != nil {
+		return nil, err
+	}
+	if img != nil {
+		return img.Pix, nil
+	}
+	l.buf = data
+	return data, nil
+}
+
+// Load decodes sample i. The image is valid until the next call.
+func (l *Loader) Load(i int) (imageproc.Image, error) {
+	s := l.d.Samples[i]
+	if s.Size < 0 {
+		return imageproc.Image{}, errors.New("listed, but there is no such file")
+	}
+	data, img, err := l.d.src.read(s.at, l.buf)
+	if err != nil {
+		return imageproc.Image{}, err
+	}
+	if img != nil {
+		return *img, nil
+	}
+	l.buf = data
+	out, _, err := l.dec.Decode(data)
+	return out, err
+}
+
+// openScenes opens a split of the embedded scenes; "" is the test split.
+func openScenes(split string) (*Dataset, error) {
+	if split == "" {
+		split = string(scenes.Test)
+	}
+	sp, err := scenes.ParseSplit(split)
+	if err != nil {
+		return nil, err
+	}
+	d := &Dataset{
+		Name: "scenes:" + split, Format: Scenes, Why: "the embedded scenes, " + split + " split",
+		src: sceneSource{sp},
+	}
+	if scenes.Labelled(sp) {
+		d.Classes = slices.Clone(scenes.Classes())
+	}
+	d.Samples = make([]Sample, scenes.Len(sp))
+	for i := range d.Samples {
+		d.Samples[i] = Sample{ID: scenes.ID(sp, i), Label: scenes.LabelOf(sp, i), Size: scenes.Size * scenes.Size * 3, at: i}
+	}
+	return d, nil
+}
+
+type sceneSource struct{ split scenes.Split }
+
+func (s sceneSource) read(at int, buf []byte) ([]byte, *imageproc.Image, error) {
+	sc := scenes.Scene{Pixels: buf}
+	scenes.GenerateInto(s.split, at, &sc)
+	return nil, &imageproc.Image{W: scenes.Size, H: scenes.Size, Pix: sc.Pixels}, nil
+}
+
+func (sceneSource) close() error { return nil }

@@ -1,0 +1,329 @@
+package datasets
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// recognise finds out what a tree is.
+func recognise(t *tree, o Options) (*Dataset, error) {
+	base := commonDir(t)
+	d := &Dataset{src: t, Notes: t.skip}
+	if done, err := d.tiny(t, base, o); done || err != nil {
+		return d, err
+	}
+	if done, err := d.cifarTree(t, base, o); done || err != nil {
+		return d, err
+	}
+	splitWhy := ""
+	for range 3 { // wrappers and splits may alternate
+		next, why, err := pickSplit(t, base, o)
+		if err != nil {
+			return nil, err
+		}
+		if why == "" {
+			break
+		}
+		splitWhy = why
+		base = next
+	}
+	return d, d.folders(t, base, splitWhy, o)
+}
+
+// commonDir is the deepest folder that holds everything, as long as it holds
+// more than one folder or any image itself: archives often have one wrapper.
+func commonDir(t *tree) string {
+	base := ""
+	for {
+		dirs, files := children(t, base)
+		if len(dirs) != 1 || files > 0 {
+			return base
+		}
+		inner, innerFiles := children(t, path.Join(base, dirs[0]))
+		if len(inner) == 0 && innerFiles > 0 && looksLikeClass(dirs[0]) {
+			return base // one class folder alone
+		}
+		base = path.Join(base, dirs[0])
+	}
+}
+
+var wnid = regexp.MustCompile(`^n\d{8}$`)
+
+func looksLikeClass(name string) bool { return wnid.MatchString(name) || digits(name) }
+
+func digits(s string) bool {
+	if s == "" || len(s) > 9 {
+		return false
+	}
+	return strings.Trim(s, "0123456789") == ""
+}
+
+// children lists the folders right below dir and counts the files there.
+func children(t *tree, dir string) (dirs []string, files int) {
+	seen := map[string]bool{}
+	for _, i := range t.under(dir) {
+		rest := strings.TrimPrefix(t.files[i].path[len(dir):], "/")
+		first, _, deeper := strings.Cut(rest, "/")
+		switch {
+		case !deeper:
+			files++
+		case !seen[first]:
+			seen[first] = true
+			dirs = append(dirs, first)
+		}
+	}
+	return dirs, files
+}
+
+// splitNames are the folder names that mean a split, best for an evaluation
+// first.
+var splitNames = []string{"val", "validation", "valid", "test", "testing", "train", "training"}
+
+// pickSplit looks whether the folders of dir are splits and picks one. why is
+// empty when they are not.
+func pickSplit(t *tree, dir string, o Options) (next, why string, err error) {
+	dirs, _ := children(t, dir)
+	var splits []string
+	for _, d := range dirs {
+		if slices.Contains(splitNames, strings.ToLower(d)) || o.Split != "" && strings.EqualFold(d, o.Split) {
+			splits = append(splits, d)
+		}
+	}
+	if len(splits) == 0 || len(splits) != len(dirs) && o.Split == "" && len(splits) < 2 {
+		return dir, "", nil
+	}
+	for _, want := range append([]string{o.Split}, splitNames...) {
+		for _, s := range splits {
+			if want != "" && strings.EqualFold(s, want) {
+				why = fmt.Sprintf("split %q", s)
+				if len(splits) > 1 {
+					why = fmt.Sprintf("split %q of %s", s, strings.Join(splits, ", "))
+				}
+				return path.Join(dir, s), why, nil
+			}
+		}
+		if want != "" && want == o.Split {
+			return "", "", fmt.Errorf("there is no split %q, only %s", o.Split, strings.Join(splits, ", "))
+		}
+	}
+	return dir, "", nil
+}
+
+// folders reads class folders, or a flat folder with a label file.
+func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
+	dirs, _ := children(t, base)
+	var inside, loose []int // images in folders, and right in base
+	other := 0
+	for _, i := range t.under(base) {
+		rest := strings.TrimPrefix(t.files[i].path[len(base):], "/")
+		switch {
+		case !imageName(rest):
+			other++
+		case strings.Contains(rest, "/"):
+			inside = append(inside, i)
+		default:
+			loose = append(loose, i)
+		}
+	}
+	if other > 0 {
+		d.Notes = append(d.Notes, fmt.Sprintf("%d files that are not named like images were passed over", other))
+	}
+	prefix := t.kind
+	if t.kind == "tar" {
+		prefix = "tar file, read in place"
+	}
+	if splitWhy != "" {
+		prefix += ", " + splitWhy
+	}
+	flat := o.Format == Flat || o.Format != ClassFolders && len(inside) == 0
+	var labels *labelFile
+	if o.Labels != "" {
+		all := append(slices.Clone(inside), loose...)
+		slices.Sort(all)
+		var err error
+		if labels, err = readLabels(o.Labels, t, base, all, dirs); err != nil {
+			return err
+		}
+		if labels.images() {
+			return d.byLabelFile(t, base, all, labels, prefix)
+		}
+		if flat {
+			return fmt.Errorf("label file %q names none of the %d images, nor has it one label for each", o.Labels, len(all))
+		}
+	}
+	if flat {
+		d.Format, d.Why = Flat, fmt.Sprintf("%s: %d images in one folder, without labels", prefix, len(loose)+len(inside))
+		for _, i := range append(loose, inside...) {
+			d.Samples = append(d.Samples, d.sample(t, base, i, Unlabelled))
+		}
+		return nil
+	}
+	if len(loose) > 0 {
+		d.Notes = append(d.Notes, fmt.Sprintf("%d images that lie outside the class folders were passed over", len(loose)))
+	}
+	order := d.classOrder(dirs)
+	d.Format, d.Why = ClassFolders, fmt.Sprintf("%s: %d class folders (%s)", prefix, len(dirs), order)
+	label := make(map[string]int, len(d.Classes))
+	for i, c := range d.Classes {
+		label[c] = i
+	}
+	counts := make([]int, len(d.Classes))
+	for _, i := range inside {
+		rest := strings.TrimPrefix(t.files[i].path[len(base):], "/")
+		class, _, _ := strings.Cut(rest, "/")
+		l := label[class]
+		counts[l]++
+		d.Samples = append(d.Samples, d.sample(t, base, i, l))
+	}
+	// Samples in class order, then path order.
+	slices.SortStableFunc(d.Samples, func(a, b Sample) int { return cmp.Compare(a.Label, b.Label) })
+	empty := 0
+	for _, n := range counts {
+		if n == 0 {
+			empty++
+		}
+	}
+	if empty > 0 {
+		d.Notes = append(d.Notes, fmt.Sprintf("%d of %d class folders hold no images", empty, len(d.Classes)))
+	}
+	if labels != nil {
+		d.ClassMap, d.MapName = labels.classes, o.Labels
+	}
+	return nil
+}
+
+func (d *Dataset) sample(t *tree, base string, i, label int) Sample {
+	f := t.files[i]
+	return Sample{ID: strings.TrimPrefix(f.path[len(base):], "/"), Label: label, Size: f.size, at: i}
+}
+
+// classOrder sorts folder names into Classes: by number when all are numbers,
+// otherwise by their bytes, as torchvision's ImageFolder does.
+func (d *Dataset) classOrder(dirs []string) string {
+	d.Classes = slices.Clone(dirs)
+	if !slices.ContainsFunc(dirs, func(s string) bool { return !digits(s) }) {
+		number := func(s string) int { n, _ := strconv.Atoi(s); return n }
+		slices.SortFunc(d.Classes, func(a, b string) int {
+			return cmp.Or(cmp.Compare(number(a), number(b)), strings.Compare(a, b))
+		})
+		first, last := number(d.Classes[0]), number(d.Classes[len(dirs)-1])
+		if first == 1 && last == len(dirs) {
+			return fmt.Sprintf("numbers 1 to %d, in numeric order; label = number - 1", last)
+		}
+		for _, c := range d.Classes {
+			d.Indices = append(d.Indices, number(c))
+		}
+		return fmt.Sprintf("numbers %d to %d, in numeric order; label = number", first, last)
+	}
+	slices.Sort(d.Classes)
+	if !slices.ContainsFunc(dirs, func(s string) bool { return !wnid.MatchString(s) }) {
+		return "WordNet synset names, sorted"
+	}
+	return "names, sorted"
+}
+
+// byLabelFile gives every image the label that a file has for it.
+func (d *Dataset) byLabelFile(t *tree, base string, images []int, l *labelFile, prefix string) error {
+	d.Format = Flat
+	d.Classes, d.Indices = l.names, l.indices
+	missing := 0
+	seen := make(map[int]bool, len(images))
+	for _, i := range images {
+		label, ok := l.of(i)
+		if !ok {
+			missing++
+			continue
+		}
+		seen[i] = true
+		d.Samples = append(d.Samples, d.sample(t, base, i, label))
+	}
+	d.Why = fmt.Sprintf("%s: %d images with labels from %s (%s)", prefix, len(d.Samples), path.Base(l.path), l.kind)
+	if missing > 0 {
+		d.Notes = append(d.Notes, fmt.Sprintf("%d images have no entry in %s and were passed over", missing, path.Base(l.path)))
+	}
+	for _, a := range l.absent {
+		d.Samples = append(d.Samples, Sample{ID: a.name, Label: a.label, Size: -1})
+	}
+	if len(l.absent) > 0 {
+		d.Notes = append(d.Notes, fmt.Sprintf("%d images of %s are missing", len(l.absent), path.Base(l.path)))
+	}
+	if len(d.Samples) == 0 {
+		return errors.New("no image has a label")
+	}
+	return nil
+}
+
+// tiny reads Tiny-ImageNet's validation part: val_annotations.txt beside images/.
+func (d *Dataset) tiny(t *tree, base string, o Options) (bool, error) {
+	if o.Format != Auto && o.Format != TinyImageNet || o.Labels != "" || o.Split != "" && o.Split != "val" {
+		return false, nil
+	}
+	dir := ""
+	for _, try := range []string{path.Join(base, "val"), base} {
+		if _, ok, _ := t.text(path.Join(try, "val_annotations.txt")); ok {
+			dir = try
+			break
+		}
+	}
+	if dir == "" {
+		if o.Format == TinyImageNet {
+			return true, errors.New("no val_annotations.txt was found, so it is not Tiny-ImageNet's validation part")
+		}
+		return false, nil
+	}
+	data, _, err := t.text(path.Join(dir, "val_annotations.txt"))
+	if err != nil {
+		return true, err
+	}
+	labelOf := map[string]string{}
+	var classes []string
+	for n, line := range strings.Split(string(data), "\n") {
+		f := strings.Fields(line)
+		if len(f) == 0 {
+			continue
+		}
+		if len(f) < 2 {
+			return true, fmt.Errorf("val_annotations.txt line %d: %q is not a file and a class", n+1, line)
+		}
+		labelOf[f[0]] = f[1]
+		classes = append(classes, f[1])
+	}
+	// wnids.txt may name classes without images; it is not sorted.
+	if ids, ok, err := t.text(path.Join(base, "wnids.txt")); ok && err == nil {
+		classes = append(classes, strings.Fields(string(ids))...)
+	}
+	slices.Sort(classes)
+	d.Classes = slices.Compact(classes)
+	index := map[string]int{}
+	for i, c := range d.Classes {
+		index[c] = i
+	}
+	found := map[string]bool{}
+	for _, i := range t.under(path.Join(dir, "images")) {
+		name := path.Base(t.files[i].path)
+		class, ok := labelOf[name]
+		if !ok {
+			d.Notes = append(d.Notes, fmt.Sprintf("%s is not in val_annotations.txt", name))
+			continue
+		}
+		found[name] = true
+		d.Samples = append(d.Samples, d.sample(t, dir, i, index[class]))
+	}
+	for name, class := range labelOf {
+		if !found[name] {
+			d.Samples = append(d.Samples, Sample{ID: "images/" + name, Label: index[class], Size: -1})
+		}
+	}
+	slices.SortFunc(d.Samples, func(a, b Sample) int {
+		return cmp.Or(cmp.Compare(a.Label, b.Label), strings.Compare(a.ID, b.ID))
+	})
+	d.Format = TinyImageNet
+	d.Why = fmt.Sprintf("%s: Tiny-ImageNet's validation part (val_annotations.txt), %d classes sorted by synset", t.kind, len(d.Classes))
+	return true, nil
+}

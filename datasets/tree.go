@@ -1,0 +1,278 @@
+package datasets
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"cutmix-eval/imageproc"
+)
+
+// tree is a listing of files, of a folder or of a tar file, with a way to read
+// them. It is a source.
+type tree struct {
+	kind  string // "folder" or "tar"
+	root  string
+	files []file // sorted by path
+	skip  []string
+	tar   *os.File
+}
+
+// file is one regular file; path has slashes and valid UTF-8.
+type file struct {
+	path string
+	size int64
+	open string // folder: the path to open
+	off  int64  // tar: where the contents begin
+}
+
+// maxDepth bounds nested folders, which may be a loop of links.
+const maxDepth = 32
+
+// walk lists a folder, following links to folders as other tools do.
+func walk(root string) (*tree, error) {
+	t := &tree{kind: "folder", root: root}
+	real, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.add(real, "", []string{real}); err != nil {
+		return nil, err
+	}
+	t.sort()
+	return t, nil
+}
+
+func (t *tree) add(dir, rel string, above []string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		if rel == "" {
+			return err
+		}
+		t.note("folder %s cannot be read (%v)", rel, errors.Unwrap(err))
+		return nil
+	}
+	for _, e := range entries {
+		if hidden(e.Name()) {
+			continue
+		}
+		p, r := filepath.Join(dir, e.Name()), path.Join(rel, printable(e.Name()))
+		mode := e.Type()
+		if mode&os.ModeSymlink != 0 {
+			info, err := os.Stat(p)
+			if err != nil {
+				t.note("%s is a broken link", r)
+				continue
+			}
+			if mode = info.Mode().Type(); mode.IsDir() {
+				if p, err = filepath.EvalSymlinks(p); err != nil || slices.Contains(above, p) {
+					t.note("%s is a link to a folder above it", r)
+					continue
+				}
+			}
+		}
+		switch {
+		case mode.IsDir():
+			if len(above) >= maxDepth {
+				t.note("%s is nested more than %d folders deep", r, maxDepth)
+				continue
+			}
+			if err := t.add(p, r, append(above, p)); err != nil {
+				return err
+			}
+		case mode.IsRegular():
+			info, err := os.Stat(p)
+			if err != nil {
+				continue // vanished just now
+			}
+			t.files = append(t.files, file{path: r, size: info.Size(), open: p})
+		}
+	}
+	return nil
+}
+
+// hidden names what desktop systems and archivers leave behind.
+func hidden(name string) bool {
+	return strings.HasPrefix(name, ".") || name == "__MACOSX" || name == "Thumbs.db" || name == "desktop.ini"
+}
+
+// printable makes a name valid UTF-8 without making two names equal: other
+// bytes become %XX.
+func printable(name string) string {
+	if utf8.ValidString(name) {
+		return name
+	}
+	var b strings.Builder
+	for i := 0; i < len(name); {
+		r, n := utf8.DecodeRuneInString(name[i:])
+		if r == utf8.RuneError && n == 1 {
+			fmt.Fprintf(&b, "%%%02X", name[i])
+		} else {
+			b.WriteString(name[i : i+n])
+		}
+		i += n
+	}
+	return b.String()
+}
+
+// indexTar lists a tar file, reading headers only.
+func indexTar(name string) (*tree, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	t := &tree{kind: "tar", root: name, tar: f}
+	if err := t.index(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *tree) index() error {
+	end := info(t.tar)
+	r := tar.NewReader(t.tar)
+	byPath := map[string]int{}
+	for {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("reading the tar file after %d members: %w", len(t.files), err)
+		}
+		p := path.Clean(printable(h.Name))
+		switch {
+		case h.Typeflag == tar.TypeSymlink || h.Typeflag == tar.TypeLink:
+			t.note("%s is a link", p)
+			continue
+		case h.Typeflag != tar.TypeReg:
+			continue
+		case path.IsAbs(p) || p == ".." || strings.HasPrefix(p, "../"):
+			t.note("%s leads out of the archive", p)
+			continue
+		case slices.ContainsFunc(strings.Split(p, "/"), hidden):
+			continue
+		case h.PAXRecords["GNU.sparse.major"] != "":
+			t.note("%s is a sparse file", p)
+			continue
+		}
+		off, err := t.tar.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return err
+		}
+		if h.Size > end-off {
+			return fmt.Errorf("the tar file is cut off: %s should have %d bytes, %d are left", p, h.Size, end-off)
+		}
+		fl := file{path: p, size: h.Size, off: off}
+		if i, ok := byPath[p]; ok {
+			t.files[i] = fl // as tar unpacks it: the last one wins
+			t.note("%s is in the archive more than once", p)
+			continue
+		}
+		byPath[p] = len(t.files)
+		t.files = append(t.files, fl)
+	}
+	t.sort()
+	return nil
+}
+
+func (t *tree) sort() {
+	slices.SortFunc(t.files, func(a, b file) int { return strings.Compare(a.path, b.path) })
+}
+
+// note records something passed over, a few times.
+func (t *tree) note(format string, a ...any) {
+	const most = 20
+	if len(t.skip) < most {
+		t.skip = append(t.skip, "passed over: "+fmt.Sprintf(format, a...))
+	} else if len(t.skip) == most {
+		t.skip = append(t.skip, "passed over: more like these")
+	}
+}
+
+func (t *tree) read(at int, buf []byte) ([]byte, *imageproc.Image, error) {
+	data, err := t.readFile(t.files[at], buf)
+	return data, nil, err
+}
+
+// maxFile bounds what is read into memory for one image.
+const maxFile = 1 << 30
+
+func (t *tree) readFile(fl file, buf []byte) ([]byte, error) {
+	var r io.ReaderAt = t.tar
+	size := fl.size
+	if t.tar == nil {
+		f, err := os.Open(fl.open)
+		if err != nil {
+			var pe *os.PathError
+			if errors.As(err, &pe) {
+				err = pe.Err // the image is named already
+			}
+			return buf, err
+		}
+		defer f.Close()
+		r, size = f, info(f)
+	}
+	if size > maxFile {
+		return buf, fmt.Errorf("the file has %d bytes, more than %d", size, maxFile)
+	}
+	if int64(cap(buf)) < size {
+		buf = make([]byte, size+size/4)
+	}
+	buf = buf[:size]
+	n, err := r.ReadAt(buf, fl.off)
+	if err != nil && !(errors.Is(err, io.EOF) && int64(n) == size) {
+		return buf, err
+	}
+	return buf, nil
+}
+
+func (t *tree) close() error {
+	if t.tar != nil {
+		return t.tar.Close()
+	}
+	return nil
+}
+
+// text returns the contents of a small file of the tree, and whether it is
+// there.
+func (t *tree) text(p string) ([]byte, bool, error) {
+	i, ok := slices.BinarySearchFunc(t.files, p, func(f file, p string) int { return strings.Compare(f.path, p) })
+	if !ok {
+		return nil, false, nil
+	}
+	data, err := t.readFile(t.files[i], nil)
+	if err != nil {
+		return nil, true, fmt.Errorf("reading %s: %w", p, err)
+	}
+	return data, true, nil
+}
+
+// under returns the indices of the files below dir ("" is all).
+func (t *tree) under(dir string) []int {
+	var out []int
+	for i, f := range t.files {
+		if dir == "" || strings.HasPrefix(f.path, dir+"/") {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// imageName says whether a file is meant to be an image. What it really is,
+// its content decides.
+func imageName(p string) bool {
+	switch strings.ToLower(path.Ext(p)) {
+	case ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".heic", ".avif", ".jp2":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,279 @@
+// Package evaluation opens what every task needs: the data, the model, the
+// preprocessing that goes with it, and a session on the device that was asked
+// for; and it says so in the report.
+package evaluation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/bits"
+	"os"
+	goruntime "runtime"
+	"strings"
+	"time"
+
+	"cutmix-eval/datasets"
+	"cutmix-eval/imageproc"
+	"cutmix-eval/model"
+	"cutmix-eval/models"
+	"cutmix-eval/pipeline"
+	"cutmix-eval/report"
+	"cutmix-eval/runtime"
+)
+
+// Config is what the shared flags fill.
+type Config struct {
+	Model  string // ONNX file, or the name of an embedded model
+	Output string // output with the class scores; empty: found
+
+	Data   string // folder, tar file, list, CIFAR file, or scenes[:SPLIT]
+	Format datasets.Format
+	Labels string // label file or class map
+	Root   string // folder that a list's paths are relative to
+	Split  string
+	Limit  int // class-balanced subset; 0 is all
+
+	Recipe  string // named recipe; empty: the model's own
+	Changes Changes
+
+	Device  runtime.Device
+	Threads int // of the model; 0 is automatic
+	Workers int // decoding; 0 is automatic
+	Batch   int // 0 is automatic
+	Library string
+	Seed    uint64
+}
+
+// Changes are preprocessing flags that were given; nil ones were not.
+type Changes struct {
+	Resize, Crop  *imageproc.Size
+	Fit           *imageproc.Fit
+	Interpolation *imageproc.Filter
+	Mean, Std     *[3]float32
+	BGR           *bool
+	Range         *int
+}
+
+// Defaults: what runs when no flags are given.
+const (
+	DefaultModel = "scenes-cutmix"
+	DefaultData  = "scenes"
+)
+
+// DefaultConfig runs the embedded CutMix model on the embedded test scenes.
+func DefaultConfig() Config {
+	return Config{Model: DefaultModel, Data: DefaultData, Format: datasets.Auto, Device: runtime.CPU}
+}
+
+// Setup is everything opened. Close it.
+type Setup struct {
+	Config       Config
+	Data         *datasets.Dataset
+	Model        *model.Model
+	Recipe       imageproc.Recipe
+	RecipeSource string
+	Library      runtime.Candidate
+	Session      *runtime.Session
+	Outputs      int // class scores per image
+	Workers      int
+	Batch        int
+	opening      time.Duration
+}
+
+// Open opens data, model and session. Cheap things come first, so that a wrong
+// name is told before a library is installed. progress is told about an
+// installation of ONNX Runtime and may be nil.
+func Open(ctx context.Context, c Config, progress runtime.Progress) (*Setup, error) {
+	start := time.Now()
+	s := &Setup{Config: c}
+	ok := false
+	defer func() {
+		if !ok {
+			s.Close()
+		}
+	}()
+	var err error
+	if s.Model, err = openModel(c.Model, c.Output); err != nil {
+		return nil, err
+	}
+	if s.Recipe, s.RecipeSource, err = c.recipe(s.Model); err != nil {
+		return nil, err
+	}
+	shape, err := s.imageShape()
+	if err != nil {
+		return nil, err
+	}
+	if s.Data, err = datasets.Open(c.Data, datasets.Options{Format: c.Format, Labels: c.Labels, Root: c.Root, Split: c.Split}); err != nil {
+		return nil, err
+	}
+	s.Data = s.Data.Limit(c.Limit, c.Seed)
+	if s.Library, err = runtime.Ensure(ctx, c.Library, progress); err != nil {
+		return nil, err
+	}
+	threads := c.Threads
+	if threads <= 0 {
+		threads = goruntime.NumCPU()
+	}
+	src := runtime.Source{Path: s.Model.Path, Data: s.Model.Data}
+	if src.Path == "" {
+		src.Path = s.Model.Name
+	}
+	s.Session, err = runtime.Open(ctx, src, runtime.Options{
+		Device: c.Device, Threads: threads, Input: s.Model.Input, Outputs: []string{s.Model.Logits}, Shape: shape,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.Outputs = 1
+	for _, d := range s.Session.Outputs[0].Shape[1:] {
+		s.Outputs *= int(d)
+	}
+	if s.Model.Classes > 0 && s.Model.Classes != s.Outputs {
+		return nil, fmt.Errorf("model %q: tensor %q has %d values per image, its output %q has %d classes", c.Model, s.Model.Logits, s.Outputs, s.Model.Output, s.Model.Classes)
+	}
+	if s.Workers = c.Workers; s.Workers <= 0 {
+		s.Workers = goruntime.NumCPU()
+	}
+	if s.Batch = c.Batch; s.Batch <= 0 {
+		s.Batch = automaticBatch(shape)
+	}
+	if s.Session.Fixed > 0 {
+		s.Batch = s.Session.Fixed
+	}
+	s.opening = time.Since(start)
+	ok = true
+	return s, nil
+}
+
+func openModel(name, output string) (*model.Model, error) {
+	if data, ok := models.Bytes(name); ok {
+		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+			return model.FromBytes(name, data, output)
+		}
+	}
+	m, err := model.Open(name, output)
+	if errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(name, `/\.`) {
+		return nil, fmt.Errorf("model %q is neither a file nor an embedded model (%s)", name, strings.Join(models.Names(), ", "))
+	}
+	return m, err
+}
+
+// recipe resolves the preprocessing: flags over a named recipe, or over what
+// the model says of itself.
+func (c Config) recipe(m *model.Model) (imageproc.Recipe, string, error) {
+	r, source, err := m.Recipe()
+	if err != nil {
+		return r, "", err
+	}
+	if c.Recipe != "" {
+		named, err := imageproc.NamedRecipe(c.Recipe)
+		if err != nil {
+			return r, "", err
+		}
+		named.Layout = r.Layout
+		r, source = named, "recipe "+c.Recipe
+	}
+	var flags []string
+	set := func(given bool, name string, apply func()) {
+		if given {
+			flags = append(flags, name)
+			apply()
+		}
+	}
+	ch := c.Changes
+	set(ch.Resize != nil, "resize", func() {
+		r.Resize, r.Fit = *ch.Resize, imageproc.Shorter
+		if r.Resize.H != r.Resize.W {
+			r.Fit = imageproc.Squash
+		}
+	})
+	set(ch.Fit != nil, "fit", func() { r.Fit = *ch.Fit })
+	set(ch.Crop != nil, "crop", func() { r.Crop = *ch.Crop })
+	set(ch.Interpolation != nil, "interpolation", func() { r.Interpolation = *ch.Interpolation })
+	set(ch.Mean != nil, "mean", func() { r.Mean = *ch.Mean })
+	set(ch.Std != nil, "std", func() { r.Std = *ch.Std })
+	set(ch.BGR != nil, "color", func() { r.BGR = *ch.BGR })
+	set(ch.Range != nil, "range", func() { r.Range = *ch.Range })
+	if len(flags) > 0 {
+		source = fmt.Sprintf("flags %s over %s", strings.Join(flags, ", "), source)
+	}
+	if err := r.Validate(); err != nil {
+		return r, "", fmt.Errorf("preprocessing (%s): %w", source, err)
+	}
+	return r, source, nil
+}
+
+// imageShape is the size of one image's tensor: what the recipe makes, or what
+// the model takes.
+func (s *Setup) imageShape() ([]int64, error) {
+	size, ok := s.Recipe.Fixed()
+	if !ok {
+		size = imageproc.Size{H: s.Model.H, W: s.Model.W}
+		if size.H == 0 || size.W == 0 {
+			return nil, fmt.Errorf("neither the preprocessing (%s) nor the model %q fixes the image size; give --crop or --resize HEIGHTxWIDTH", s.Recipe, s.Model.Name)
+		}
+	}
+	if s.Recipe.Layout == imageproc.NHWC {
+		return []int64{int64(size.H), int64(size.W), 3}, nil
+	}
+	return []int64{3, int64(size.H), int64(size.W)}, nil
+}
+
+// automaticBatch keeps a batch's input near 8 MiB, which fits caches better than
+// more and wastes less on calls than fewer; see bench/README.md.
+func automaticBatch(shape []int64) int {
+	item := 4
+	for _, d := range shape {
+		item *= int(d)
+	}
+	n := max(8<<20/item, 1)
+	return min(max(1<<(bits.Len(uint(n))-1), 8), 128)
+}
+
+// Close frees everything.
+func (s *Setup) Close() {
+	if s.Session != nil {
+		_ = s.Session.Close() // nothing is lost: results were read out
+	}
+	if s.Data != nil {
+		_ = s.Data.Close()
+	}
+}
+
+// Pipeline is the configuration that sends the data through the model.
+func (s *Setup) Pipeline(progress func(done int)) pipeline.Config {
+	return pipeline.Config{
+		Images: pipeline.Images{N: len(s.Data.Samples), Loader: func() func(int) (imageproc.Image, error) {
+			return s.Data.Loader().Load
+		}},
+		Recipe:   s.Recipe,
+		NewBatch: func(n int) (pipeline.Batch, error) { return s.Session.NewBatch(n) },
+		Batch:    s.Batch, Workers: s.Workers, Progress: progress,
+	}
+}
+
+// Report starts a report with everything but the task's own part.
+func (s *Setup) Report(tool report.Tool) *report.Report {
+	r := &report.Report{Tool: tool}
+	r.Model = report.Model{
+		Name: s.Model.Name, Path: s.Model.Path, SHA256: s.Model.SHA256, Bytes: s.Model.Size,
+		Classes: s.Outputs, Output: s.Model.Logits, Activation: s.Model.Activation,
+	}
+	d := s.Data
+	r.Dataset = report.Dataset{
+		Name: d.Name, Path: s.Config.Data, Format: string(d.Format), Recognised: d.Why,
+		Classes: len(d.Classes), Fingerprint: d.Fingerprint(), Notes: d.Notes,
+	}
+	r.Preprocessing = report.Preprocessing{
+		Recipe: s.Recipe, Summary: s.Recipe.String(), Source: s.RecipeSource,
+		Decoder: imageproc.DecoderName, Fingerprint: s.Recipe.Fingerprint(),
+	}
+	r.Runtime = report.Runtime{
+		ORT: s.Library.Version, Library: s.Library.Path, Device: s.Session.Device.String(), Threads: s.Session.Threads,
+		Workers: s.Workers, Batch: s.Batch, Placement: s.Session.Placement,
+	}
+	r.Timing.Startup = s.opening.Seconds()
+	return r
+}

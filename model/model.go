@@ -1,0 +1,378 @@
+// Package model knows what an ONNX classifier is: which input takes the image
+// and how it lies in memory, which tensor holds the logits, whether a Softmax
+// follows, what the classes are called, and which preprocessing goes with it.
+package model
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"cutmix-eval/imageproc"
+	"cutmix-eval/internal/onnx"
+)
+
+// Model is an ONNX classifier as its file describes it.
+type Model struct {
+	Name   string // for people: the file's name, or that of an embedded model
+	Path   string // empty for an embedded model
+	Data   []byte // of an embedded model
+	SHA256 string
+	Size   int64
+
+	Input       string
+	InputType   onnx.Type
+	Layout      imageproc.Layout
+	H, W        int // image size the input takes, 0 where it leaves it open
+	Output      string
+	Logits      string // the tensor before a final Softmax; Output where there is none
+	Activation  string // "Softmax", "LogSoftmax" or "Sigmoid" between Logits and Output, or ""
+	Classes     int    // 0 when the file does not say
+	ClassNames  []string
+	Opset       int64
+	Producer    string
+	metadata    map[string]string
+	outputNames []string
+}
+
+// Open reads the ONNX file at path. output names the output with the class
+// scores; empty lets it be found.
+func Open(path, output string) (*Model, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening model: %w", err)
+	}
+	m, err := inspect(data, output)
+	if err != nil {
+		return nil, fmt.Errorf("opening model %q: %w", path, err)
+	}
+	m.Name, m.Path = strings.TrimSuffix(filepath.Base(path), ".onnx"), path
+	return m, nil
+}
+
+// FromBytes is Open for a model without a file of its own.
+func FromBytes(name string, data []byte, output string) (*Model, error) {
+	m, err := inspect(data, output)
+	if err != nil {
+		return nil, fmt.Errorf("opening model %q: %w", name, err)
+	}
+	m.Name, m.Data = name, data
+	return m, nil
+}
+
+func inspect(data []byte, output string) (*Model, error) {
+	f, err := onnx.Parse(data)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(data)
+	m := &Model{
+		SHA256: hex.EncodeToString(sum[:]), Size: int64(len(data)),
+		Opset: f.Opset[""], Producer: f.Producer, metadata: f.Meta,
+	}
+	if err := m.findInput(f.Graph.Inputs); err != nil {
+		return nil, err
+	}
+	if err := m.findOutput(&f.Graph, output); err != nil {
+		return nil, err
+	}
+	m.findLogits(&f.Graph)
+	if err := m.readClassNames(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// findInput takes the one input with four axes as the image.
+func (m *Model) findInput(inputs []onnx.Value) error {
+	var images []onnx.Value
+	var seen []string
+	for _, in := range inputs {
+		seen = append(seen, in.Name)
+		if !in.Ranked || len(in.Dims) == 4 {
+			images = append(images, in)
+		}
+	}
+	if len(images) != 1 {
+		return fmt.Errorf("it has %d inputs that could be images (inputs: %s); exactly one is needed", len(images), strings.Join(seen, ", "))
+	}
+	in := images[0]
+	m.Input, m.InputType, m.Layout = in.Name, in.Type, imageproc.NCHW
+	if !in.Ranked {
+		return nil
+	}
+	size := func(i int) int { return int(max(in.Dims[i].Size, 0)) }
+	switch {
+	case in.Dims[1].Size == 3 || in.Dims[1].Size < 0 && in.Dims[3].Size != 3:
+		m.H, m.W = size(2), size(3)
+	case in.Dims[3].Size == 3:
+		m.Layout = imageproc.NHWC
+		m.H, m.W = size(1), size(2)
+	default:
+		return fmt.Errorf("input %q has shape %v; neither its second nor its last axis is 3 colour channels", in.Name, in.Dims)
+	}
+	return nil
+}
+
+// findOutput takes the named output, or the first with two axes (images,
+// classes).
+func (m *Model) findOutput(g *onnx.Graph, name string) error {
+	var pick *onnx.Value
+	for i := range g.Outputs {
+		o := &g.Outputs[i]
+		m.outputNames = append(m.outputNames, o.Name)
+		flat := !o.Ranked || len(o.Dims) == 2 || len(o.Dims) == 4 && o.Dims[2].Size == 1 && o.Dims[3].Size == 1
+		float := o.Type == onnx.Float32 || o.Type == onnx.Float16 || o.Type == onnx.Undefined
+		if name == "" && pick == nil && flat && float || name != "" && o.Name == name {
+			pick = o
+		}
+	}
+	switch {
+	case pick == nil && name != "":
+		return fmt.Errorf("it has no output %q; its outputs are %s", name, strings.Join(m.outputNames, ", "))
+	case pick == nil:
+		return fmt.Errorf("none of its outputs (%s) has the shape images x classes", strings.Join(m.outputNames, ", "))
+	}
+	m.Output = pick.Name
+	if pick.Ranked && len(pick.Dims) >= 2 {
+		m.Classes = int(max(pick.Dims[1].Size, 0))
+	}
+	return nil
+}
+
+// findLogits walks back from the output over nodes that change no order of
+// values, and past a final Softmax, LogSoftmax or Sigmoid.
+func (m *Model) findLogits(g *onnx.Graph) {
+	maker := make(map[string]*onnx.Node, len(g.Nodes))
+	for i := range g.Nodes {
+		for _, o := range g.Nodes[i].Out {
+			maker[o] = &g.Nodes[i]
+		}
+	}
+	m.Logits = m.Output
+	at := m.Output
+	for range len(g.Nodes) { // a graph with a cycle must end too
+		n := maker[at]
+		if n == nil || len(n.In) == 0 || n.Domain != "" && n.Domain != "ai.onnx" {
+			return
+		}
+		switch n.Op {
+		case "Identity", "Cast", "Dropout", "Flatten", "Reshape", "Squeeze":
+			at = n.In[0]
+		case "Softmax", "LogSoftmax", "Sigmoid":
+			m.Activation, m.Logits = n.Op, n.In[0]
+			return
+		default:
+			return
+		}
+	}
+}
+
+// readClassNames takes the names from the metadata key "classes" (a JSON list)
+// or "names" (a JSON object from index to name).
+func (m *Model) readClassNames() error {
+	if s, ok := m.metadata["classes"]; ok {
+		if err := json.Unmarshal([]byte(s), &m.ClassNames); err != nil {
+			return fmt.Errorf(`its metadata "classes" is not a JSON list of names: %w`, err)
+		}
+	}
+	if m.Classes > 0 && len(m.ClassNames) != m.Classes {
+		m.ClassNames = nil // names of something else
+	}
+	return nil
+}
+
+// Default image sizes where neither model nor recipe fixes one.
+const defaultSide = 224
+
+// Recipe resolves the preprocessing of the model before flags are applied, in
+// this order: a JSON file beside the model (FILE.json or FILE.onnx.json), the
+// model's metadata, the default for its input size. source says which it was.
+func (m *Model) Recipe() (r imageproc.Recipe, source string, err error) {
+	r = m.defaultRecipe()
+	if m.Path != "" {
+		for _, p := range []string{strings.TrimSuffix(m.Path, ".onnx") + ".json", m.Path + ".json"} {
+			data, err := os.ReadFile(p)
+			if err != nil {
+				continue // most models have none
+			}
+			found, err := parseRecipe(&r, data)
+			if err != nil {
+				return r, "", fmt.Errorf("reading preprocessing from %q: %w", p, err)
+			}
+			if found {
+				return r, "file " + filepath.Base(p), nil
+			}
+		}
+	}
+	if s, ok := m.metadata["recipe"]; ok {
+		found, err := parseRecipe(&r, []byte(s))
+		if err != nil {
+			return r, "", fmt.Errorf("reading preprocessing from the metadata of model %q: %w", m.Name, err)
+		}
+		if found {
+			return r, "ONNX metadata", nil
+		}
+	}
+	both := map[string]json.RawMessage{}
+	for _, key := range []string{"mean", "std"} {
+		if s, ok := m.metadata[key]; ok && json.Valid([]byte(s)) {
+			both[key] = json.RawMessage(s)
+		}
+	}
+	if len(both) == 2 {
+		data, err := json.Marshal(both)
+		if err == nil {
+			_, err = parseRecipe(&r, data)
+		}
+		if err != nil {
+			return r, "", fmt.Errorf("reading mean and std from the metadata of model %q: %w", m.Name, err)
+		}
+		return r, "default size, mean and std from ONNX metadata", nil
+	}
+	return r, "default", nil
+}
+
+// defaultRecipe is the stated default: ImageNet statistics; at 224 and above the
+// shorter side is resized to the input size / 0.875, below to the input size.
+func (m *Model) defaultRecipe() imageproc.Recipe {
+	r := imageproc.Standard()
+	r.Layout = m.Layout
+	h, w := m.H, m.W
+	if h == 0 || w == 0 {
+		h, w = defaultSide, defaultSide
+	}
+	r.Crop = imageproc.Size{H: h, W: w}
+	side := min(h, w)
+	switch {
+	case h != w:
+		r.Fit, r.Resize = imageproc.Squash, r.Crop
+	case side >= 128:
+		side = side * 8 / 7
+		r.Resize = imageproc.Size{H: side, W: side}
+	default:
+		r.Resize = r.Crop
+	}
+	return r
+}
+
+// recipeFile is the JSON form of a recipe; every key may be left out. Sizes are
+// a number, [height, width] or "none". The keys of timm's pretrained_cfg
+// (input_size, crop_pct, crop_mode) are understood as well.
+type recipeFile struct {
+	Resize        *sizeJSON         `json:"resize"`
+	Crop          *sizeJSON         `json:"crop"`
+	Fit           *imageproc.Fit    `json:"fit"`
+	Interpolation *imageproc.Filter `json:"interpolation"`
+	Mean          []float32         `json:"mean"`
+	Std           []float32         `json:"std"`
+	Color         *string           `json:"color"`
+	Range         *string           `json:"range"`
+
+	InputSize []int    `json:"input_size"` // timm: channels, height, width
+	CropPct   *float64 `json:"crop_pct"`
+	CropMode  *string  `json:"crop_mode"`
+}
+
+type sizeJSON imageproc.Size
+
+func (s *sizeJSON) UnmarshalJSON(data []byte) error {
+	var text string
+	var one int
+	var two []int
+	switch {
+	case json.Unmarshal(data, &text) == nil:
+		v, err := imageproc.ParseSize(text)
+		*s = sizeJSON(v)
+		return err
+	case json.Unmarshal(data, &one) == nil:
+		*s = sizeJSON{H: one, W: one}
+	case json.Unmarshal(data, &two) == nil && len(two) == 2:
+		*s = sizeJSON{H: two[0], W: two[1]}
+	default:
+		return fmt.Errorf("size %s is not a number, [height, width] or \"none\"", data)
+	}
+	return nil
+}
+
+// parseRecipe applies a JSON recipe to r, and says whether it held any.
+func parseRecipe(r *imageproc.Recipe, data []byte) (bool, error) {
+	var f recipeFile
+	if err := json.Unmarshal(data, &f); err != nil {
+		return false, err
+	}
+	found := false
+	out := *r
+	set := func(ok bool, apply func()) {
+		if ok {
+			found = true
+			apply()
+		}
+	}
+	set(len(f.InputSize) == 3, func() {
+		out.Crop = imageproc.Size{H: f.InputSize[1], W: f.InputSize[2]}
+		out.Resize, out.Fit = out.Crop, imageproc.Squash
+		if f.InputSize[1] == f.InputSize[2] && (f.CropMode == nil || *f.CropMode != "squash") {
+			out.Fit = imageproc.Shorter
+		}
+	})
+	if f.CropPct != nil && *f.CropPct > 0.01 && *f.CropPct <= 1 && out.Crop != (imageproc.Size{}) {
+		// timm: floor(size / crop_pct) on the shorter side
+		out.Resize = imageproc.Size{H: int(float64(out.Crop.H) / *f.CropPct), W: int(float64(out.Crop.W) / *f.CropPct)}
+		found = true
+	}
+	set(f.Resize != nil, func() {
+		out.Resize = imageproc.Size(*f.Resize)
+		if out.Resize.H != out.Resize.W {
+			out.Fit = imageproc.Squash
+		} else {
+			out.Fit = imageproc.Shorter
+		}
+	})
+	set(f.Crop != nil, func() { out.Crop = imageproc.Size(*f.Crop) })
+	set(f.Fit != nil, func() { out.Fit = *f.Fit })
+	set(f.Interpolation != nil, func() { out.Interpolation = *f.Interpolation })
+	for _, v := range []struct {
+		name string
+		in   []float32
+		out  *[3]float32
+	}{{"mean", f.Mean, &out.Mean}, {"std", f.Std, &out.Std}} {
+		if v.in == nil {
+			continue
+		}
+		if len(v.in) != 3 {
+			return false, fmt.Errorf("%s has %d values, not 3", v.name, len(v.in))
+		}
+		set(true, func() { copy(v.out[:], v.in) })
+	}
+	if f.Color != nil {
+		if !slices.Contains([]string{"rgb", "bgr"}, strings.ToLower(*f.Color)) {
+			return false, fmt.Errorf("color %q is not rgb or bgr", *f.Color)
+		}
+		set(true, func() { out.BGR = strings.EqualFold(*f.Color, "bgr") })
+	}
+	if f.Range != nil {
+		switch *f.Range {
+		case "0..1":
+			out.Range = 1
+		case "0..255":
+			out.Range = 255
+		default:
+			return false, fmt.Errorf("range %q is not 0..1 or 0..255", *f.Range)
+		}
+		found = true
+	}
+	if !found {
+		return false, nil
+	}
+	if err := out.Validate(); err != nil {
+		return false, err
+	}
+	*r = out
+	return true, nil
+}
