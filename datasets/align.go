@@ -1,7 +1,6 @@
 package datasets
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,6 +20,9 @@ type Alignment struct {
 // (or 1001, background first) outputs; as many classes as outputs, in order.
 // Anything else is an error: there is no guessing which outputs are meant.
 func (d *Dataset) Align(outputs int, names []string) (Alignment, error) {
+	if len(d.Classes) == 0 {
+		return Alignment{}, fmt.Errorf("data %s has no labels (%s); give them with --labels", d.Name, d.Why)
+	}
 	a, err := d.align(outputs, names)
 	if err != nil {
 		return a, fmt.Errorf("matching %s (%d classes) to the model's %d outputs: %w", d.Name, len(d.Classes), outputs, err)
@@ -40,9 +42,6 @@ func (d *Dataset) Align(outputs int, names []string) (Alignment, error) {
 
 func (d *Dataset) align(outputs int, names []string) (Alignment, error) {
 	n := len(d.Classes)
-	if n == 0 {
-		return Alignment{}, errors.New("the data has no labels")
-	}
 	lookup := func(how string, index map[string]int) (Alignment, []string) {
 		a := Alignment{Output: make([]int, n), How: how}
 		var missing []string

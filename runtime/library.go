@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	goruntime "runtime"
 	"slices"
 	"strconv"
@@ -241,6 +242,10 @@ func Loaded() Candidate {
 	return env.loaded
 }
 
+// location matches where in the library's source a message comes from, which
+// helps nobody here.
+var location = regexp.MustCompile(`^/\S+\.(cc|h|cpp):\d+ .*?(\[ONNXRuntimeError\] : \d+ : \w+ : | was false\. )`)
+
 // clean turns the C library's many-line messages into one line.
 func clean(err error) error {
 	s := err.Error()
@@ -248,12 +253,7 @@ func clean(err error) error {
 		s = strings.TrimPrefix(s, prefix)
 	}
 	s = strings.Join(strings.Fields(s), " ")
-	// Assertions begin with a source location that helps nobody here.
-	if strings.HasPrefix(s, "/") {
-		if _, rest, ok := strings.Cut(s, " was false. "); ok {
-			s = rest
-		}
-	}
+	s = location.ReplaceAllString(s, "")
 	if len(s) > 400 {
 		s = s[:400] + " …"
 	}

@@ -1,0 +1,576 @@
+package datasets
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// pngOf is a 2 x 2 picture of one grey, so that contents tell pictures apart.
+func pngOf(grey byte) string {
+	m := image.NewGray(image.Rect(0, 0, 2, 2))
+	for i := range m.Pix {
+		m.Pix[i] = grey
+	}
+	m.SetGray(0, 0, color.Gray{grey})
+	var b bytes.Buffer
+	if err := png.Encode(&b, m); err != nil {
+		panic(err)
+	}
+	return b.String()
+}
+
+// files maps slash paths to contents.
+type files map[string]string
+
+func (f files) folder(t testing.TB) string {
+	t.Helper()
+	root := t.TempDir()
+	for name, data := range f {
+		p := filepath.Join(root, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+func (f files) tar(t testing.TB) string {
+	t.Helper()
+	p := filepath.Join(t.TempDir(), "data.tar")
+	if err := os.WriteFile(p, f.tarBytes(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (f files) tarBytes(t testing.TB) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	var names []string
+	for name := range f {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int { return -strings.Compare(a, b) }) // not in order
+	for _, name := range names {
+		if err := w.WriteHeader(&tar.Header{Name: name, Size: int64(len(f[name])), Mode: 0o644}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(f[name])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// file writes one file and returns its path.
+func write(t testing.TB, name, data string) string {
+	t.Helper()
+	p := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(p, []byte(data), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// describe writes samples as "id=class" for comparison.
+func describe(d *Dataset) string {
+	var out []string
+	for _, s := range d.Samples {
+		class := "-"
+		if s.Label >= 0 {
+			class = d.Classes[s.Label]
+		}
+		mark := ""
+		if s.Size < 0 {
+			mark = "!"
+		}
+		out = append(out, fmt.Sprintf("%s=%s%s", s.ID, class, mark))
+	}
+	return strings.Join(out, " ")
+}
+
+func TestLayouts(t *testing.T) {
+	a, b, c := pngOf(1), pngOf(2), pngOf(3)
+	for _, tc := range []struct {
+		name   string
+		data   files
+		o      Options
+		labels string // contents of a label file
+		want   string
+		format Format
+		why    string // part of Why
+		output string // Align against this many outputs gives these
+	}{
+		{name: "names", data: files{"dog/1.png": a, "cat/2.png": b, "cat/deep/1.png": c},
+			want: "cat/2.png=cat cat/deep/1.png=cat dog/1.png=dog", format: ClassFolders, why: "names, sorted", output: "2:[0 1]"},
+		{name: "upper case sorts first", data: files{"b/1.png": a, "C/1.png": b, "a/1.png": c},
+			want: "C/1.png=C a/1.png=a b/1.png=b", format: ClassFolders, output: "3:[0 1 2]"},
+		{name: "synsets of ImageNet", data: files{"n01443537/x.JPEG": a, "n01440764/x.JPEG": b, "n15075141/x.JPEG": c},
+			want: "n01440764/x.JPEG=n01440764 n01443537/x.JPEG=n01443537 n15075141/x.JPEG=n15075141", why: "synset", output: "1000:[0 1 999]"},
+		{name: "synsets, background class", data: files{"n01443537/x.JPEG": a, "n01440764/x.JPEG": b}, want: "n01440764/x.JPEG=n01440764 n01443537/x.JPEG=n01443537", output: "1001:[1 2]"},
+		{name: "numbers in numeric order", data: files{"10/a.png": a, "2/a.png": b, "0/a.png": c},
+			want: "0/a.png=0 2/a.png=2 10/a.png=10", why: "numeric order", output: "1000:[0 2 10]"},
+		{name: "numbers from 1", data: files{"1/a.png": a, "2/a.png": b, "3/a.png": c}, want: "1/a.png=1 2/a.png=2 3/a.png=3", why: "label = number - 1", output: "3:[0 1 2]"},
+		{name: "wrapper folder", data: files{"photos/dog/1.png": a, "photos/cat/2.png": b}, want: "cat/2.png=cat dog/1.png=dog"},
+		{name: "val is taken", data: files{"d/train/x/1.png": a, "d/val/x/2.png": b, "d/val/y/3.png": c}, want: "x/2.png=x y/3.png=y", why: `split "val" of train, val`},
+		{name: "split asked for", data: files{"train/x/1.png": a, "train/y/1.png": c, "val/x/2.png": b}, o: Options{Split: "train"}, want: "x/1.png=x y/1.png=y", why: `split "train"`},
+		{name: "flat without labels", data: files{"b.png": a, "a.jpg": b}, want: "a.jpg=- b.png=-", format: Flat},
+		{name: "other files", data: files{"x/1.png": a, "y/2.png": b, "x/readme.txt": "hello", ".DS_Store": "x", "x/._1.png": "x", "__MACOSX/x/1.png": "x"},
+			want: "x/1.png=x y/2.png=y"},
+		{name: "Tiny-ImageNet", data: files{
+			"t/val/images/val_0.JPEG": a, "t/val/images/val_1.JPEG": b, "t/val/val_annotations.txt": "val_0.JPEG\tn03\t0\t0\t1\t1\nval_1.JPEG\tn01\t0\t0\t1\t1\nval_2.JPEG\tn01\t0\t0\t1\t1\n",
+			"t/wnids.txt": "n03\nn02\nn01\n"},
+			want: "images/val_1.JPEG=n01 images/val_2.JPEG=n01! images/val_0.JPEG=n03", format: TinyImageNet, output: "3:[0 1 2]"},
+		{name: "CSV with header", data: files{"a.png": a, "b.png": b}, labels: "id,path,label\n1,a.png,dog\n2,b.png,cat\n", want: "a.png=dog b.png=cat", why: "labels from"},
+		{name: "CSV without header", data: files{"a.png": a, "b.png": b}, labels: "a.png,7\nb.png,3\n", want: "a.png=7 b.png=3", output: "10:[3 7]"},
+		{name: "name label lines", data: files{"a.png": a, "my dog.png": b}, labels: "my dog.png 1\na.png 0\nmissing.png 1\n", want: "a.png=0 my dog.png=1 missing.png=1!"},
+		{name: "tab separated", data: files{"in/a.png": a, "in/b.png": b}, labels: "a.png\tx y\nb.png\tz\n", want: "a.png=x y b.png=z"},
+		{name: "Kaggle", data: files{"ILSVRC2012_val_00000001.JPEG": a, "ILSVRC2012_val_00000002.JPEG": b},
+			labels: "ImageId,PredictionString\nILSVRC2012_val_00000002,n01440764 1 2 3 4 n01440764 5 6 7 8 \nILSVRC2012_val_00000001,n01443537 85 1 499 272 \n",
+			want:   "ILSVRC2012_val_00000001.JPEG=n01443537 ILSVRC2012_val_00000002.JPEG=n01440764", output: "1000:[0 1]"},
+		// Devkit number 1 is kit fox, n02119789; 449 is tench, n01440764, output 0.
+		{name: "devkit", data: files{"ILSVRC2012_val_00000001.JPEG": a, "ILSVRC2012_val_00000002.JPEG": b, "ILSVRC2012_val_00000003.JPEG": c},
+			labels: "449\n1\n449\n", want: "ILSVRC2012_val_00000001.JPEG=n01440764 ILSVRC2012_val_00000002.JPEG=n02119789 ILSVRC2012_val_00000003.JPEG=n01440764", why: "devkit order"},
+		{name: "class map", data: files{"dog/1.png": a, "cat/2.png": b}, labels: "cat 5\ndog 2\nhorse 1\n", want: "cat/2.png=cat dog/1.png=dog", output: "6:[5 2]"},
+		{name: "class list", data: files{"dog/1.png": a, "cat/2.png": b}, labels: "horse\ndog\ncat\n", want: "cat/2.png=cat dog/1.png=dog", output: "3:[2 1]"},
+		{name: "class indices", data: files{"dog/1.png": a, "cat/2.png": b, "cat/3.png": c}, labels: "6\n11\n", want: "cat/2.png=cat cat/3.png=cat dog/1.png=dog", output: "12:[6 11]"},
+		{name: "JSON names", data: files{"dog/1.png": a, "cat/2.png": b}, labels: `{"dog": 1, "cat": 3}`, want: "cat/2.png=cat dog/1.png=dog", output: "4:[3 1]"},
+		{name: "JSON of Keras", data: files{"n02/1.png": a, "n01/2.png": b}, labels: `{"0": ["n02", "crane"], "1": ["n01", "crane"]}`, want: "n01/2.png=n01 n02/1.png=n02", output: "2:[1 0]"},
+		{name: "JSON list", data: files{"dog/1.png": a, "cat/2.png": b}, labels: `["dog", "cat"]`, want: "cat/2.png=cat dog/1.png=dog", output: "2:[1 0]"},
+	} {
+		for _, kind := range []string{"folder", "tar"} {
+			t.Run(tc.name+" "+kind, func(t *testing.T) {
+				path := tc.data.folder(t)
+				if kind == "tar" {
+					path = tc.data.tar(t)
+				}
+				o := tc.o
+				if tc.labels != "" {
+					o.Labels = write(t, "labels.txt", tc.labels)
+				}
+				d, err := Open(path, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer d.Close()
+				if got := describe(d); got != tc.want {
+					t.Errorf("samples\n%s, want\n%s (%s)", got, tc.want, d.Why)
+				}
+				if tc.format != "" && d.Format != tc.format {
+					t.Errorf("format %s, want %s", d.Format, tc.format)
+				}
+				if !strings.Contains(d.Why, tc.why) {
+					t.Errorf("recognised as %q, want %q in it", d.Why, tc.why)
+				}
+				l := d.Loader()
+				for i, s := range d.Samples {
+					img, err := l.Load(i)
+					if (err != nil) != (s.Size < 0) || err == nil && (img.W != 2 || img.H != 2) {
+						t.Errorf("%s: %v %v", s.ID, img, err)
+					}
+				}
+				if outputs, want, ok := strings.Cut(tc.output, ":"); ok {
+					var n int
+					fmt.Sscan(outputs, &n)
+					a, err := d.Align(n, nil)
+					if err != nil || fmt.Sprint(a.Output) != want {
+						t.Errorf("outputs %v (%s) %v, want %s", a.Output, a.How, err, want)
+					}
+				}
+			})
+		}
+	}
+}
+
+// A folder and a tar of the same files are the same data.
+func TestFingerprint(t *testing.T) {
+	f := files{"x/1.png": pngOf(1), "y/2.png": pngOf(2)}
+	print := func(path string) string {
+		d, err := Open(path, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		return d.Fingerprint()
+	}
+	want := print(f.folder(t))
+	if got := print(f.tar(t)); got != want {
+		t.Error("folder and tar have different fingerprints")
+	}
+	f["y/3.png"] = pngOf(3)
+	if print(f.folder(t)) == want {
+		t.Error("one more image does not change the fingerprint")
+	}
+}
+
+func TestOpenErrors(t *testing.T) {
+	a := pngOf(1)
+	gz := write(t, "x.tar.gz", "\x1f\x8b\x08rest")
+	zip := write(t, "x.zip", "PK\x03\x04rest")
+	text := write(t, "x.txt", "hello\nworld\n")
+	binary := write(t, "x.dat", "\x00\x01\x02")
+	cut := files{"x/1.png": strings.Repeat("a", 4000)}.tarBytes(t)
+	for _, c := range []struct {
+		name, path string
+		o          Options
+		want       string
+	}{
+		{"absent", filepath.Join(t.TempDir(), "no"), Options{}, "no such file"},
+		{"empty folder", t.TempDir(), Options{}, "no images"},
+		{"gzip", gz, Options{}, "gunzip"},
+		{"zip", zip, Options{}, "zip archive"},
+		{"text", text, Options{}, "paths of images"},
+		{"binary", binary, Options{}, "neither a tar file"},
+		{"empty file", write(t, "e.tar", ""), Options{}, "empty"},
+		{"cut tar", write(t, "c.tar", string(cut[:2000])), Options{}, "cut off"},
+		{"split", files{"train/x/1.png": a, "val/x/1.png": a}.folder(t), Options{Split: "dev"}, `no split "dev"`},
+		{"labels absent", files{"1.png": a}.folder(t), Options{Labels: "/no/labels.csv"}, "labels.csv"},
+		{"labels empty", files{"1.png": a}.folder(t), Options{Labels: write(t, "l.csv", "\n")}, "empty"},
+		{"labels of others", files{"1.png": a}.folder(t), Options{Labels: write(t, "l.csv", "path,label\nzzz.png,1\n")}, "names neither"},
+		{"count", files{"1.png": a, "2.png": a}.folder(t), Options{Labels: write(t, "l.txt", "1\n2\n3\n")}, "3 numbers; there are 2 images"},
+		{"devkit number", files{"1.png": a, "2.png": a}.folder(t), Options{Labels: write(t, "l.txt", "1\n2000\n")}, "2000"},
+		{"two labels", files{"1.png": a}.folder(t), Options{Labels: write(t, "l.csv", "1.png,1\n1.png,2\n")}, "two labels"},
+		{"no label", files{"1.png": a}.folder(t), Options{Labels: write(t, "l.csv", "path,label\n1.png,\n")}, "no label"},
+		{"negative output", files{"x/1.png": a, "y/1.png": a}.folder(t), Options{Labels: write(t, "l.json", `{"x": -1, "y": 0}`)}, "output -1"},
+		{"pickle", files{"cifar-10-batches-py/data_batch_1": "x", "cifar-10-batches-py/batches.meta": "x"}.folder(t), Options{}, "binary version"},
+		{"list root", write(t, "l.txt", "a/1.png 0\nb/2.png 1\n"), Options{}, "--data-root"},
+		{"scenes", "scenes:nope", Options{}, "nope"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, err := Open(c.path, c.o)
+			if err == nil {
+				d.Close()
+				t.Fatalf("no error: %s, %s", d.Why, describe(d))
+			}
+			if !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%v, want %q in one line", err, c.want)
+			}
+		})
+	}
+}
+
+func TestAlignErrors(t *testing.T) {
+	d := &Dataset{Name: "d", Classes: []string{"a", "b"}}
+	if _, err := d.Align(5, nil); err == nil || !strings.Contains(err.Error(), "--labels") {
+		t.Errorf("%v", err)
+	}
+	if a, err := d.Align(5, []string{"x", "b", "y", "a", "z"}); err != nil || !slices.Equal(a.Output, []int{3, 1}) {
+		t.Errorf("by name: %v %v", a, err)
+	}
+	d.ClassMap = map[string]int{"a": 1}
+	if _, err := d.Align(5, nil); err == nil || !strings.Contains(err.Error(), "lacks 1 classes (b)") {
+		t.Errorf("%v", err)
+	}
+	d.ClassMap["b"] = 9
+	if _, err := d.Align(5, nil); err == nil || !strings.Contains(err.Error(), "output 9") {
+		t.Errorf("%v", err)
+	}
+	d.ClassMap["b"] = 1
+	if _, err := d.Align(5, nil); err == nil || !strings.Contains(err.Error(), "both output 1") {
+		t.Errorf("%v", err)
+	}
+	if _, err := (&Dataset{Name: "d"}).Align(5, nil); err == nil || !strings.Contains(err.Error(), "no labels") {
+		t.Errorf("%v", err)
+	}
+}
+
+// Members that lead out of a tar, links in it, loops of links in folders and
+// names that are not UTF-8 must do no harm.
+func TestHostileTrees(t *testing.T) {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	add := func(h tar.Header, data string) {
+		h.Size, h.Mode = int64(len(data)), 0o644
+		if err := w.WriteHeader(&h); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(tar.Header{Name: "../evil/1.png"}, pngOf(1))
+	add(tar.Header{Name: "/abs/1.png"}, pngOf(1))
+	add(tar.Header{Name: "x/link.png", Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"}, "")
+	add(tar.Header{Name: "x/bad\xff.png", Format: tar.FormatGNU}, pngOf(1))
+	add(tar.Header{Name: "y/" + strings.Repeat("d/", 200) + "1.png", Format: tar.FormatPAX}, pngOf(2))
+	add(tar.Header{Name: "y/twice.png"}, pngOf(3))
+	add(tar.Header{Name: "y/twice.png"}, pngOf(4))
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d, err := Open(write(t, "h.tar", b.String()), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if len(d.Samples) != 3 || d.Samples[0].ID != "x/bad%FF.png" {
+		t.Errorf("%s", describe(d))
+	}
+	img, err := d.Loader().Load(2)
+	if err != nil || img.Pix[0] != 4 {
+		t.Errorf("the last member of a name must win: %v %v", img, err)
+	}
+	for _, want := range []string{"../evil", "/abs", "is a link", "more than once"} {
+		if !slices.ContainsFunc(d.Notes, func(n string) bool { return strings.Contains(n, want) }) {
+			t.Errorf("no note about %q in %q", want, d.Notes)
+		}
+	}
+
+	root := files{"x/1.png": pngOf(1), "y/2.png": pngOf(2)}.folder(t)
+	for from, to := range map[string]string{"x/loop": root, "y/self": filepath.Join(root, "y"), "y/broken.png": "/no/such"} {
+		if err := os.Symlink(to, filepath.Join(root, from)); err != nil {
+			t.Skip(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(root, "x", "\xffname.png"), []byte(pngOf(3)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err = Open(root, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := describe(d); got != "x/%FFname.png=x x/1.png=x y/2.png=y" {
+		t.Errorf("%s", got)
+	}
+	if img, err := d.Loader().Load(0); err != nil || img.Pix[0] != 3 {
+		t.Errorf("%v %v", img, err)
+	}
+	// A file that vanishes is a bad image, not a crash.
+	if err := os.Remove(filepath.Join(root, "x", "1.png")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Loader().Load(1); err == nil || strings.Contains(err.Error(), root) {
+		t.Errorf("vanished: %v", err)
+	}
+}
+
+func TestOpenOODList(t *testing.T) {
+	root := files{
+		"data/images_classic/texture/a/1.jpg": pngOf(1), "data/images_classic/texture/b/2.jpg": pngOf(2),
+		"data/benchmark_imglist/cifar10/test.txt": "texture/a/1.jpg -1\ntexture/b/2.jpg -1\ntexture/b/gone.jpg -1\n",
+		"data/benchmark_imglist/cifar10/id.txt":   "texture/a/1.jpg 3\ntexture/b/2.jpg 0\n",
+		"data/images_classic/plain.txt":           "texture/a/1.jpg\ntexture/b/2.jpg\n",
+	}.folder(t)
+	d, err := Open(filepath.Join(root, "data/benchmark_imglist/cifar10/test.txt"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := describe(d); got != "texture/a/1.jpg=- texture/b/2.jpg=- texture/b/gone.jpg=-!" || d.Format != List {
+		t.Errorf("%s", got)
+	}
+	if img, err := d.Loader().Load(1); err != nil || img.Pix[0] != 2 {
+		t.Errorf("%v %v", img, err)
+	}
+	d, err = Open(filepath.Join(root, "data/benchmark_imglist/cifar10/id.txt"), Options{})
+	if err != nil || describe(d) != "texture/a/1.jpg=3 texture/b/2.jpg=0" {
+		t.Errorf("%v %v", d, err)
+	}
+	if a, err := d.Align(10, nil); err != nil || !slices.Equal(a.Output, []int{0, 3}) {
+		t.Errorf("%v %v", a, err)
+	}
+	d, err = Open(filepath.Join(root, "data/images_classic/plain.txt"), Options{})
+	if err != nil || describe(d) != "texture/a/1.jpg=- texture/b/2.jpg=-" {
+		t.Errorf("%v %v", d, err)
+	}
+}
+
+func TestCIFAR(t *testing.T) {
+	record := func(grey byte, labels ...byte) string {
+		px := bytes.Repeat([]byte{grey}, 3072)
+		px[0], px[1024], px[2048] = 10, 20, 30 // first pixel, channel by channel
+		return string(labels) + string(px)
+	}
+	ten := files{"cifar-10-batches-bin/test_batch.bin": record(1, 3) + record(2, 9), "cifar-10-batches-bin/data_batch_1.bin": record(5, 0), "cifar-10-batches-bin/batches.meta.txt": "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n"}
+	hundred := files{"test.bin": record(7, 1, 99) + record(8, 0, 42)}
+	for _, c := range []struct {
+		path   string
+		o      Options
+		labels []int
+		class  string
+		grey   byte
+	}{
+		{ten.folder(t), Options{}, []int{3, 9}, "d", 1},
+		{ten.tar(t), Options{Split: "train"}, []int{0}, "a", 5},
+		{hundred.folder(t), Options{}, []int{99, 42}, "class 99", 7},
+		{write(t, "test_batch.bin", ten["cifar-10-batches-bin/test_batch.bin"]), Options{}, []int{3, 9}, "cat", 1},
+	} {
+		d, err := Open(c.path, c.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var labels []int
+		for _, s := range d.Samples {
+			labels = append(labels, s.Label)
+		}
+		img, err := d.Loader().Load(0)
+		if err != nil || !slices.Equal(labels, c.labels) || d.Classes[labels[0]] != c.class || img.W != 32 || !slices.Equal(img.Pix[:4], []byte{10, 20, 30, c.grey}) {
+			t.Errorf("%s: %v %v %v", d.Why, labels, d.Classes[labels[0]], err)
+		}
+		d.Close()
+	}
+	if _, err := Open(write(t, "x.bin", record(1, 77)), Options{}); err == nil || !strings.Contains(err.Error(), "label 77") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestLimit(t *testing.T) {
+	d := &Dataset{}
+	for i := range 100 {
+		label := 0
+		if i >= 90 {
+			label = 1 + i%2
+		}
+		d.Samples = append(d.Samples, Sample{ID: fmt.Sprint(i), Label: label})
+	}
+	for _, n := range []int{1, 3, 9, 15, 40, 99} {
+		a, b, larger := d.Limit(n, 7), d.Limit(n, 7), d.Limit(n+1, 7)
+		if len(a.Samples) != n || !slices.Equal(a.Samples, b.Samples) {
+			t.Fatalf("limit %d: %d samples", n, len(a.Samples))
+		}
+		count := map[int]int{}
+		for i, s := range a.Samples {
+			count[s.Label]++
+			if i > 0 && slices.Index(d.Samples, s) < slices.Index(d.Samples, a.Samples[i-1]) {
+				t.Error("order was changed")
+			}
+			if !slices.Contains(larger.Samples, s) {
+				t.Errorf("limit %d does not hold limit %d", n+1, n)
+			}
+		}
+		want := min((n+2)/3, 5)
+		if count[1] > want || count[2] > want || n <= 15 && count[0] > want {
+			t.Errorf("limit %d: %v", n, count)
+		}
+	}
+	if len(d.Limit(0, 1).Samples) != 100 || len(d.Limit(1000, 1).Samples) != 100 {
+		t.Error("no limit must keep all")
+	}
+	if slices.Equal(d.Limit(10, 1).Samples, d.Limit(10, 2).Samples) {
+		t.Error("the seed decides nothing")
+	}
+}
+
+func TestCheck(t *testing.T) {
+	root := files{
+		"x/1.png": pngOf(1), "x/2.png": pngOf(1), "x/3.png": "not an image", "y/4.png": pngOf(1), "y/5.png": "", "z/readme.txt": "no images here",
+	}.folder(t)
+	d, err := Open(root, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := d.Check(context.Background(), 3, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Images != 5 || c.Good != 3 || c.Bad() != 2 || len(c.Empty) != 1 || c.Empty[0].ID != "y/5.png" || c.Undecodable[0].ID != "x/3.png" ||
+		!slices.Equal(c.NoImages, []string{"z"}) || len(c.Duplicates) != 1 || len(c.Duplicates[0]) != 3 || c.Conflicts != 1 {
+		t.Errorf("%+v", c)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := d.Check(ctx, 2, nil); err == nil {
+		t.Error("a context that ended gave no error")
+	}
+}
+
+func TestScenes(t *testing.T) {
+	for _, split := range []string{"", ":val", ":ood-near"} {
+		d, err := Open("scenes"+split, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Labelled() == (split == ":ood-near") {
+			t.Errorf("%s: labelled %v", d.Name, d.Labelled())
+		}
+		img, err := d.Loader().Load(1)
+		if err != nil || img.W != 64 || img.H != 64 || len(img.Pix) != 64*64*3 {
+			t.Errorf("%s: %v", d.Name, err)
+		}
+	}
+}
+
+func TestImageNetList(t *testing.T) {
+	c := ImageNet()
+	seen := map[int]bool{}
+	for i := range c {
+		if i > 0 && c[i].Synset <= c[i-1].Synset || !wnid.MatchString(c[i].Synset) {
+			t.Errorf("class %d: %+v is out of order", i, c[i])
+		}
+		seen[c[i].Devkit] = true
+	}
+	if len(c) != 1000 || len(seen) != 1000 || !seen[1] || !seen[1000] {
+		t.Errorf("%d classes, %d devkit numbers", len(c), len(seen))
+	}
+	if c[0].Name != "tench" || c[207].Synset != "n02099601" { // golden retriever is 207 everywhere
+		t.Errorf("%+v %+v", c[0], c[207])
+	}
+}
+
+func FuzzTar(f *testing.F) {
+	f.Add(files{"x/1.png": pngOf(1), "y/2.png": pngOf(2)}.tarBytes(f))
+	f.Add(files{"a/wnids.txt": "n1", "a/val/val_annotations.txt": "x.png n1", "a/val/images/x.png": pngOf(2)}.tarBytes(f))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d, err := Open(write(t, "f.tar", string(data)), Options{})
+		if err != nil {
+			return
+		}
+		defer d.Close()
+		for i := range min(len(d.Samples), 20) {
+			_, _ = d.Loader().Bytes(i)
+		}
+	})
+}
+
+func FuzzLabels(f *testing.F) {
+	for _, s := range []string{"path,label\n1.png,3\n", "1.png dog\n2.png cat", "1\n2\n", `{"x": 1, "y": 0}`, `["x","y"]`, `{"0": ["x","b"], "1": "y"}`, "ImageId,PredictionString\n1,n01440764 1 2 3 4\n"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		tr := &tree{kind: "folder", files: []file{{path: "x/1.png"}, {path: "y/2.png"}}}
+		l := &labelFile{path: "labels"}
+		if err := l.parse([]byte(text), tr, "", []int{0, 1}, []string{"x", "y"}); err != nil {
+			return
+		}
+		for _, label := range l.label {
+			if label != Unlabelled && (label < 0 || label >= len(l.names)) {
+				t.Fatalf("label %d of %d names", label, len(l.names))
+			}
+		}
+	})
+}
+
+func FuzzList(f *testing.F) {
+	f.Add("x/1.png 0\ny/2.png -1\n")
+	f.Add("path,label\nx/1.png,dog\n")
+	root := files{"x/1.png": pngOf(1), "y/2.png": pngOf(2)}.folder(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		d, err := Open(write(t, "l.txt", text), Options{Format: List, Root: root})
+		if err != nil {
+			return
+		}
+		defer d.Close()
+		for i := range min(len(d.Samples), 20) {
+			if s := d.Samples[i]; s.Label >= len(d.Classes) {
+				t.Fatalf("label %d of %d classes", s.Label, len(d.Classes))
+			}
+			_, _ = d.Loader().Load(i)
+		}
+	})
+}
