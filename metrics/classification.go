@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"cmp"
+	"context"
 	"math"
 	"slices"
 )
@@ -86,8 +87,8 @@ type Intervals struct {
 }
 
 // EvaluateIntervals gives 95 % intervals: Wilson for the shares, the seeded
-// bootstrap over images for the rest.
-func EvaluateIntervals(c Classification, v []Outcome, bins, replicates int, seed uint64) Intervals {
+// bootstrap over images for the rest. The only error is ctx's.
+func EvaluateIntervals(ctx context.Context, c Classification, v []Outcome, bins, replicates int, seed uint64) (Intervals, error) {
 	// Sorted once; a resample is a count per image, so each is linear.
 	s := slices.Clone(v)
 	slices.SortStableFunc(s, func(a, b Outcome) int { return cmp.Compare(a.Confidence, b.Confidence) })
@@ -100,7 +101,7 @@ func EvaluateIntervals(c Classification, v []Outcome, bins, replicates int, seed
 		classes = max(classes, o.Label+1)
 	}
 	n := float64(len(s))
-	b := Bootstrap(len(s), replicates, seed, func(count []uint16) []float64 {
+	b, err := Bootstrap(ctx, len(s), replicates, seed, func(count []uint16) []float64 {
 		var nll, brier float64
 		width := make([]Bin, bins)
 		hits, counts := make([]int, classes), make([]int, classes)
@@ -122,12 +123,15 @@ func EvaluateIntervals(c Classification, v []Outcome, bins, replicates int, seed
 		aurc, optimal := weightedAURC(conf, count)
 		return []float64{nll / n, brier / n, we.ECE, we.MCE, we.RMSCE, me.ECE, aurc, aurc - optimal, balanced(hits, counts)}
 	})
+	if err != nil {
+		return Intervals{}, err
+	}
 	return Intervals{
 		Top1: Wilson(c.Top1Hits, c.N), Top5: Wilson(c.Top5Hits, c.N),
 		NLL: Percentile(b[0]), Brier: Percentile(b[1]),
 		ECE: Basic(c.Width.ECE, b[2]), MCE: Basic(c.Width.MCE, b[3]), RMSCE: Basic(c.Width.RMSCE, b[4]),
 		ECEMass: Basic(c.Mass.ECE, b[5]), AURC: Percentile(b[6]), EAURC: Percentile(b[7]), Balanced: Percentile(b[8]),
-	}
+	}, nil
 }
 
 // weightedAURC is AURC of a resample; sorted ascends by confidence. Copies of

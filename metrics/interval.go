@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"context"
 	"math"
 	"math/bits"
 	"math/rand/v2"
@@ -47,8 +48,8 @@ type Statistic func(count []uint16) []float64
 // Bootstrap draws replicates resamples of n items and returns the statistic of
 // each: out[k] holds the replicates of number k, sorted, NaN left out. The
 // same seed gives the same result whatever the number of processors. stat is
-// called from several goroutines.
-func Bootstrap(n, replicates int, seed uint64, stat Statistic) [][]float64 {
+// called from several goroutines. The only error is ctx's.
+func Bootstrap(ctx context.Context, n, replicates int, seed uint64, stat Statistic) ([][]float64, error) {
 	res := make([][]float64, replicates)
 	next := make(chan int)
 	var wg sync.WaitGroup
@@ -56,6 +57,9 @@ func Bootstrap(n, replicates int, seed uint64, stat Statistic) [][]float64 {
 		wg.Go(func() {
 			count := make([]uint16, n)
 			for r := range next {
+				if ctx.Err() != nil {
+					continue
+				}
 				clear(count)
 				rng := rand.NewPCG(seed, uint64(r))
 				for range n {
@@ -73,6 +77,9 @@ func Bootstrap(n, replicates int, seed uint64, stat Statistic) [][]float64 {
 	}
 	close(next)
 	wg.Wait()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	out := make([][]float64, len(res[0]))
 	for k := range out {
 		for _, r := range res {
@@ -82,7 +89,7 @@ func Bootstrap(n, replicates int, seed uint64, stat Statistic) [][]float64 {
 		}
 		slices.Sort(out[k])
 	}
-	return out
+	return out, nil
 }
 
 // bounded is a number below n, unbiased (Lemire's method).

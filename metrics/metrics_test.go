@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"context"
 	"errors"
 	"iter"
 	"math"
@@ -266,11 +267,23 @@ func TestBootstrapIsRepeatable(t *testing.T) {
 		v[i], _ = Score(z, rng.IntN(3), 0.3)
 	}
 	c := Evaluate(v, 15)
-	a, b := EvaluateIntervals(c, v, 15, 200, 1), EvaluateIntervals(c, v, 15, 200, 1)
-	if a != b {
+	with := func(seed uint64) Intervals {
+		iv, err := EvaluateIntervals(context.Background(), c, v, 15, 200, seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return iv
+	}
+	a := with(1)
+	if a != with(1) {
 		t.Error("the same seed gave another interval")
 	}
-	if a == EvaluateIntervals(c, v, 15, 200, 2) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := EvaluateIntervals(ctx, c, v, 15, 200, 1); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if a == with(2) {
 		t.Error("another seed gave the same intervals")
 	}
 }
@@ -320,7 +333,10 @@ func TestCoverage(t *testing.T) {
 	for s := range sets {
 		z, labels := draw(n)
 		v := score(t, z, labels, 1)
-		iv := EvaluateIntervals(Evaluate(v, 15), v, 15, 200, uint64(s))
+		iv, err := EvaluateIntervals(context.Background(), Evaluate(v, 15), v, 15, 200, uint64(s))
+		if err != nil {
+			t.Fatal(err)
+		}
 		if iv.NLL.Low <= nll && nll <= iv.NLL.High {
 			inNLL++
 		}

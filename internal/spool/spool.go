@@ -4,6 +4,7 @@ package spool
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -50,9 +51,9 @@ func (r *Rows) Append(v []float32, label int) error {
 }
 
 // Each returns the rows i for which pick(i) holds (all where pick is nil), in
-// order. A row is valid until the next one. Reading fails only if the file was
-// tampered with; the rows then end early and err is set.
-func (r *Rows) Each(pick func(i int) bool, err *error) iter.Seq2[[]float32, int] {
+// order. A row is valid until the next one. When ctx ends, or the file cannot be
+// read back, the rows end early and err is set.
+func (r *Rows) Each(ctx context.Context, pick func(i int) bool, err *error) iter.Seq2[[]float32, int] {
 	return func(yield func([]float32, int) bool) {
 		if e := r.w.Flush(); e != nil {
 			*err = fmt.Errorf("writing logits to %s: %w", r.f.Name(), e)
@@ -61,6 +62,10 @@ func (r *Rows) Each(pick func(i int) bool, err *error) iter.Seq2[[]float32, int]
 		in := bufio.NewReaderSize(io.NewSectionReader(r.f, 0, int64(r.n)*int64(r.width)*4), 1<<16)
 		raw, row := make([]byte, 4*r.width), make([]float32, r.width)
 		for i := range r.n {
+			if e := ctx.Err(); e != nil {
+				*err = e
+				return
+			}
 			if _, e := io.ReadFull(in, raw); e != nil {
 				*err = fmt.Errorf("reading logits back from %s: %w", r.f.Name(), e)
 				return

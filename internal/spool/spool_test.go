@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"context"
 	"os"
 	"testing"
 )
@@ -20,7 +21,7 @@ func TestRows(t *testing.T) {
 	for pass := range 2 {
 		var failed error
 		seen := 0
-		for v, label := range r.Each(func(i int) bool { return i%2 == pass }, &failed) {
+		for v, label := range r.Each(context.Background(), func(i int) bool { return i%2 == pass }, &failed) {
 			i := 2*seen + pass
 			if v[0] != float32(i) || v[2] != -float32(i) || label != i%7 {
 				t.Fatalf("row %d: %v %d", i, v, label)
@@ -35,7 +36,7 @@ func TestRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	var failed error
-	for range r.Each(nil, &failed) {
+	for range r.Each(context.Background(), nil, &failed) {
 		continue
 	}
 	if failed == nil {

@@ -117,7 +117,7 @@ func Run(ctx context.Context, c Config, in Input) (*Result, error) {
 		return nil, fmt.Errorf("%w; the first: %s: %w", ErrNothingLeft, first.ID, first.Err)
 	}
 	start := time.Now()
-	if err := res.compute(c, in, rows); err != nil {
+	if err := res.compute(ctx, c, in, rows); err != nil {
 		return nil, err
 	}
 	res.warn(in, sane)
@@ -205,17 +205,20 @@ func (rec *Record) judge(in Input, out []float32, compete, place []int, z []floa
 	return nil
 }
 
-func (res *Result) compute(c Config, in Input, rows *spool.Rows) error {
+func (res *Result) compute(ctx context.Context, c Config, in Input, rows *spool.Rows) error {
 	out := make([]metrics.Outcome, len(res.Good))
 	for i, at := range res.Good {
 		out[i] = res.Records[at].Outcome
 	}
 	res.Whole = metrics.Evaluate(out, c.Bins)
 	if c.Replicates > 0 {
-		iv := metrics.EvaluateIntervals(res.Whole, out, c.Bins, c.Replicates, c.Seed)
+		iv, err := metrics.EvaluateIntervals(ctx, res.Whole, out, c.Bins, c.Replicates, c.Seed)
+		if err != nil {
+			return err
+		}
 		res.Intervals = &iv
 	}
-	if err := res.temperature(c, rows, out); err != nil {
+	if err := res.temperature(ctx, c, rows, out); err != nil {
 		return err
 	}
 	res.Pairs = res.confused(in, c.Pairs)
@@ -224,9 +227,9 @@ func (res *Result) compute(c Config, in Input, rows *spool.Rows) error {
 
 // temperature fits T on all images, and measures its use without looking at an
 // image twice: even images get the T of the odd ones and the other way round.
-func (res *Result) temperature(c Config, rows *spool.Rows, out []metrics.Outcome) error {
+func (res *Result) temperature(ctx context.Context, c Config, rows *spool.Rows, out []metrics.Outcome) error {
 	var failed error
-	whole, err := metrics.FitTemperature(rows.Each(nil, &failed))
+	whole, err := metrics.FitTemperature(rows.Each(ctx, nil, &failed))
 	if failed != nil {
 		return failed
 	}
@@ -237,7 +240,7 @@ func (res *Result) temperature(c Config, rows *spool.Rows, out []metrics.Outcome
 	res.Temperature = &whole
 	var half [2]float64
 	for k := range half {
-		t, err := metrics.FitTemperature(rows.Each(func(i int) bool { return i%2 != k }, &failed))
+		t, err := metrics.FitTemperature(rows.Each(ctx, func(i int) bool { return i%2 != k }, &failed))
 		if failed != nil {
 			return failed
 		}
@@ -247,7 +250,7 @@ func (res *Result) temperature(c Config, rows *spool.Rows, out []metrics.Outcome
 		half[k] = t.Value
 	}
 	scaled := make([]metrics.Outcome, 0, len(out))
-	for z, label := range rows.Each(nil, &failed) {
+	for z, label := range rows.Each(ctx, nil, &failed) {
 		i := len(scaled)
 		o, err := metrics.Score(z, label, half[i%2])
 		if err != nil {
@@ -260,7 +263,10 @@ func (res *Result) temperature(c Config, rows *spool.Rows, out []metrics.Outcome
 	}
 	res.Scaled = metrics.Evaluate(scaled, c.Bins)
 	if c.Replicates > 0 {
-		iv := metrics.EvaluateIntervals(res.Scaled, scaled, c.Bins, c.Replicates, c.Seed)
+		iv, err := metrics.EvaluateIntervals(ctx, res.Scaled, scaled, c.Bins, c.Replicates, c.Seed)
+		if err != nil {
+			return err
+		}
 		res.ScaledInterval = &iv
 	}
 	return nil

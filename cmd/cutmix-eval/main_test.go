@@ -1,0 +1,397 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"cutmix-eval/evaluation"
+	"cutmix-eval/imageproc"
+	"cutmix-eval/internal/golden"
+	"cutmix-eval/internal/pin"
+	"cutmix-eval/report"
+	"cutmix-eval/runtime"
+	"cutmix-eval/runtime/ortest"
+	"cutmix-eval/tasks/classify"
+)
+
+// command runs one command line in this process.
+func command(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	ortest.Load(t)
+	var o, e bytes.Buffer
+	code = run(context.Background(), args, streams{out: &o, err: &e})
+	return code, o.String(), e.String()
+}
+
+// classifyJSON runs classify and parses its report, which must be all of stdout.
+func classifyJSON(t *testing.T, wantCode int, args ...string) report.Report {
+	t.Helper()
+	code, out, errs := command(t, append([]string{"classify", "--format", "json"}, args...)...)
+	if code != wantCode {
+		t.Fatalf("exit code %d, want %d: %s", code, wantCode, errs)
+	}
+	var r report.Report
+	d := json.NewDecoder(strings.NewReader(out))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&r); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	return r
+}
+
+func metric(t *testing.T, r report.Report, name string) report.Metric {
+	t.Helper()
+	for _, m := range r.Metrics {
+		if m.Name == name {
+			return m
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return report.Metric{}
+}
+
+// The command without flags: the embedded model on the embedded scenes.
+func TestDefault(t *testing.T) {
+	r := classifyJSON(t, exitDone)
+	top1 := metric(t, r, "top1")
+	// 2000 scenes, ten classes; how good the embedded model is, models/README.md
+	// says and TestEmbeddedPair checks. Far from chance is enough here.
+	if r.Dataset.N != 2000 || top1.N != 2000 || top1.Value < 0.7 || top1.Value > 0.99 || top1.Interval.Method != "Wilson" {
+		t.Errorf("%+v %+v", r.Dataset, top1)
+	}
+	if r.Model.Name != evaluation.DefaultModel || len(r.Groups) != 10 || r.SchemaVersion != 1 || r.Runtime.Device != "cpu" || r.Timing.ImagesPerSecond <= 0 {
+		t.Errorf("%+v %+v", r.Model, r.Runtime)
+	}
+	for _, m := range r.Metrics {
+		if m.Interval == nil || m.Interval.Level != 0.95 || m.Interval.Low > m.Interval.High {
+			t.Errorf("%s: interval %+v", m.Name, m.Interval)
+		}
+	}
+	// The same command gives the same numbers, whatever batch, workers, threads.
+	// Batches of another size may sum in another order, so logits agree to
+	// rounding, not to the bit: counts must be equal, NLL to 1e-6.
+	again := classifyJSON(t, exitDone)
+	other := classifyJSON(t, exitDone, "--batch", "7", "--workers", "3", "--threads", "1")
+	for i, m := range r.Metrics {
+		if again.Metrics[i].Value != m.Value || *again.Metrics[i].Interval != *m.Interval {
+			t.Errorf("%s: %v, then %v", m.Name, m.Value, again.Metrics[i].Value)
+		}
+	}
+	if metric(t, other, "top1").Value != top1.Value || math.Abs(metric(t, other, "nll").Value-metric(t, r, "nll").Value) > 1e-6 {
+		t.Error("batch, workers or threads changed the result")
+	}
+}
+
+// TestCIFARGolden is the whole way from JPEG files in a tar to predictions,
+// against PyTorch's on all 10,000 images.
+func TestCIFARGolden(t *testing.T) {
+	ortest.Load(t)
+	mean, std := imageproc.ImageNetMean, imageproc.ImageNetStd
+	size := imageproc.Size{H: 32, W: 32}
+	c := evaluation.DefaultConfig()
+	c.Model, c.Data = golden.Path(t, "models", "resnet20-cifar10.onnx"), golden.Path(t, "data", "cifar10-jpeg-test.tar")
+	c.Changes = evaluation.Changes{Resize: &size, Crop: &size, Mean: &mean, Std: &std}
+	setup, err := evaluation.Open(context.Background(), c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer setup.Close()
+	in, _, err := classify.NewInput(setup.Data, setup.Outputs, setup.Model.ClassNames, setup.Pipeline(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := classify.Run(context.Background(), classify.DefaultConfig(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(golden.Path(t, "golden", "classify", "cifar10-test-resnet20.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows = rows[1:]
+	if len(rows) != 10000 || len(res.Records) != 10000 {
+		t.Fatalf("%d rows, %d records", len(rows), len(res.Records))
+	}
+	flips, tops := 0, 0
+	for i, row := range rows {
+		rec := res.Records[i]
+		if rec.ID != row[0] || strconv.Itoa(rec.Class) != row[1] || rec.Err != nil {
+			t.Fatalf("row %d: %+v, want %v", i, rec, row[:2])
+		}
+		if strconv.Itoa(rec.Pred) != row[2] {
+			flips++
+		}
+		var top []string
+		for _, o := range rec.Top {
+			top = append(top, strconv.Itoa(o))
+		}
+		if strings.Join(top, " ") != row[3] {
+			tops++
+		}
+	}
+	t.Logf("top-1 %.4f; %d predictions and %d top-5 lists differ from PyTorch's", res.Whole.Top1, flips, tops)
+	if flips != 0 || tops != 0 {
+		t.Errorf("%d of 10000 predictions and %d top-5 lists differ", flips, tops)
+	}
+	var want struct {
+		Metrics struct {
+			Top1, Top5, NLL, Brier float64
+			ECE                    float64 `json:"ece15"`
+			MCE                    float64 `json:"mce15"`
+		}
+	}
+	golden.JSON(t, &want, "golden", "classify", "cifar10-test-resnet20.json")
+	for _, c := range []struct {
+		name      string
+		got, want float64
+		tol       float64
+	}{
+		{"top1", res.Whole.Top1, want.Metrics.Top1, 0},
+		{"top5", res.Whole.Top5, want.Metrics.Top5, 0},
+		// Logits differ by up to 2e-5 through the order of float32 sums.
+		{"nll", res.Whole.NLL, want.Metrics.NLL, 1e-5},
+		{"brier", res.Whole.Brier, want.Metrics.Brier, 1e-5},
+		{"ece", res.Whole.Width.ECE, want.Metrics.ECE, 1e-5},
+		{"mce", res.Whole.Width.MCE, want.Metrics.MCE, 1e-3}, // one image may cross a bin's edge
+	} {
+		if math.Abs(c.got-c.want) > c.tol {
+			t.Errorf("%s = %v, want %v", c.name, c.got, c.want)
+		}
+	}
+}
+
+// TestImageNetShape runs a 224 model of 1000 outputs over the 100 ImageNet
+// samples, by synset and by label file, against PyTorch's predictions.
+func TestImageNetShape(t *testing.T) {
+	ortest.Load(t)
+	data, err := os.ReadFile("testdata/tiny224.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want map[string][3]float64
+	if err := json.Unmarshal(data, &want); err != nil {
+		t.Fatal(err)
+	}
+	c := evaluation.DefaultConfig()
+	c.Model, c.Data = "testdata/tiny224.onnx", golden.Path(t, "data", "imagenet-samples-100.tar")
+	setup, err := evaluation.Open(context.Background(), c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer setup.Close()
+	in, aligned, err := classify.NewInput(setup.Data, setup.Outputs, nil, setup.Pipeline(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := classify.Run(context.Background(), classify.DefaultConfig(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(res.Records) != 100 || aligned.How != "by ImageNet synset" || aligned.Output[99] != 990 {
+		t.Fatalf("%d records, labels %s, last output %d", len(res.Records), aligned.How, aligned.Output[99])
+	}
+	for _, rec := range res.Records {
+		if w := want[rec.ID]; rec.Err != nil || rec.Pred != int(w[0]) {
+			t.Errorf("%s: %d %v, want %v", rec.ID, rec.Pred, rec.Err, w[0])
+		}
+	}
+	bySynset := classifyJSON(t, exitDone, "--model", c.Model, "--data", c.Data)
+	byFile := classifyJSON(t, exitDone, "--model", c.Model, "--data", c.Data, "--labels", golden.Path(t, "data", "imagenet-samples-100.csv"))
+	soft := classifyJSON(t, exitDone, "--model", "testdata/tiny224-softmax.onnx", "--data", c.Data)
+	a, b, s := metric(t, bySynset, "nll"), metric(t, byFile, "nll"), metric(t, soft, "nll")
+	if a.Value != b.Value {
+		t.Errorf("NLL %v by synset, %v by label file", a.Value, b.Value)
+	}
+	if soft.Model.Activation != "Softmax" || s.Value != a.Value {
+		t.Errorf("NLL %v before the Softmax, %v without one (%q)", s.Value, a.Value, soft.Model.Activation)
+	}
+	if !strings.Contains(strings.Join(bySynset.Warnings, "\n"), "near chance") {
+		t.Errorf("random weights, but no warning: %q", bySynset.Warnings)
+	}
+}
+
+// TestBadImages: damaged files end in exit code 3, each named, and the numbers
+// are those of the rest.
+func TestBadImages(t *testing.T) {
+	dir := golden.Path(t, "golden", "preprocess", "images")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var labels strings.Builder
+	for i, e := range entries {
+		labels.WriteString(e.Name() + "," + strconv.Itoa(i%10) + "\n")
+	}
+	list := filepath.Join(t.TempDir(), "labels.csv")
+	if err := os.WriteFile(list, []byte(labels.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"--data", dir, "--labels", list}
+	r := classifyJSON(t, exitBadImages, args...)
+	if r.Dataset.Bad != 11 || r.Dataset.N != 50 || len(r.BadImages) != 11 || metric(t, r, "top1").N != 50 {
+		t.Errorf("%+v", r.Dataset)
+	}
+	for _, b := range r.BadImages {
+		if !strings.HasPrefix(b.ID, "bad-") || b.Reason == "" {
+			t.Errorf("%+v", b)
+		}
+	}
+	classifyJSON(t, exitDone, append(args, "--allow-bad", "11")...)
+	classifyJSON(t, exitBadImages, append(args, "--allow-bad", "10")...)
+	code, out, errs := command(t, append([]string{"classify"}, args...)...)
+	if code != exitBadImages || !strings.Contains(out, "bad-truncated-half.JPEG: JPEG: file is truncated") || !strings.Contains(errs, "11 of 61") {
+		t.Errorf("%d %s %s", code, out, errs)
+	}
+	code, out, _ = command(t, "datasets", "check", dir)
+	if code != exitBadImages || !strings.Contains(out, "bad-png-huge.png") {
+		t.Errorf("check: %d %s", code, out)
+	}
+}
+
+func TestUsageErrors(t *testing.T) {
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"classify --nope", exitUsage, "--nope"},
+		{"classify extra", exitUsage, "extra"},
+		{"frobnicate", exitUsage, "frobnicate"},
+		{"classify --device gpu", exitUsage, "gpu"},
+		{"classify --format xml", exitUsage, "xml"},
+		{"classify --resize big", exitUsage, "--resize"},
+		{"classify --mean 1,2", exitUsage, "--mean"},
+		{"classify --recipe best", exitUsage, "best"},
+		{"classify --color cmyk", exitUsage, "--color"},
+		{"classify --limit -1", exitUsage, "--limit"},
+		{"classify --data-format zip", exitUsage, "zip"},
+		{"datasets check", exitUsage, "arg"},
+		{"datasets check --format csv scenes", exitUsage, "text or json"},
+		{"classify --std 0,1,1", exitFailed, "not above 0"},
+		{"classify --model no-such", exitFailed, "neither a file nor an embedded model"},
+		{"classify --model main.go", exitFailed, "not an ONNX model"},
+		{"classify --data /no/such", exitFailed, "no such file"},
+		{"classify --crop 32", exitFailed, "3x64x64"},
+		{"classify --data scenes:ood-near", exitFailed, "has no labels"},
+		{"classify --output q", exitFailed, `no output "q"`},
+		{"classify --device openvino", exitFailed, "openvino did not start"},
+		{"classify --ort-lib /no/such", exitFailed, "--ort-lib"},
+		{"classify --bootstrap 5", exitFailed, "at least 100"},
+	} {
+		code, out, errs := command(t, strings.Fields(c.args)...)
+		if code != c.code || !strings.Contains(errs, c.want) || out != "" {
+			t.Errorf("%s: exit code %d, want %d\nstdout %q\nstderr %q, want %q", c.args, code, c.code, out, errs, c.want)
+		}
+		if lines := strings.Count(strings.TrimSpace(errs), "\n"); lines > 1 {
+			t.Errorf("%s: %d lines of error: %q", c.args, lines+1, errs)
+		}
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	for err, want := range map[error]int{
+		errors.New("x"): exitFailed, usageError{errors.New("x")}: exitUsage, badImagesError{}: exitBadImages,
+		&pin.MismatchError{}: exitNotPinned, checkFailed{}: exitBadImages,
+	} {
+		if got := exitCode(ctx, err); got != want {
+			t.Errorf("%T: %d, want %d", err, got, want)
+		}
+	}
+	cancel()
+	if got := exitCode(ctx, context.Canceled); got != exitInterrupted {
+		t.Errorf("cancelled: %d", got)
+	}
+	if got := exitCode(ctx, errors.New("another reason")); got != exitFailed {
+		t.Errorf("an error that has nothing to do with it: %d", got)
+	}
+}
+
+func TestFormats(t *testing.T) {
+	for format, want := range map[string][]string{
+		"text": {"model    scenes-cutmix", "top1", "%", "most confused", "by class"},
+		"md":   {"### classify: scenes-cutmix on scenes:test", "| top1 "},
+		"csv":  {"task,model,dataset,kind,group,metric,value,unit,n,low,high", "classify,scenes-cutmix,scenes:test,all,,top1,"},
+	} {
+		code, out, errs := command(t, "classify", "--limit", "100", "--format", format)
+		if code != exitDone {
+			t.Fatal(errs)
+		}
+		for _, w := range want {
+			if !strings.Contains(out, w) {
+				t.Errorf("%s lacks %q:\n%s", format, w, out)
+			}
+		}
+	}
+}
+
+func TestSmallCommands(t *testing.T) {
+	for args, want := range map[string]string{
+		"version": "cutmix-eval ", "runtime status": "in use: ONNX Runtime", "--help": "Exit codes", "classify --help": "--allow-bad",
+		"completion bash": "cutmix-eval", "datasets check scenes:val": "1000, 1000 good", "__complete classify --device c": "coreml",
+	} {
+		if code, out, errs := command(t, strings.Fields(args)...); code != exitDone || !strings.Contains(out, want) {
+			t.Errorf("%s: %d %q %q", args, code, out, errs)
+		}
+	}
+}
+
+func TestDoctor(t *testing.T) {
+	code, out, errs := command(t, "doctor")
+	if code != exitDone || !strings.Contains(out, "cpu       starts") || !strings.Contains(out, runtime.Loaded().Path) {
+		t.Errorf("%d %s %s", code, out, errs)
+	}
+	for _, d := range runtime.DeviceNames() {
+		if !strings.Contains(out, "\n  "+d) {
+			t.Errorf("nothing about %s in %s", d, out)
+		}
+	}
+}
+
+// TestInterrupt sends Ctrl-C to a real process that is at work: it must end
+// soon, with exit code 130 and a line that says so.
+func TestInterrupt(t *testing.T) {
+	ortest.Load(t)
+	bin := filepath.Join(t.TempDir(), "cutmix-eval")
+	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	// 8000 scenes take seconds; the signal comes after 700 ms.
+	cmd := exec.Command(bin, "classify", "--data", "scenes:train", "--bootstrap", "5000")
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(700 * time.Millisecond)
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	err := cmd.Wait()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
+		t.Fatalf("%v: %s", err, stderr.String())
+	}
+	if stdout.Len() > 0 || !strings.Contains(stderr.String(), "interrupted") || strings.Contains(stderr.String(), "goroutine") {
+		t.Errorf("stdout %q, stderr %q", stdout.String(), stderr.String())
+	}
+	t.Logf("ended %v after the signal", time.Since(start))
+}
