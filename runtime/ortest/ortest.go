@@ -36,4 +36,5 @@ func SoftwareVulkan(t testing.TB) {
 		t.Skip("no Vulkan driver is named and SwiftShader (Debian: chromium) is not installed")
 	}
 	t.Setenv("VK_ICD_FILENAMES", icd)
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir()) // the loader complains without one
 }
