@@ -480,6 +480,38 @@ func (t *Tensor) Float32s() ([]float32, error) {
 	return out, nil
 }
 
+// Int64s returns the values of a small int64 or int32 tensor, and whether it is
+// one.
+func (t *Tensor) Int64s() ([]int64, bool) {
+	n, err := t.Len()
+	if err != nil || n > 1<<16 || len(t.External) > 0 || t.Type != Int64 && t.Type != Int32 {
+		return nil, false
+	}
+	var out []int64
+	switch {
+	case t.Raw == nil:
+		for _, f := range t.fields {
+			for b := f.data; len(b) > 0; {
+				v, size := protowire.ConsumeVarint(b)
+				if size < 0 {
+					return nil, false
+				}
+				out = append(out, int64(v))
+				b = b[size:]
+			}
+		}
+	case t.Type == Int64 && len(t.Raw) == 8*n:
+		for i := range n {
+			out = append(out, int64(binary.LittleEndian.Uint64(t.Raw[8*i:])))
+		}
+	case t.Type == Int32 && len(t.Raw) == 4*n:
+		for i := range n {
+			out = append(out, int64(int32(binary.LittleEndian.Uint32(t.Raw[4*i:]))))
+		}
+	}
+	return out, len(out) == n
+}
+
 // packed returns typed data in the form of Raw.
 func (t *Tensor) packed() ([]byte, error) {
 	var out []byte

@@ -1,0 +1,637 @@
+package model
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cutmix-eval/internal/onnx"
+)
+
+// MapKind is how a feature map lies in its tensor.
+type MapKind string
+
+// The kinds: N image, C channel, H row, W column, T token.
+const (
+	MapNCHW   MapKind = "NCHW"
+	MapNHWC   MapKind = "NHWC"
+	MapTokens MapKind = "NTC"
+)
+
+// Head is the last linear layer of a classifier and what lies around it:
+//
+//	feature map -> pooling -> (other layers) -> penultimate -> linear -> logits
+//
+// The tensors are named as in the graph and can be asked for as outputs of a
+// session.
+type Head struct {
+	Node  string // the linear layer, for people
+	Kind  string // Gemm, MatMul or Conv
+	Input string // the tensor that enters the linear layer
+
+	Features, Classes int
+	// Weight is row-major, Classes x Features: logits = Weight . penultimate +
+	// Bias. Bias has one value a class, zeros where the layer has none.
+	Weight, Bias []float32
+
+	// Penultimate is the vector per image: Features values. Empty when the
+	// linear layer is applied at every place of the map (PerPlace).
+	Penultimate string
+	// FeatureMap is the last tensor with places, before pooling; empty when
+	// none was found, and NoMap says why.
+	FeatureMap string
+	MapKind    MapKind
+	Pool       string // "GlobalAveragePool", "mean", "class token", …
+	NoMap      string
+	// Direct says that Penultimate is the pooled FeatureMap and nothing else,
+	// so that class activation maps follow from Weight; Between lists the
+	// operators that lie between them otherwise.
+	Direct  bool
+	Between []string
+
+	// PerPlace says that the linear layer is a 1x1 convolution on the map
+	// whose results are pooled (SqueezeNet); Relu that they pass a ReLU before.
+	PerPlace, Relu bool
+
+	linear, add *onnx.Node // in the parsed graph
+	after       []string   // Reshape shapes between the layer and the output
+}
+
+// NoHeadError says where the search for a head stopped.
+type NoHeadError struct{ Reason string }
+
+func (e *NoHeadError) Error() string { return "no classifier head: " + e.Reason }
+
+func noHead(format string, a ...any) error { return &NoHeadError{fmt.Sprintf(format, a...)} }
+
+// finder walks a graph backwards.
+type finder struct {
+	g     *onnx.Graph
+	dir   string // of external data
+	maker map[string]*onnx.Node
+	init  map[string]*onnx.Tensor
+}
+
+func newFinder(g *onnx.Graph, dir string) *finder {
+	f := &finder{g: g, dir: dir, maker: make(map[string]*onnx.Node, len(g.Nodes)), init: make(map[string]*onnx.Tensor, len(g.Initializers))}
+	for i := range g.Nodes {
+		for _, o := range g.Nodes[i].Out {
+			f.maker[o] = &g.Nodes[i]
+		}
+	}
+	for i := range g.Initializers {
+		f.init[g.Initializers[i].Name] = &g.Initializers[i]
+	}
+	return f
+}
+
+// Head finds the classifier's head. The error is a *NoHeadError that names the
+// node at which the search ended, or about reading external data.
+func (m *Model) Head() (*Head, error) {
+	data := m.Data
+	if data == nil {
+		var err error
+		if data, err = os.ReadFile(m.Path); err != nil {
+			return nil, err
+		}
+	}
+	f, err := onnx.Parse(data)
+	if err != nil {
+		return nil, err
+	}
+	h, err := newFinder(&f.Graph, filepath.Dir(m.Path)).head(m.Logits)
+	if err != nil {
+		return nil, fmt.Errorf("model %q: %w", m.Name, err)
+	}
+	return h, nil
+}
+
+// same are operators that keep every value and their order per image.
+func same(n *onnx.Node) bool {
+	switch n.Op {
+	case "Identity", "Cast", "Dropout", "Flatten", "Reshape", "Squeeze", "Unsqueeze":
+		return standard(n)
+	}
+	return false
+}
+
+func standard(n *onnx.Node) bool { return n.Domain == "" || n.Domain == "ai.onnx" }
+
+// through goes back over nodes that change nothing and returns the node that
+// makes the values, and the tensor it makes. node is nil at an input of the
+// graph.
+func (f *finder) through(t string, visit func(*onnx.Node)) (tensor string, node *onnx.Node) {
+	for range len(f.g.Nodes) + 1 {
+		n := f.maker[t]
+		if n == nil || !same(n) || len(n.In) == 0 {
+			return t, n
+		}
+		if visit != nil {
+			visit(n)
+		}
+		t = n.In[0]
+	}
+	return t, nil
+}
+
+func (f *finder) head(logits string) (*Head, error) {
+	h := &Head{}
+	t, n := f.through(logits, h.remember)
+	if n == nil {
+		return nil, noHead("%q comes straight from the input", logits)
+	}
+	if pooled := f.pool(n); pooled.in != "" { // pooling after the linear layer
+		h.Pool = pooled.how
+		t, n = f.through(pooled.in, h.remember)
+		if n != nil && n.Op == "Relu" && standard(n) {
+			h.Relu = true
+			t, n = f.through(n.In[0], h.remember)
+		}
+		if n == nil || n.Op != "Conv" {
+			return nil, noHead("%q is pooled, but what is pooled comes from %s, not from a 1x1 Conv", logits, label(n))
+		}
+		h.PerPlace = true
+	}
+	if err := f.layer(h, t, n); err != nil {
+		return nil, err
+	}
+	if h.PerPlace {
+		h.FeatureMap, h.MapKind, h.Direct = h.Input, MapNCHW, true
+		return h, nil
+	}
+	h.Penultimate = h.Input
+	f.findMap(h)
+	return h, nil
+}
+
+// remember keeps the shapes of Reshapes behind the linear layer: they may hold
+// the number of classes.
+func (h *Head) remember(n *onnx.Node) {
+	if n.Op == "Reshape" && len(n.In) > 1 {
+		h.after = append(h.after, n.In[1])
+	}
+}
+
+func label(n *onnx.Node) string {
+	if n == nil {
+		return "an input of the graph"
+	}
+	return n.Label()
+}
+
+// layer reads the linear layer that makes tensor t.
+func (f *finder) layer(h *Head, t string, n *onnx.Node) error {
+	if n == nil {
+		return noHead("%q is an input of the graph", t)
+	}
+	if !standard(n) {
+		return noHead("%s is of the operator set %q, which is not known", n.Label(), n.Domain)
+	}
+	switch n.Op {
+	case "Gemm":
+		return f.gemm(h, n)
+	case "MatMul":
+		return f.matmul(h, n, nil)
+	case "Conv":
+		return f.conv(h, n)
+	case "Add":
+		if len(n.In) != 2 {
+			break
+		}
+		for i := range 2 {
+			if f.constant(n.In[1-i]) == nil {
+				continue
+			}
+			_, inner := f.through(n.In[i], nil)
+			if inner != nil && inner.Op == "MatMul" && standard(inner) {
+				h.add = n
+				return f.matmul(h, inner, &n.In[1-i])
+			}
+		}
+		return noHead("%s adds something else than a constant bias to a MatMul", n.Label())
+	}
+	return noHead("%s is not a linear layer (Gemm, MatMul, MatMul and Add, or a 1x1 Conv)", n.Label())
+}
+
+func attrInt(n *onnx.Node, name string, def int64) int64 {
+	if a, ok := n.Attr(name); ok {
+		return a.I
+	}
+	return def
+}
+
+func (f *finder) gemm(h *Head, n *onnx.Node) error {
+	if len(n.In) < 2 || attrInt(n, "transA", 0) != 0 {
+		return noHead("%s transposes its input", n.Label())
+	}
+	scale := func(name string) float32 {
+		if a, ok := n.Attr(name); ok {
+			return a.F
+		}
+		return 1
+	}
+	if err := f.weight(h, n, n.In[1], attrInt(n, "transB", 0) != 0, scale("alpha")); err != nil {
+		return err
+	}
+	if len(n.In) > 2 && n.In[2] != "" {
+		if err := f.bias(h, n, n.In[2], scale("beta")); err != nil {
+			return err
+		}
+	}
+	h.Kind, h.Input, h.Node, h.linear = "Gemm", n.In[0], n.Label(), n
+	return nil
+}
+
+func (f *finder) matmul(h *Head, n *onnx.Node, bias *string) error {
+	if len(n.In) != 2 || f.constant(n.In[1]) == nil {
+		return noHead("%s multiplies by something that is not a constant weight", n.Label())
+	}
+	if err := f.weight(h, n, n.In[1], false, 1); err != nil {
+		return err
+	}
+	if bias != nil {
+		if err := f.bias(h, n, *bias, 1); err != nil {
+			return err
+		}
+	}
+	h.Kind, h.Input, h.Node, h.linear = "MatMul", n.In[0], n.Label(), n
+	return nil
+}
+
+func (f *finder) conv(h *Head, n *onnx.Node) error {
+	if len(n.In) < 2 {
+		return noHead("%s has no weight", n.Label())
+	}
+	w, err := f.values(n.In[1])
+	if err != nil {
+		return noHead("%s: %v", n.Label(), err)
+	}
+	if len(w.dims) != 4 || w.dims[2] != 1 || w.dims[3] != 1 || attrInt(n, "group", 1) != 1 {
+		return noHead("%s is a convolution with weights %v, not a 1x1 one", n.Label(), w.dims)
+	}
+	h.Classes, h.Features, h.Weight = w.dims[0], w.dims[1], w.v
+	h.Bias = make([]float32, h.Classes)
+	if len(n.In) > 2 && n.In[2] != "" {
+		if err := f.bias(h, n, n.In[2], 1); err != nil {
+			return err
+		}
+	}
+	h.Kind, h.Input, h.Node, h.linear = "Conv", n.In[0], n.Label(), n
+	return nil
+}
+
+// weight reads a matrix as Classes x Features; transposed says that the file
+// has it so, otherwise it is Features x Classes.
+func (f *finder) weight(h *Head, n *onnx.Node, name string, transposed bool, scale float32) error {
+	w, err := f.values(name)
+	if err != nil {
+		return noHead("%s: %v", n.Label(), err)
+	}
+	if len(w.dims) != 2 || w.dims[0] == 0 || w.dims[1] == 0 {
+		return noHead("%s has weights of shape %v, not a matrix", n.Label(), w.dims)
+	}
+	if !transposed {
+		w = w.transpose()
+	}
+	h.Classes, h.Features, h.Weight = w.dims[0], w.dims[1], w.v
+	if scale != 1 {
+		for i := range h.Weight {
+			h.Weight[i] *= scale
+		}
+	}
+	h.Bias = make([]float32, h.Classes)
+	return nil
+}
+
+func (f *finder) bias(h *Head, n *onnx.Node, name string, scale float32) error {
+	b, err := f.values(name)
+	if err != nil {
+		return noHead("%s: bias: %v", n.Label(), err)
+	}
+	if len(b.v) != 1 && len(b.v) != h.Classes {
+		return noHead("%s has %d biases for %d classes", n.Label(), len(b.v), h.Classes)
+	}
+	for i := range h.Bias {
+		h.Bias[i] = b.v[i%len(b.v)] * scale
+	}
+	return nil
+}
+
+// array is a constant as float32.
+type array struct {
+	dims []int
+	v    []float32
+}
+
+func (a array) transpose() array {
+	r, c := a.dims[0], a.dims[1]
+	out := array{[]int{c, r}, make([]float32, len(a.v))}
+	for i := range r {
+		for j := range c {
+			out.v[j*r+i] = a.v[i*c+j]
+		}
+	}
+	return out
+}
+
+// constant returns the tensor behind a name, through nodes that only rename or
+// retype it, or nil.
+func (f *finder) constant(name string) *onnx.Tensor {
+	t, _ := f.resolve(name)
+	return t
+}
+
+// resolve follows Constant, Identity, Cast and a Transpose of a matrix.
+func (f *finder) resolve(name string) (t *onnx.Tensor, transposed bool) {
+	for range 8 {
+		if t := f.init[name]; t != nil {
+			return t, transposed
+		}
+		n := f.maker[name]
+		if n == nil || !standard(n) {
+			return nil, false
+		}
+		switch n.Op {
+		case "Constant":
+			if a, ok := n.Attr("value"); ok {
+				return a.Tensor, transposed
+			}
+			return nil, false
+		case "Identity", "Cast":
+		case "Transpose":
+			if a, ok := n.Attr("perm"); ok && !slices.Equal(a.Ints, []int64{1, 0}) {
+				return nil, false
+			}
+			transposed = !transposed
+		default:
+			return nil, false
+		}
+		if len(n.In) == 0 {
+			return nil, false
+		}
+		name = n.In[0]
+	}
+	return nil, false
+}
+
+func (f *finder) values(name string) (array, error) {
+	t, transposed := f.resolve(name)
+	if t == nil {
+		return array{}, fmt.Errorf("weight %q is not a constant of the file", name)
+	}
+	if len(t.External) > 0 {
+		loaded, err := f.external(t)
+		if err != nil {
+			return array{}, err
+		}
+		t = loaded
+	}
+	v, err := t.Float32s()
+	if err != nil {
+		return array{}, err
+	}
+	a := array{v: v}
+	for _, d := range t.Dims {
+		a.dims = append(a.dims, int(d))
+	}
+	if transposed {
+		if len(a.dims) != 2 {
+			return array{}, fmt.Errorf("weight %q of shape %v is transposed", name, a.dims)
+		}
+		a = a.transpose()
+	}
+	return a, nil
+}
+
+// external reads the values of a tensor from the file beside the model that
+// holds them.
+func (f *finder) external(t *onnx.Tensor) (*onnx.Tensor, error) {
+	location := t.External["location"]
+	if !filepath.IsLocal(filepath.FromSlash(location)) {
+		return nil, fmt.Errorf("tensor %q lies in %q, outside the model's folder", t.Name, location)
+	}
+	n, err := t.Len()
+	if err != nil {
+		return nil, err
+	}
+	size := int64(n) * int64(map[onnx.Type]int{onnx.Float32: 4, onnx.Float16: 2, onnx.Float64: 8}[t.Type])
+	number := func(key string, def int64) (int64, error) {
+		if t.External[key] == "" {
+			return def, nil
+		}
+		return strconv.ParseInt(t.External[key], 10, 64)
+	}
+	offset, err := number("offset", 0)
+	if err != nil {
+		return nil, fmt.Errorf("tensor %q: offset: %w", t.Name, err)
+	}
+	length, err := number("length", size)
+	if err != nil || length != size {
+		return nil, fmt.Errorf("tensor %q has %d bytes in %q, its shape %v needs %d", t.Name, length, location, t.Dims, size)
+	}
+	file, err := os.Open(filepath.Join(f.dir, filepath.FromSlash(location)))
+	if err != nil {
+		return nil, fmt.Errorf("tensor %q: external data: %w", t.Name, err)
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err != nil || offset < 0 || info.Size()-offset < size {
+		return nil, fmt.Errorf("tensor %q: %q is too short for %d bytes at %d", t.Name, location, size, offset)
+	}
+	out := *t
+	out.External, out.Raw = nil, make([]byte, size)
+	if _, err := file.ReadAt(out.Raw, offset); err != nil {
+		return nil, fmt.Errorf("tensor %q: external data: %w", t.Name, err)
+	}
+	return &out, nil
+}
+
+// pooling is a step from places to one vector.
+type pooling struct {
+	in   string
+	kind MapKind
+	how  string
+}
+
+// pool says whether n pools all places of its input. Means taken over one
+// spatial axis after the other count as one.
+func (f *finder) pool(n *onnx.Node) pooling {
+	if n == nil || !standard(n) || len(n.In) == 0 {
+		return pooling{}
+	}
+	switch n.Op {
+	case "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool":
+		return pooling{n.In[0], MapNCHW, n.Op}
+	case "AveragePool":
+		if a, ok := n.Attr("kernel_shape"); ok && len(a.Ints) == 2 && a.Ints[0] > 1 {
+			return pooling{n.In[0], MapNCHW, fmt.Sprintf("AveragePool %dx%d", a.Ints[0], a.Ints[1])}
+		}
+	case "ReduceMean", "ReduceMax", "ReduceSum":
+		axes := f.axes(n)
+		in := n.In[0]
+		// x.mean(3).mean(2) and the like.
+		if len(axes) == 1 && (axes[0] == 2 || axes[0] == -1 || axes[0] == 1) {
+			if t, inner := f.through(in, nil); inner != nil && inner.Op == n.Op && t == in {
+				if more := f.axes(inner); len(more) == 1 {
+					if pair := [2]int64{axes[0], more[0]}; pair == [2]int64{2, 3} || pair == [2]int64{-1, -1} || pair == [2]int64{2, 2} {
+						return pooling{inner.In[0], MapNCHW, "mean"}
+					} else if pair == [2]int64{1, 2} || pair == [2]int64{1, 1} {
+						return pooling{inner.In[0], MapNHWC, "mean"}
+					}
+				}
+			}
+		}
+		how := strings.ToLower(strings.TrimPrefix(n.Op, "Reduce"))
+		switch fmt.Sprint(axes) {
+		case "[2 3]", "[3 2]", "[-2 -1]", "[-1 -2]", "[2 -1]":
+			return pooling{in, MapNCHW, how}
+		case "[1 2]", "[2 1]", "[-3 -2]":
+			return pooling{in, MapNHWC, how}
+		case "[1]", "[-2]":
+			return pooling{in, MapTokens, how + " of tokens"}
+		}
+	case "Gather":
+		if attrInt(n, "axis", 0) == 1 && len(n.In) == 2 {
+			if at, ok := f.integers(n.In[1]); ok && len(at) == 1 {
+				return pooling{n.In[0], MapTokens, tokenName(at[0])}
+			}
+		}
+	case "Slice":
+		if len(n.In) >= 4 {
+			starts, ok1 := f.integers(n.In[1])
+			ends, ok2 := f.integers(n.In[2])
+			axes, ok3 := f.integers(n.In[3])
+			if ok1 && ok2 && ok3 && len(starts) == 1 && len(ends) == 1 && slices.Equal(axes, []int64{1}) && ends[0] == starts[0]+1 {
+				return pooling{n.In[0], MapTokens, tokenName(starts[0])}
+			}
+		}
+	}
+	return pooling{}
+}
+
+func tokenName(at int64) string {
+	if at == 0 {
+		return "class token"
+	}
+	return fmt.Sprintf("token %d", at)
+}
+
+// axes of a reduction: an attribute, or an input since opset 18.
+func (f *finder) axes(n *onnx.Node) []int64 {
+	if a, ok := n.Attr("axes"); ok {
+		return a.Ints
+	}
+	if len(n.In) > 1 {
+		if v, ok := f.integers(n.In[1]); ok {
+			return v
+		}
+	}
+	return nil
+}
+
+// integers returns a constant int64 or int32 tensor.
+func (f *finder) integers(name string) ([]int64, bool) {
+	t := f.constant(name)
+	if t == nil {
+		return nil, false
+	}
+	return t.Int64s()
+}
+
+// maxBetween bounds the search from the penultimate vector back to the pooling.
+const maxBetween = 64
+
+// findMap goes back from the penultimate vector to the pooling. Straight, where
+// only shapes change; otherwise breadth first over whatever lies between, such
+// as another linear layer, an activation or a norm.
+func (f *finder) findMap(h *Head) {
+	if t, n := f.through(h.Penultimate, nil); n != nil {
+		if p := f.pool(n); p.in != "" {
+			h.Penultimate = t
+			if h.Kind == "Conv" || h.Kind == "Gemm" || h.Kind == "MatMul" {
+				h.Penultimate = h.Input
+			}
+			h.setMap(p, f)
+			h.Direct = true
+			return
+		}
+	}
+	type step struct {
+		tensor string
+		ops    []string
+	}
+	queue, seen := []step{{h.Penultimate, nil}}, map[string]bool{}
+	for len(queue) > 0 && len(seen) < maxBetween {
+		s := queue[0]
+		queue = queue[1:]
+		if seen[s.tensor] {
+			continue
+		}
+		seen[s.tensor] = true
+		n := f.maker[s.tensor]
+		if n == nil {
+			continue
+		}
+		if p := f.pool(n); p.in != "" && !f.normMean(n) {
+			h.setMap(p, f)
+			h.Between = s.ops
+			return
+		}
+		ops := s.ops
+		if !same(n) {
+			ops = append(slices.Clone(ops), n.Op)
+		}
+		for _, in := range n.In {
+			queue = append(queue, step{in, ops})
+		}
+	}
+	_, n := f.through(h.Penultimate, nil)
+	h.NoMap = fmt.Sprintf("no pooling was found behind %s", label(n))
+}
+
+// normMean says whether a mean belongs to a layer norm: it is over the last axis.
+func (f *finder) normMean(n *onnx.Node) bool {
+	return strings.HasPrefix(n.Op, "Reduce") && slices.Equal(f.axes(n), []int64{-1})
+}
+
+func (h *Head) setMap(p pooling, f *finder) {
+	h.FeatureMap, h.MapKind, h.Pool = p.in, p.kind, p.how
+	// Tokens may have been cut out of the map (all but the class token).
+	if p.kind == MapTokens {
+		if n := f.maker[p.in]; n != nil && n.Op == "Slice" && standard(n) && p.how == "mean of tokens" {
+			h.Pool = "mean of tokens after the class token"
+		}
+	}
+}
+
+// Logits computes Weight . v + Bias for a penultimate vector, in float64; dst
+// has Classes values.
+func (h *Head) Logits(dst []float32, v []float32) {
+	if len(v) != h.Features || len(dst) != h.Classes {
+		panic("model: Logits of vectors of the wrong length")
+	}
+	for c := range dst {
+		sum := float64(h.Bias[c])
+		for i, w := range h.Weight[c*h.Features : (c+1)*h.Features] {
+			sum += float64(w) * float64(v[i])
+		}
+		dst[c] = float32(sum)
+	}
+}
+
+// ErrPerPlace says that something needs a penultimate vector, and the model
+// classifies every place before it pools.
+var ErrPerPlace = errors.New("the model applies its linear layer at every place of the map before pooling, so it has no penultimate vector")
+
+// littleEndian packs float32 values as raw tensor data.
+func littleEndian(v []float32) []byte {
+	out, err := binary.Append(nil, binary.LittleEndian, v)
+	if err != nil {
+		panic("model: " + err.Error()) // a slice of numbers always encodes
+	}
+	return out
+}
