@@ -59,6 +59,7 @@ type Head struct {
 	PerPlace, Relu bool
 
 	linear, add *onnx.Node // in the parsed graph
+	product     string     // what add adds the bias to
 	after       []string   // Reshape shapes between the layer and the output
 }
 
@@ -93,12 +94,9 @@ func newFinder(g *onnx.Graph, dir string) *finder {
 // Head finds the classifier's head. The error is a *NoHeadError that names the
 // node at which the search ended, or about reading external data.
 func (m *Model) Head() (*Head, error) {
-	data := m.Data
-	if data == nil {
-		var err error
-		if data, err = os.ReadFile(m.Path); err != nil {
-			return nil, err
-		}
+	data, err := m.bytes()
+	if err != nil {
+		return nil, err
 	}
 	f, err := onnx.Parse(data)
 	if err != nil {
@@ -209,7 +207,7 @@ func (f *finder) layer(h *Head, t string, n *onnx.Node) error {
 			}
 			_, inner := f.through(n.In[i], nil)
 			if inner != nil && inner.Op == "MatMul" && standard(inner) {
-				h.add = n
+				h.add, h.product = n, n.In[i]
 				return f.matmul(h, inner, &n.In[1-i])
 			}
 		}

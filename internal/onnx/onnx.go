@@ -540,22 +540,11 @@ func (t *Tensor) packed() ([]byte, error) {
 // always are.
 func AppendFloatOutputs(data []byte, names ...string) []byte {
 	out := append(make([]byte, 0, len(data)+128*len(names)), data...)
-	str := func(b []byte, num protowire.Number, s string) []byte {
-		return protowire.AppendString(protowire.AppendTag(b, num, protowire.BytesType), s)
-	}
-	msg := func(b []byte, num protowire.Number, m []byte) []byte {
-		return protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), m)
-	}
-	num := func(b []byte, n protowire.Number, v uint64) []byte {
-		return protowire.AppendVarint(protowire.AppendTag(b, n, protowire.VarintType), v)
-	}
-	const attrInt = 2 // AttributeProto.AttributeType.INT
 	for _, name := range names {
-		to := num(num(str(nil, 1, "to"), 3, uint64(Float32)), 20, attrInt)
-		node := msg(str(str(str(str(nil, 1, name), 2, FloatName(name)), 3, FloatName(name)), 4, "Cast"), 5, to)
+		node := EncodeNode("Cast", FloatName(name), []string{name}, []string{FloatName(name)}, IntAttr("to", int64(Float32)))
 		// The output's type is stated; its shape is left to inference.
-		value := msg(str(nil, 1, FloatName(name)), 2, msg(nil, 1, num(nil, 1, uint64(Float32))))
-		out = msg(out, 7, msg(msg(nil, 1, node), 12, value))
+		output := EncodeValue(Value{Name: FloatName(name), Type: Float32})
+		out = appendMessage(out, 7, appendMessage(appendMessage(nil, FieldNode, node), FieldOutput, output))
 	}
 	return out
 }

@@ -1,0 +1,223 @@
+package model
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"cutmix-eval/imageproc"
+	"cutmix-eval/internal/golden"
+	"cutmix-eval/runtime"
+	"cutmix-eval/runtime/ortest"
+)
+
+// TestReplaceHead gives every family a head of other weights and another number
+// of classes and runs it. Weights that pick single features must give those
+// features to the bit; random ones the expected logits within rounding.
+func TestReplaceHead(t *testing.T) {
+	ortest.Load(t)
+	paths := []string{golden.Path(t, "models", "resnet20-cifar10.onnx")}
+	for name := range headCases {
+		paths = append(paths, "testdata/heads/"+name+".onnx")
+	}
+	rng := rand.New(rand.NewPCG(4, 4))
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".onnx"), func(t *testing.T) {
+			m, err := Open(path, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			h, err := m.Head()
+			if err != nil {
+				t.Fatal(err)
+			}
+			const k = 5
+			pick, weight, bias := make([]float32, k*h.Features), make([]float32, k*h.Features), make([]float32, k)
+			for c := range k {
+				pick[c*h.Features+(3*c)%h.Features] = 1
+				bias[c] = float32(rng.NormFloat64())
+			}
+			for i := range weight {
+				weight[i] = float32(rng.NormFloat64())
+			}
+			names := []string{"a", "b", "c", "d", "e"}
+			for _, v := range []struct {
+				name         string
+				weight, bias []float32
+				tol          float64
+			}{{"pick", pick, make([]float32, k), 0}, {"random", weight, bias, tolerance}} {
+				data, err := m.ReplaceHead(h, v.weight, v.bias, names, map[string]string{"made_by": "test"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				n, err := FromBytes("new", data, "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				n.Path = m.Path // external weights lie there
+				got, err := n.Head()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n.Classes != k || !slices.Equal(n.ClassNames, names) || n.metadata["made_by"] != "test" || got.Classes != k || n.Activation != m.Activation {
+					t.Errorf("%d classes %v, head of %d, activation %q", n.Classes, n.ClassNames, got.Classes, n.Activation)
+				}
+				if !slices.Equal(got.Weight, v.weight) || !slices.Equal(got.Bias, v.bias) || got.Features != h.Features {
+					t.Error("the weights that were put in are not those that are read back")
+				}
+				src := runtime.Source{Path: m.Path, Data: data}
+				want, z := make([]float32, k), []float32(nil)
+				feature := h.Penultimate
+				if h.PerPlace {
+					feature = h.FeatureMap
+				}
+				_, out := run(t, src, n, 2, 3, n.Logits, feature)
+				for i := range 2 {
+					z = out[0][i]
+					if h.PerPlace {
+						want = perPlace(got, out[1][i])
+					} else {
+						got.Logits(want, out[1][i])
+					}
+					tol := v.tol
+					if h.PerPlace {
+						tol = tolerance // a mean over places is summed in some order
+					}
+					for c := range k {
+						if math.Abs(float64(z[c]-want[c])) > tol {
+							t.Errorf("%s image %d class %d: %v, want %v", v.name, i, c, z[c], want[c])
+						}
+					}
+				}
+			}
+			if _, err := m.ReplaceHead(h, weight[1:], bias, nil, nil); err == nil {
+				t.Error("a weight too few: no error")
+			}
+			if _, err := m.ReplaceHead(h, weight, bias, names[:2], nil); err == nil {
+				t.Error("names too few: no error")
+			}
+		})
+	}
+}
+
+// The file must shrink with the head: old weights do not stay behind.
+func TestReplaceHeadDropsOldWeights(t *testing.T) {
+	m, err := Open("testdata/heads/resnet.onnx", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := m.Head()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := m.ReplaceHead(h, make([]float32, h.Features), make([]float32, 1), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 6 of 7 classes gone: 6 * (12 weights + 1 bias) * 4 bytes, less the longer names.
+	if saved := m.Size - int64(len(data)); saved < 6*13*4-60 {
+		t.Errorf("%d bytes saved", saved)
+	}
+}
+
+func TestFreeBatch(t *testing.T) {
+	ortest.Load(t)
+	for name, sound := range map[string]bool{"resnet-fixed": true, "fixed-reshape": true, "fixed-stuck": false} {
+		m, err := Open("testdata/heads/"+name+".onnx", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, ok, err := m.FreeBatch()
+		if err != nil || !ok {
+			t.Fatalf("%s: %v %v", name, ok, err)
+		}
+		s, fixed := run(t, runtime.Source{Path: m.Path}, m, 4, 6, m.Logits)
+		if s.Fixed == 0 {
+			t.Fatalf("%s: the batch is not fixed to begin with", name)
+		}
+		if !sound {
+			// Such a graph still runs at its own size; at another it must fail,
+			// which is what sends the program back to the fixed one.
+			if err := runAt(m, data, 3); err == nil {
+				t.Errorf("%s: ran with 3 images", name)
+			}
+			continue
+		}
+		s, freed := run(t, runtime.Source{Path: m.Path, Data: data}, m, 4, 6, m.Logits)
+		if s.Fixed != 0 {
+			t.Errorf("%s: still fixed at %d", name, s.Fixed)
+		}
+		for i := range fixed[0] {
+			for k, v := range fixed[0][i] {
+				if math.Abs(float64(v-freed[0][i][k])) > 1e-5 { // the order of sums may change with the batch
+					t.Errorf("%s image %d: %v fixed, %v freed", name, i, fixed[0][i], freed[0][i])
+				}
+			}
+		}
+	}
+	m, err := Open("testdata/heads/resnet.onnx", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := m.FreeBatch(); ok || err != nil {
+		t.Errorf("an open batch: %v %v", ok, err)
+	}
+}
+
+// runAt runs a rewritten model on n blank images.
+func runAt(m *Model, data []byte, n int) error {
+	shape := []int64{3, int64(m.H), int64(m.W)}
+	if m.Layout == imageproc.NHWC {
+		shape = []int64{int64(m.H), int64(m.W), 3}
+	}
+	s, err := runtime.Open(context.Background(), runtime.Source{Path: m.Path, Data: data}, runtime.Options{Device: runtime.CPU, Outputs: []string{m.Logits}, Shape: shape})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	b, err := s.NewBatch(n)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	return b.Run(context.Background(), n)
+}
+
+// FuzzHead: no file makes the search for a head or a rewriting panic.
+func FuzzHead(f *testing.F) {
+	files, err := filepath.Glob("testdata/heads/*.onnx")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if len(data) < 8000 {
+			f.Add(data)
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := FromBytes("fuzz", data, "")
+		if err != nil {
+			return
+		}
+		_, _, _ = m.FreeBatch()
+		h, err := m.Head()
+		if err != nil {
+			return
+		}
+		if h.Classes <= 0 || h.Features <= 0 || len(h.Weight) != h.Classes*h.Features || len(h.Bias) != h.Classes {
+			t.Fatalf("head of %d x %d with %d weights and %d biases", h.Classes, h.Features, len(h.Weight), len(h.Bias))
+		}
+		if _, err := m.ReplaceHead(h, make([]float32, 2*h.Features), make([]float32, 2), nil, nil); err != nil {
+			return
+		}
+	})
+}
