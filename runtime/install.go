@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"cutmix-eval/internal/cache"
 	"cutmix-eval/internal/pin"
 )
 
@@ -56,30 +57,12 @@ var pinned = map[string]struct {
 	}},
 }
 
-// CacheDir is where this program keeps what it downloads.
-func CacheDir() (string, error) {
-	if d := os.Getenv(EnvCache); d != "" {
-		return filepath.Abs(d)
-	}
-	d, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("finding a cache directory: %w; set %s", err, EnvCache)
-	}
-	return filepath.Join(d, "cutmix-eval"), nil
-}
-
-// Offline says whether downloads are forbidden.
-func Offline() bool {
-	v := os.Getenv(EnvOffline)
-	return v != "" && v != "0"
-}
-
 func installDir() (string, error) {
-	cache, err := CacheDir()
+	dir, err := cache.Dir()
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(cache, "onnxruntime", PinnedVersion+"-"+goruntime.GOOS+"-"+goruntime.GOARCH), nil
+	return filepath.Join(dir, "onnxruntime", PinnedVersion+"-"+goruntime.GOOS+"-"+goruntime.GOARCH), nil
 }
 
 // advice ends errors about a library that cannot be installed.
@@ -95,8 +78,8 @@ func Install(ctx context.Context, progress Progress) (Candidate, error) {
 	if !ok {
 		return Candidate{}, fmt.Errorf("%w, and none can be installed for %s: %s", ErrNoLibrary, platform, advice)
 	}
-	if Offline() {
-		return Candidate{}, fmt.Errorf("%w, and %s forbids downloading one: unset it, or %s", ErrNoLibrary, EnvOffline, advice)
+	if cache.Offline() {
+		return Candidate{}, fmt.Errorf("%w, and %s forbids downloading one: unset it, or %s", ErrNoLibrary, cache.EnvOffline, advice)
 	}
 	npm, err := exec.LookPath("npm")
 	if err != nil {

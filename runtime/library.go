@@ -24,12 +24,8 @@ import (
 // asks for C API version 24, which came with 1.24.
 const MinimumMinor = 24
 
-// Environment variables that are looked at.
-const (
-	EnvLibrary = "CUTMIX_EVAL_ORT_LIB" // library file or its directory
-	EnvOffline = "CUTMIX_EVAL_OFFLINE" // 1 forbids every download
-	EnvCache   = "CUTMIX_EVAL_CACHE"   // replaces the user cache directory
-)
+// EnvLibrary names the library file or its directory.
+const EnvLibrary = "CUTMIX_EVAL_ORT_LIB"
 
 // Candidate is a place where the library was looked for.
 type Candidate struct {

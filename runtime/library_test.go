@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	cachedir "cutmix-eval/internal/cache"
 	"cutmix-eval/internal/pin"
 )
 
@@ -23,8 +24,8 @@ import (
 func isolate(t *testing.T) (cache string) {
 	t.Helper()
 	cache = t.TempDir()
-	t.Setenv(EnvCache, cache)
-	for _, env := range []string{EnvLibrary, EnvOffline, "ONNXRUNTIME_SHARED_LIBRARY_PATH", "ORT_LIB_PATH", "VIRTUAL_ENV", "CONDA_PREFIX"} {
+	t.Setenv(cachedir.EnvDir, cache)
+	for _, env := range []string{EnvLibrary, cachedir.EnvOffline, "ONNXRUNTIME_SHARED_LIBRARY_PATH", "ORT_LIB_PATH", "VIRTUAL_ENV", "CONDA_PREFIX"} {
 		t.Setenv(env, "")
 	}
 	if _, err := Find(""); err == nil {
@@ -111,9 +112,9 @@ func TestSearchOrder(t *testing.T) {
 
 func TestOffline(t *testing.T) {
 	cache := isolate(t)
-	t.Setenv(EnvOffline, "1")
+	t.Setenv(cachedir.EnvOffline, "1")
 	_, err := Ensure(context.Background(), "", nil)
-	if !errors.Is(err, ErrNoLibrary) || !strings.Contains(err.Error(), EnvOffline) || !strings.Contains(err.Error(), EnvLibrary) {
+	if !errors.Is(err, ErrNoLibrary) || !strings.Contains(err.Error(), cachedir.EnvOffline) || !strings.Contains(err.Error(), EnvLibrary) {
 		t.Errorf("%v", err)
 	}
 	empty(t, cache)

@@ -11,6 +11,7 @@ import (
 
 	"cutmix-eval/evaluation"
 	"cutmix-eval/imageproc"
+	"cutmix-eval/internal/cache"
 	"cutmix-eval/runtime"
 
 	"github.com/spf13/cobra"
@@ -35,15 +36,15 @@ func runDoctor(ctx context.Context, s streams, lib string) error {
 	say("program   cutmix-eval %s, %s, %s/%s", version, goruntime.Version(), goruntime.GOOS, goruntime.GOARCH)
 	say("cores     %d (threads of the model and decoders, unless --threads and --workers say otherwise)", goruntime.NumCPU())
 	say("decoder   %s", imageproc.DecoderName)
-	cache, err := runtime.CacheDir()
+	dir, err := cache.Dir()
 	if err != nil {
-		cache = err.Error()
+		dir = err.Error()
 	}
 	offline := ""
-	if runtime.Offline() {
-		offline = "; downloads are forbidden by " + runtime.EnvOffline
+	if cache.Offline() {
+		offline = "; downloads are forbidden by " + cache.EnvOffline
 	}
-	say("cache     %s%s", cache, offline)
+	say("cache     %s%s", dir, offline)
 	npm, err := exec.LookPath("npm")
 	if err != nil {
 		npm = "not found (needed only to install ONNX Runtime)"

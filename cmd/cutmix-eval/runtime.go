@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"text/tabwriter"
 
+	"cutmix-eval/internal/cache"
 	"cutmix-eval/runtime"
 
 	"github.com/spf13/cobra"
@@ -38,7 +39,7 @@ func newRuntime(s streams) *cobra.Command {
 settings, verifies it by checksum and puts it into the user cache. The tasks do
 the same by themselves when they find no library.
 
-` + runtime.EnvCache + ` moves the cache; ` + runtime.EnvOffline + `=1 forbids downloads.`,
+` + cache.EnvDir + ` moves the cache; ` + cache.EnvOffline + `=1 forbids downloads.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := runtime.Install(cmd.Context(), installProgress(s.err, quiet))
 			if err != nil {

@@ -12,11 +12,11 @@ import (
 // MismatchError says that a file is not the one that was pinned.
 type MismatchError struct {
 	File      string
-	Want, Got string // checksums in hexadecimal
+	Want, Got string // checksum in hexadecimal, or another property
 }
 
 func (e *MismatchError) Error() string {
-	return fmt.Sprintf("%s is not the pinned file: its SHA-256 is %s, pinned is %s", e.File, e.Got, e.Want)
+	return fmt.Sprintf("%s is not the pinned file: it is %s, pinned is %s", e.File, e.Got, e.Want)
 }
 
 // SHA256 returns the checksum of a file in hexadecimal.
