@@ -64,14 +64,34 @@ func (d *Dataset) align(outputs int, names []string) (Alignment, error) {
 	if d.Indices != nil {
 		return Alignment{Output: slices.Clone(d.Indices), How: "by number: labels are output numbers"}, nil
 	}
+	others := ""
 	if len(names) == outputs && outputs > 0 {
-		index := map[string]int{}
+		index, folded := map[string]int{}, map[string]int{}
 		for i, s := range names {
 			index[s] = i
+			folded[strings.ToLower(s)] = i
 		}
-		if a, missing := lookup("by the class names in the model", index); len(missing) == 0 {
+		a, missing := lookup("by the class names in the model", index)
+		if len(missing) == 0 {
 			return a, nil
 		}
+		if len(folded) == len(names) {
+			a := Alignment{Output: make([]int, n), How: "by the class names in the model, without regard to case"}
+			hits := 0
+			for i, c := range d.Classes {
+				if o, ok := folded[strings.ToLower(c)]; ok {
+					a.Output[i] = o
+					hits++
+				}
+			}
+			if hits == n {
+				return a, nil
+			}
+		}
+		if len(missing) < n {
+			return a, fmt.Errorf("the model names its classes (%s), but has no %s; rename the classes or give a class map with --labels", some(names), some(missing))
+		}
+		others = "; the model calls its classes otherwise (" + some(names) + ")"
 	}
 	if outputs == 1000 || outputs == 1001 {
 		if a, missing := lookup("by ImageNet synset", imageNetIndex()); len(missing) == 0 {
@@ -85,7 +105,7 @@ func (d *Dataset) align(outputs int, names []string) (Alignment, error) {
 		}
 	}
 	if n == outputs {
-		a := Alignment{Output: make([]int, n), How: "in order: class i is output i"}
+		a := Alignment{Output: make([]int, n), How: "in order: class i is output i" + others}
 		for i := range a.Output {
 			a.Output[i] = i
 		}

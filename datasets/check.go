@@ -59,13 +59,16 @@ func (d *Dataset) Check(ctx context.Context, workers int, done func()) (*Checkup
 					return
 				}
 				f := &res[i]
-				data, err := l.Bytes(i)
+				data, ready, err := l.read(i)
 				f.err = err
-				if err == nil {
-					f.sum = sha256.Sum256(data)
-					f.empty = len(data) == 0
+				switch {
+				case err != nil:
+				case ready != nil:
+					f.sum, f.w, f.h = sha256.Sum256(ready.Pix), ready.W, ready.H
+				default:
+					f.sum, f.empty = sha256.Sum256(data), len(data) == 0
 					var img imageproc.Image
-					if img, f.err = l.Load(i); f.err == nil {
+					if img, f.err = l.decode(data); f.err == nil {
 						f.w, f.h, f.format = img.W, img.H, imageproc.Sniff(data)
 					}
 				}

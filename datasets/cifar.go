@@ -48,7 +48,7 @@ func (d *Dataset) cifarTree(t *tree, base string, o Options) (bool, error) {
 	var test, train []int
 	pickled := false
 	for _, i := range t.under(base) {
-		if path.Dir(t.files[i].path) != base && base != "" {
+		if path.Join(base, path.Base(t.files[i].path)) != t.files[i].path {
 			continue
 		}
 		switch name := path.Base(t.files[i].path); {
@@ -63,9 +63,6 @@ func (d *Dataset) cifarTree(t *tree, base string, o Options) (bool, error) {
 	if len(test)+len(train) == 0 {
 		if pickled {
 			return true, fmt.Errorf("it is CIFAR's Python version (pickle files); use the binary version or a folder of images")
-		}
-		if o.Format == CIFAR {
-			return true, fmt.Errorf("there are no CIFAR binary files (test_batch.bin, data_batch_1.bin, test.bin, train.bin)")
 		}
 		return false, nil
 	}

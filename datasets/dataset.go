@@ -131,13 +131,15 @@ func open(path string, o Options) (*Dataset, error) {
 	switch {
 	case info.IsDir():
 		t, err = walk(path)
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is neither a folder nor a regular file")
 	default:
 		var head [512]byte
 		if head, err = start(path); err != nil {
 			return nil, err
 		}
 		switch {
-		case string(head[257:262]) == "ustar":
+		case isTar(head[:]):
 			t, err = indexTar(path)
 		case head[0] == 0x1f && head[1] == 0x8b:
 			return nil, errors.New("it is compressed with gzip; images are read in place, so unpack it first (gunzip)")
@@ -153,6 +155,9 @@ func open(path string, o Options) (*Dataset, error) {
 		return nil, err
 	}
 	d, err := recognise(t, o)
+	if err == nil && o.Format != Auto && d.Format != o.Format {
+		err = fmt.Errorf("it is not %q data: %s", o.Format, d.Why)
+	}
 	if err != nil {
 		t.close()
 		return nil, err
@@ -254,40 +259,35 @@ type Loader struct {
 // Loader returns a loader of d's images.
 func (d *Dataset) Loader() *Loader { return &Loader{d: d} }
 
-// Bytes returns the contents of sample i: the file's bytes, or the pixels where
+// read returns the contents of sample i: a file's bytes, or the picture where
 // there is no file. They are valid until the next call.
-func (l *Loader) Bytes(i int) ([]byte, error) {
+func (l *Loader) read(i int) (data []byte, img *imageproc.Image, err error) {
 	s := l.d.Samples[i]
 	if s.Size < 0 {
-		return nil, errors.New("listed, but there is no such file")
+		return nil, nil, errors.New("listed, but there is no such file")
 	}
-	data, img, err := l.d.src.read(s.at, l.buf)
-	if err != nil {
-		return nil, err
+	data, img, err = l.d.src.read(s.at, l.buf)
+	if err == nil && img == nil {
+		l.buf = data
 	}
-	if img != nil {
-		return img.Pix, nil
-	}
-	l.buf = data
-	return data, nil
+	return data, img, err
 }
 
 // Load decodes sample i. The image is valid until the next call.
 func (l *Loader) Load(i int) (imageproc.Image, error) {
-	s := l.d.Samples[i]
-	if s.Size < 0 {
-		return imageproc.Image{}, errors.New("listed, but there is no such file")
-	}
-	data, img, err := l.d.src.read(s.at, l.buf)
+	data, img, err := l.read(i)
 	if err != nil {
 		return imageproc.Image{}, err
 	}
 	if img != nil {
 		return *img, nil
 	}
-	l.buf = data
-	out, _, err := l.dec.Decode(data)
-	return out, err
+	return l.decode(data)
+}
+
+func (l *Loader) decode(data []byte) (imageproc.Image, error) {
+	img, _, err := l.dec.Decode(data)
+	return img, err
 }
 
 // openScenes opens a split of the embedded scenes; "" is the test split.

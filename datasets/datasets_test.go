@@ -138,6 +138,16 @@ func TestLayouts(t *testing.T) {
 			"t/val/images/val_0.JPEG": a, "t/val/images/val_1.JPEG": b, "t/val/val_annotations.txt": "val_0.JPEG\tn03\t0\t0\t1\t1\nval_1.JPEG\tn01\t0\t0\t1\t1\nval_2.JPEG\tn01\t0\t0\t1\t1\n",
 			"t/wnids.txt": "n03\nn02\nn01\n"},
 			want: "images/val_1.JPEG=n01 images/val_2.JPEG=n01! images/val_0.JPEG=n03", format: TinyImageNet, output: "3:[0 1 2]"},
+		{name: "inside Tiny-ImageNet's val", data: files{"images/val_0.JPEG": a, "val_annotations.txt": "val_0.JPEG\tn03\t0\t0\t1\t1\n"}, want: "images/val_0.JPEG=n03", format: TinyImageNet},
+		{name: "Tiny-ImageNet sorted into folders", data: files{"val/n01/a.JPEG": a, "val/n02/b.JPEG": b, "val/val_annotations.txt": "a.JPEG\tn01\t0\t0\t1\t1\n"}, want: "n01/a.JPEG=n01 n02/b.JPEG=n02", format: ClassFolders},
+		{name: "val beside a folder without images", data: files{"val/x/1.png": a, "val/y/2.png": b, "devkit/readme.txt": "hello"}, want: "x/1.png=x y/2.png=y"},
+		{name: "classes called like splits", data: files{"airplane/1.png": a, "train/2.png": b, "test/3.png": c}, want: "airplane/1.png=airplane test/3.png=test train/2.png=train"},
+		{name: "one class folder asked for", data: files{"dog/1.png": a}, o: Options{Format: ClassFolders}, want: "dog/1.png=dog"},
+		{name: "file names that are folder names", data: files{"0/0.png": a, "1/7.png": b, "2/8.png": c, "2/9.png": pngOf(9)}, labels: "0 2\n1 1\n2 0\n", want: "0/0.png=0 1/7.png=1 2/8.png=2 2/9.png=2", output: "3:[2 1 0]"},
+		{name: "one number a line from 0", data: files{"a.png": a, "b.png": b, "c.png": c}, labels: "0\n2\n2\n", want: "a.png=0 b.png=2 c.png=2", output: "3:[0 2]"},
+		{name: "one name a line", data: files{"a.png": a, "b.png": b, "c.png": c}, labels: "dog\ncat\ndog\n", want: "a.png=dog b.png=cat c.png=dog"},
+		{name: "JSON numbers", data: files{"dog/1.png": a, "cat/2.png": b, "cat/3.png": c}, labels: "[6, 11]", want: "cat/2.png=cat cat/3.png=cat dog/1.png=dog", output: "12:[6 11]"},
+		{name: "control characters", data: files{"x/a\nb.png": a, "y/2.png": b}, want: "x/a%0Ab.png=x y/2.png=y"},
 		{name: "CSV with header", data: files{"a.png": a, "b.png": b}, labels: "id,path,label\n1,a.png,dog\n2,b.png,cat\n", want: "a.png=dog b.png=cat", why: "labels from"},
 		{name: "CSV without header", data: files{"a.png": a, "b.png": b}, labels: "a.png,7\nb.png,3\n", want: "a.png=7 b.png=3", output: "10:[3 7]"},
 		{name: "name label lines", data: files{"a.png": a, "my dog.png": b}, labels: "my dog.png 1\na.png 0\nmissing.png 1\n", want: "a.png=0 my dog.png=1 missing.png=1!"},
@@ -245,7 +255,13 @@ func TestOpenErrors(t *testing.T) {
 		{"labels empty", files{"1.png": a}.folder(t), Options{Labels: write(t, "l.csv", "\n")}, "empty"},
 		{"labels of others", files{"1.png": a}.folder(t), Options{Labels: write(t, "l.csv", "path,label\nzzz.png,1\n")}, "names neither"},
 		{"count", files{"1.png": a, "2.png": a}.folder(t), Options{Labels: write(t, "l.txt", "1\n2\n3\n")}, "3 numbers; there are 2 images"},
-		{"devkit number", files{"1.png": a, "2.png": a}.folder(t), Options{Labels: write(t, "l.txt", "1\n2000\n")}, "2000"},
+		{"devkit number", files{"ILSVRC2012_val_1.JPEG": a, "ILSVRC2012_val_2.JPEG": a}.folder(t), Options{Labels: write(t, "l.txt", "1\n2000\n")}, "2000"},
+		{"numbers from 1", files{"1.png": a, "2.png": a}.folder(t), Options{Labels: write(t, "l.txt", "1\n2\n")}, "unclear"},
+		{"split of none", files{"x/1.png": a, "y/1.png": a}.folder(t), Options{Split: "dev"}, `no split "dev"`},
+		{"other format", files{"x/1.png": a, "y/1.png": a}.folder(t), Options{Format: List}, "not \"list\" data"},
+		{"not Tiny", files{"x/1.png": a, "y/1.png": a}.folder(t), Options{Format: TinyImageNet}, "val_annotations.txt"},
+		{"no folders", files{"1.png": a}.folder(t), Options{Format: ClassFolders}, "no class folders"},
+		{"no end", write(t, "c.tar", string(files{"x/1.png": a, "y/2.png": a}.tarBytes(t)[:2048])), Options{}, "cut off"},
 		{"two labels", files{"1.png": a}.folder(t), Options{Labels: write(t, "l.csv", "1.png,1\n1.png,2\n")}, "two labels"},
 		{"no label", files{"1.png": a}.folder(t), Options{Labels: write(t, "l.csv", "path,label\n1.png,\n")}, "no label"},
 		{"negative output", files{"x/1.png": a, "y/1.png": a}.folder(t), Options{Labels: write(t, "l.json", `{"x": -1, "y": 0}`)}, "output -1"},
@@ -271,6 +287,15 @@ func TestAlignErrors(t *testing.T) {
 	if _, err := d.Align(5, nil); err == nil || !strings.Contains(err.Error(), "--labels") {
 		t.Errorf("%v", err)
 	}
+	if _, err := d.Align(2, []string{"a", "c"}); err == nil || !strings.Contains(err.Error(), "has no b") {
+		t.Errorf("half the names: %v", err)
+	}
+	if a, err := d.Align(2, []string{"B", "A"}); err != nil || !slices.Equal(a.Output, []int{1, 0}) {
+		t.Errorf("other case: %v %v", a, err)
+	}
+	if a, err := d.Align(2, []string{"x", "y"}); err != nil || !strings.Contains(a.How, "otherwise") {
+		t.Errorf("other names: %v %v", a, err)
+	}
 	if a, err := d.Align(5, []string{"x", "b", "y", "a", "z"}); err != nil || !slices.Equal(a.Output, []int{3, 1}) {
 		t.Errorf("by name: %v %v", a, err)
 	}
@@ -288,6 +313,25 @@ func TestAlignErrors(t *testing.T) {
 	}
 	if _, err := (&Dataset{Name: "d"}).Align(5, nil); err == nil || !strings.Contains(err.Error(), "no labels") {
 		t.Errorf("%v", err)
+	}
+}
+
+// A class without images is a class: in a folder, and in a tar that lists it.
+func TestEmptyClasses(t *testing.T) {
+	root := files{"1/a.png": pngOf(1), "2/b.png": pngOf(2), "4/c.png": pngOf(3)}.folder(t)
+	if err := os.Mkdir(filepath.Join(root, "3"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	d, err := Open(root, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := d.Align(4, nil); err != nil || !slices.Equal(a.Output, []int{0, 1, 2, 3}) {
+		t.Errorf("%v %v %v", d.Classes, a, err)
+	}
+	c, err := d.Check(context.Background(), 1, nil)
+	if err != nil || !slices.Equal(c.NoImages, []string{"3"}) {
+		t.Errorf("%+v %v", c, err)
 	}
 }
 
@@ -533,7 +577,7 @@ func FuzzTar(f *testing.F) {
 		}
 		defer d.Close()
 		for i := range min(len(d.Samples), 20) {
-			_, _ = d.Loader().Bytes(i)
+			_, _ = d.Loader().Load(i)
 		}
 	})
 }

@@ -89,19 +89,42 @@ func (l *labelFile) parse(data []byte, t *tree, base string, images []int, dirs 
 		return errors.New("it is empty")
 	}
 	if trimmed[0] == '{' || trimmed[0] == '[' {
-		return l.parseJSON(trimmed)
+		return l.parseJSON(trimmed, t, images, dirs)
 	}
 	rows, err := splitRows(trimmed)
 	if err != nil {
 		return err
 	}
 	if numbers, ok := column(rows); ok {
-		return l.numbers(numbers, images, dirs)
+		return l.numbers(numbers, t, images, dirs)
 	}
-	if m := matchImages(rows, t, base, images); m != nil {
+	single := !slices.ContainsFunc(rows.rows, func(r []string) bool { return len(r) != 1 })
+	if single && len(rows.rows) == len(images) && len(images) != len(dirs) {
+		return l.namesInOrder(rows, images)
+	}
+	m, hits := matchImages(rows, t, base, images)
+	folders := 0
+	for _, r := range rows.rows {
+		if slices.Contains(dirs, strings.TrimSpace(r[0])) || slices.Contains(dirs, strings.Join(r, " ")) {
+			folders++
+		}
+	}
+	// A few names can be both; the reading that explains more rows is meant.
+	if hits > folders {
 		return l.perImage(rows, m)
 	}
 	return l.classMap(rows, dirs)
+}
+
+// namesInOrder reads one class name a line, one line per image in name order.
+func (l *labelFile) namesInOrder(t table, images []int) error {
+	for i := range t.rows {
+		t.rows[i] = []string{strconv.Itoa(i), t.rows[i][0]}
+	}
+	t.path, t.label = 0, 1
+	err := l.perImage(t, images)
+	l.kind = "one class name a line, images in name order"
+	return err
 }
 
 // table is the rows of a text file and the columns that matter.
@@ -208,9 +231,23 @@ func column(t table) ([]int, bool) {
 
 // numbers reads the file of one integer a line: the devkit's ground truth when
 // there is one for each image, a class map when there is one for each folder.
-func (l *labelFile) numbers(v []int, images []int, dirs []string) error {
+func (l *labelFile) numbers(v []int, t *tree, images []int, dirs []string) error {
 	switch {
 	case len(v) == len(images) && len(v) != len(dirs):
+		if slices.Contains(v, 0) {
+			rows := table{label: 1}
+			for i, n := range v {
+				rows.rows = append(rows.rows, []string{strconv.Itoa(i), strconv.Itoa(n)})
+			}
+			err := l.perImage(rows, images)
+			l.kind = "one output number a line, from 0, images in name order"
+			return err
+		}
+		// Without a 0 it may be the devkit's numbering or anybody's from 1.
+		ilsvrc := !slices.ContainsFunc(images, func(i int) bool { return !strings.Contains(path.Base(t.files[i].path), "ILSVRC20") })
+		if !ilsvrc {
+			return errors.New("its numbers start above 0 and the images are not ILSVRC's, so what they count is unclear; write \"path,output\" lines, with outputs from 0")
+		}
 		return l.devkit(v, images)
 	case len(v) == len(dirs):
 		l.kind = "output numbers, one per class folder in order"
@@ -268,9 +305,9 @@ func (l *labelFile) devkit(v []int, images []int) error {
 
 // matchImages finds the image of each row: by its path in the dataset, by that
 // path without leading folders, or by its file name (extension optional) where
-// that is unique. It returns nil when no row names an image; -1 stands for a
-// row whose image is missing.
-func matchImages(t table, tr *tree, base string, images []int) []int {
+// that is unique. -1 stands for a row whose image was not found; hits counts the
+// others.
+func matchImages(t table, tr *tree, base string, images []int) (match []int, hits int) {
 	byKey := map[string]int{}
 	const twice = -2
 	put := func(key string, i int) {
@@ -288,7 +325,6 @@ func matchImages(t table, tr *tree, base string, images []int) []int {
 		put(strings.TrimSuffix(path.Base(rel), path.Ext(rel)), i)
 	}
 	out := make([]int, len(t.rows))
-	hits := 0
 	for r, row := range t.rows {
 		out[r] = -1
 		key := printable(strings.TrimPrefix(filepath.ToSlash(t.cell(row, t.path)), "./"))
@@ -305,10 +341,7 @@ func matchImages(t table, tr *tree, base string, images []int) []int {
 			key = rest
 		}
 	}
-	if hits == 0 {
-		return nil
-	}
-	return out
+	return out, hits
 }
 
 // perImage takes labels row by row. Labels are numbers, or names whose sorted
@@ -421,8 +454,12 @@ func (l *labelFile) classMap(t table, dirs []string) error {
 	return nil
 }
 
-func (l *labelFile) parseJSON(data []byte) error {
+func (l *labelFile) parseJSON(data []byte, t *tree, images []int, dirs []string) error {
 	l.kind = "JSON class map"
+	var numbers []int
+	if json.Unmarshal(data, &numbers) == nil {
+		return l.numbers(numbers, t, images, dirs)
+	}
 	var list []string
 	if json.Unmarshal(data, &list) == nil {
 		l.classes = make(map[string]int, len(list))
@@ -446,6 +483,7 @@ func (l *labelFile) parseJSON(data []byte) error {
 		return fmt.Errorf("its JSON is not a list of classes or an object: %w", err)
 	}
 	l.classes = map[string]int{}
+	twice := map[string]bool{} // names such as "crane" are two classes; synsets tell them apart
 	for key, raw := range byIndex {
 		n, err := strconv.Atoi(key)
 		var names []string
@@ -461,10 +499,13 @@ func (l *labelFile) parseJSON(data []byte) error {
 		}
 		for _, name := range names {
 			if old, ok := l.classes[name]; ok && old != n {
-				continue // names such as "crane" occur twice; the synset decides
+				twice[name] = true
 			}
 			l.classes[name] = n
 		}
+	}
+	for name := range twice {
+		delete(l.classes, name)
 	}
 	return nil
 }

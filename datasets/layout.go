@@ -13,15 +13,23 @@ import (
 
 // recognise finds out what a tree is.
 func recognise(t *tree, o Options) (*Dataset, error) {
-	base := commonDir(t)
+	base := commonDir(t, o)
 	d := &Dataset{src: t, Notes: t.skip}
-	if done, err := d.tiny(t, base, o); done || err != nil {
-		return d, err
+	for _, dir := range wayDown(t, base) {
+		if done, err := d.tiny(t, dir, o); done || err != nil {
+			return d, err
+		}
+		if done, err := d.cifarTree(t, dir, o); done || err != nil {
+			return d, err
+		}
 	}
-	if done, err := d.cifarTree(t, base, o); done || err != nil {
-		return d, err
+	switch o.Format {
+	case TinyImageNet:
+		return nil, errors.New("no val_annotations.txt beside a folder images was found, so it is not Tiny-ImageNet's validation part")
+	case CIFAR:
+		return nil, errors.New("there are no CIFAR binary files (test_batch.bin, data_batch_1.bin, test.bin, train.bin)")
 	}
-	splitWhy := ""
+	splitWhy, named := "", false
 	for range 3 { // wrappers and splits may alternate
 		next, why, err := pickSplit(t, base, o)
 		if err != nil {
@@ -32,24 +40,37 @@ func recognise(t *tree, o Options) (*Dataset, error) {
 		}
 		splitWhy = why
 		base = next
+		named = named || strings.EqualFold(path.Base(base), o.Split)
+	}
+	named = named || strings.EqualFold(path.Base(base), o.Split) // the only one, passed as a wrapper
+	if o.Split != "" && !named {
+		return nil, fmt.Errorf("there is no split %q: it has no folder of that name", o.Split)
 	}
 	return d, d.folders(t, base, splitWhy, o)
 }
 
-// commonDir is the deepest folder that holds everything, as long as it holds
-// more than one folder or any image itself: archives often have one wrapper.
-func commonDir(t *tree) string {
+// commonDir is the folder that the data begins in. Downloads have wrappers, and
+// folders without images beside the one that counts: as long as a single folder
+// holds all images, and it holds them in folders of its own, go down.
+func commonDir(t *tree, o Options) string {
 	base := ""
 	for {
-		dirs, files := children(t, base)
-		if len(dirs) != 1 || files > 0 {
+		dirs, loose := children(t, base)
+		var full []string
+		for _, d := range dirs {
+			if t.hasImages(path.Join(base, d)) {
+				full = append(full, d)
+			}
+		}
+		if len(full) != 1 || loose > 0 {
 			return base
 		}
-		inner, innerFiles := children(t, path.Join(base, dirs[0]))
-		if len(inner) == 0 && innerFiles > 0 && looksLikeClass(dirs[0]) {
-			return base // one class folder alone
+		_, inside := children(t, path.Join(base, full[0]))
+		// Images right inside: one class folder, or a wrapper of a flat folder.
+		if inside > 0 && (len(dirs) > 1 || looksLikeClass(full[0]) || o.Format == ClassFolders) {
+			return base
 		}
-		base = path.Join(base, dirs[0])
+		base = path.Join(base, full[0])
 	}
 }
 
@@ -64,21 +85,52 @@ func digits(s string) bool {
 	return strings.Trim(s, "0123456789") == ""
 }
 
-// children lists the folders right below dir and counts the files there.
-func children(t *tree, dir string) (dirs []string, files int) {
+// wayDown lists the folders in which a known layout may begin: those from the
+// top to base, or through wrappers where there are no images.
+func wayDown(t *tree, base string) []string {
+	out := []string{""}
+	for _, name := range strings.Split(base, "/") {
+		if name != "" {
+			out = append(out, path.Join(out[len(out)-1], name))
+		}
+	}
+	if base == "" {
+		for dir := ""; ; out = append(out, dir) {
+			dirs, _ := children(t, dir)
+			if len(dirs) != 1 || len(out) > maxDepth {
+				break
+			}
+			dir = path.Join(dir, dirs[0])
+		}
+	}
+	return out
+}
+
+// children lists the folders right below dir and counts the images there.
+func children(t *tree, dir string) (dirs []string, images int) {
 	seen := map[string]bool{}
-	for _, i := range t.under(dir) {
-		rest := strings.TrimPrefix(t.files[i].path[len(dir):], "/")
+	see := func(p string) {
+		rest := strings.TrimPrefix(p[len(dir):], "/")
 		first, _, deeper := strings.Cut(rest, "/")
 		switch {
 		case !deeper:
-			files++
+			if imageName(first) {
+				images++
+			}
 		case !seen[first]:
 			seen[first] = true
 			dirs = append(dirs, first)
 		}
 	}
-	return dirs, files
+	for _, i := range t.under(dir) {
+		see(t.files[i].path)
+	}
+	for _, d := range t.dirs { // empty ones too
+		if dir == "" || strings.HasPrefix(d, dir+"/") {
+			see(d + "/")
+		}
+	}
+	return dirs, images
 }
 
 // splitNames are the folder names that mean a split, best for an evaluation
@@ -88,14 +140,18 @@ var splitNames = []string{"val", "validation", "valid", "test", "testing", "trai
 // pickSplit looks whether the folders of dir are splits and picks one. why is
 // empty when they are not.
 func pickSplit(t *tree, dir string, o Options) (next, why string, err error) {
-	dirs, _ := children(t, dir)
-	var splits []string
-	for _, d := range dirs {
+	all, _ := children(t, dir)
+	var dirs, splits []string // that hold images
+	for _, d := range all {
+		if !t.hasImages(path.Join(dir, d)) {
+			continue
+		}
+		dirs = append(dirs, d)
 		if slices.Contains(splitNames, strings.ToLower(d)) || o.Split != "" && strings.EqualFold(d, o.Split) {
 			splits = append(splits, d)
 		}
 	}
-	if len(splits) == 0 || len(splits) != len(dirs) && o.Split == "" && len(splits) < 2 {
+	if len(splits) == 0 || len(splits) != len(dirs) && o.Split == "" {
 		return dir, "", nil
 	}
 	for _, want := range append([]string{o.Split}, splitNames...) {
@@ -167,6 +223,9 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 	if len(loose) > 0 {
 		d.Notes = append(d.Notes, fmt.Sprintf("%d images that lie outside the class folders were passed over", len(loose)))
 	}
+	if len(dirs) == 0 {
+		return errors.New("there are no class folders")
+	}
 	order := d.classOrder(dirs)
 	d.Format, d.Why = ClassFolders, fmt.Sprintf("%s: %d class folders (%s)", prefix, len(dirs), order)
 	label := make(map[string]int, len(d.Classes))
@@ -219,6 +278,9 @@ func (d *Dataset) classOrder(dirs []string) string {
 		for _, c := range d.Classes {
 			d.Indices = append(d.Indices, number(c))
 		}
+		if first > 0 {
+			d.Notes = append(d.Notes, fmt.Sprintf("there is no folder 0: if the numbering starts at 1, every label is one too high; give a class map with --labels then (first folder %d, last %d, %d in all)", first, last, len(dirs)))
+		}
 		return fmt.Sprintf("numbers %d to %d, in numeric order; label = number", first, last)
 	}
 	slices.Sort(d.Classes)
@@ -233,14 +295,12 @@ func (d *Dataset) byLabelFile(t *tree, base string, images []int, l *labelFile, 
 	d.Format = Flat
 	d.Classes, d.Indices = l.names, l.indices
 	missing := 0
-	seen := make(map[int]bool, len(images))
 	for _, i := range images {
 		label, ok := l.of(i)
 		if !ok {
 			missing++
 			continue
 		}
-		seen[i] = true
 		d.Samples = append(d.Samples, d.sample(t, base, i, label))
 	}
 	d.Why = fmt.Sprintf("%s: %d images with labels from %s (%s)", prefix, len(d.Samples), path.Base(l.path), l.kind)
@@ -264,17 +324,16 @@ func (d *Dataset) tiny(t *tree, base string, o Options) (bool, error) {
 	if o.Format != Auto && o.Format != TinyImageNet || o.Labels != "" || o.Split != "" && o.Split != "val" {
 		return false, nil
 	}
-	dir := ""
+	dir, isTiny := "", false
 	for _, try := range []string{path.Join(base, "val"), base} {
-		if _, ok, _ := t.text(path.Join(try, "val_annotations.txt")); ok {
-			dir = try
+		_, ok, _ := t.text(path.Join(try, "val_annotations.txt"))
+		// Many sort the images into class folders and leave the list behind.
+		if ok && len(t.under(path.Join(try, "images"))) > 0 {
+			dir, isTiny = try, true
 			break
 		}
 	}
-	if dir == "" {
-		if o.Format == TinyImageNet {
-			return true, errors.New("no val_annotations.txt was found, so it is not Tiny-ImageNet's validation part")
-		}
+	if !isTiny {
 		return false, nil
 	}
 	data, _, err := t.text(path.Join(dir, "val_annotations.txt"))
@@ -295,7 +354,11 @@ func (d *Dataset) tiny(t *tree, base string, o Options) (bool, error) {
 		classes = append(classes, f[1])
 	}
 	// wnids.txt may name classes without images; it is not sorted.
-	if ids, ok, err := t.text(path.Join(base, "wnids.txt")); ok && err == nil {
+	root := base
+	if dir == base {
+		root = path.Dir(base)
+	}
+	if ids, ok, err := t.text(path.Join(root, "wnids.txt")); ok && err == nil {
 		classes = append(classes, strings.Fields(string(ids))...)
 	}
 	slices.Sort(classes)

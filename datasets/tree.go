@@ -2,6 +2,7 @@ package datasets
 
 import (
 	"archive/tar"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"cutmix-eval/imageproc"
@@ -21,6 +23,8 @@ type tree struct {
 	kind  string // "folder" or "tar"
 	root  string
 	files []file // sorted by path
+	dirs  []string
+	seen  map[string]bool // real folders walked already
 	skip  []string
 	tar   *os.File
 }
@@ -43,14 +47,15 @@ func walk(root string) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.add(real, "", []string{real}); err != nil {
+	t.seen = map[string]bool{real: true}
+	if err := t.add(real, "", 0); err != nil {
 		return nil, err
 	}
 	t.sort()
 	return t, nil
 }
 
-func (t *tree) add(dir, rel string, above []string) error {
+func (t *tree) add(dir, rel string, depth int) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		if rel == "" {
@@ -72,19 +77,22 @@ func (t *tree) add(dir, rel string, above []string) error {
 				continue
 			}
 			if mode = info.Mode().Type(); mode.IsDir() {
-				if p, err = filepath.EvalSymlinks(p); err != nil || slices.Contains(above, p) {
-					t.note("%s is a link to a folder above it", r)
+				// Links can lead round in circles, or double the work at every level.
+				if p, err = filepath.EvalSymlinks(p); err != nil || t.seen[p] {
+					t.note("%s is a link to a folder that is there already", r)
 					continue
 				}
 			}
 		}
 		switch {
 		case mode.IsDir():
-			if len(above) >= maxDepth {
+			if depth >= maxDepth {
 				t.note("%s is nested more than %d folders deep", r, maxDepth)
 				continue
 			}
-			if err := t.add(p, r, append(above, p)); err != nil {
+			t.seen[p] = true
+			t.dirs = append(t.dirs, r)
+			if err := t.add(p, r, depth+1); err != nil {
 				return err
 			}
 		case mode.IsRegular():
@@ -103,17 +111,18 @@ func hidden(name string) bool {
 	return strings.HasPrefix(name, ".") || name == "__MACOSX" || name == "Thumbs.db" || name == "desktop.ini"
 }
 
-// printable makes a name valid UTF-8 without making two names equal: other
-// bytes become %XX.
+// printable makes a name valid UTF-8 without control characters: other bytes
+// become %XX. Different names stay different, unless one is written like another
+// with its bytes replaced.
 func printable(name string) string {
-	if utf8.ValidString(name) {
+	if utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl) {
 		return name
 	}
 	var b strings.Builder
 	for i := 0; i < len(name); {
 		r, n := utf8.DecodeRuneInString(name[i:])
-		if r == utf8.RuneError && n == 1 {
-			fmt.Fprintf(&b, "%%%02X", name[i])
+		if r == utf8.RuneError && n == 1 || unicode.IsControl(r) {
+			fmt.Fprintf(&b, "%%%02X", []byte(name[i:i+n]))
 		} else {
 			b.WriteString(name[i : i+n])
 		}
@@ -138,6 +147,7 @@ func indexTar(name string) (*tree, error) {
 
 func (t *tree) index() error {
 	end := info(t.tar)
+	last := int64(0) // end of the last member
 	r := tar.NewReader(t.tar)
 	byPath := map[string]int{}
 	for {
@@ -152,6 +162,11 @@ func (t *tree) index() error {
 		switch {
 		case h.Typeflag == tar.TypeSymlink || h.Typeflag == tar.TypeLink:
 			t.note("%s is a link", p)
+			continue
+		case h.Typeflag == tar.TypeDir:
+			if p != "." && filepath.IsLocal(p) && !slices.ContainsFunc(strings.Split(p, "/"), hidden) {
+				t.dirs = append(t.dirs, p)
+			}
 			continue
 		case h.Typeflag != tar.TypeReg:
 			continue
@@ -171,6 +186,7 @@ func (t *tree) index() error {
 		if h.Size > end-off {
 			return fmt.Errorf("the tar file is cut off: %s should have %d bytes, %d are left", p, h.Size, end-off)
 		}
+		last = off + (h.Size+511)/512*512
 		fl := file{path: p, size: h.Size, off: off}
 		if i, ok := byPath[p]; ok {
 			t.files[i] = fl // as tar unpacks it: the last one wins
@@ -180,8 +196,20 @@ func (t *tree) index() error {
 		byPath[p] = len(t.files)
 		t.files = append(t.files, fl)
 	}
+	if end < last+512 {
+		return errors.New("the tar file ends without an end marker, so it is probably cut off; make it again")
+	}
 	t.sort()
 	return nil
+}
+
+// isTar says whether a file begins with the header of a tar member.
+func isTar(head []byte) bool {
+	if string(head[257:262]) == "ustar" {
+		return true
+	}
+	h, err := tar.NewReader(bytes.NewReader(head)).Next() // the old format has no signature, but a checksum
+	return err == nil && h.Name != ""
 }
 
 func (t *tree) sort() {
@@ -256,13 +284,21 @@ func (t *tree) text(p string) ([]byte, bool, error) {
 	return data, true, nil
 }
 
+// hasImages says whether an image lies anywhere below dir.
+func (t *tree) hasImages(dir string) bool {
+	return slices.ContainsFunc(t.under(dir), func(i int) bool { return imageName(t.files[i].path) })
+}
+
 // under returns the indices of the files below dir ("" is all).
 func (t *tree) under(dir string) []int {
+	prefix := ""
+	if dir != "" {
+		prefix = dir + "/"
+	}
+	from, _ := slices.BinarySearchFunc(t.files, prefix, func(f file, p string) int { return strings.Compare(f.path, p) })
 	var out []int
-	for i, f := range t.files {
-		if dir == "" || strings.HasPrefix(f.path, dir+"/") {
-			out = append(out, i)
-		}
+	for i := from; i < len(t.files) && strings.HasPrefix(t.files[i].path, prefix); i++ {
+		out = append(out, i)
 	}
 	return out
 }

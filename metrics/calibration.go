@@ -126,23 +126,59 @@ func Errors(bins []Bin) CalibrationErrors {
 }
 
 // AURC is the area under the risk-coverage curve (Geifman and El-Yaniv, 2017):
-// predictions are sorted by confidence, highest first, equal ones in their
-// given order, and the error rates of the first 1, 2, … n are averaged. optimal
-// is the least value that the same number of errors allows; the difference is
-// the excess (E-AURC).
+// predictions are sorted by confidence, highest first, and the error rates of
+// the first 1, 2, … n are averaged. Among equal confidences errors count as
+// spread evenly, so that the order of the data does not matter. optimal is the
+// least value that the same number of errors allows; the difference is the
+// excess (E-AURC).
 func AURC(v []Confident) (aurc, optimal float64) {
 	s := slices.Clone(v)
-	slices.SortStableFunc(s, func(a, b Confident) int { return cmp.Compare(b.Confidence, a.Confidence) })
-	wrong := 0
-	for i, c := range s {
-		if !c.Correct {
-			wrong++
+	slices.SortStableFunc(s, func(a, b Confident) int { return cmp.Compare(a.Confidence, b.Confidence) })
+	return riskCoverage(s, nil)
+}
+
+// riskCoverage is AURC of predictions in ascending order, each counted count[i]
+// times (once where count is nil).
+func riskCoverage(sorted []Confident, count []uint16) (aurc, optimal float64) {
+	times := func(i int) int {
+		if count == nil {
+			return 1
 		}
-		aurc += float64(wrong) / float64(i+1)
+		return int(count[i])
 	}
-	n := len(v)
-	for i := n - wrong; i < n; i++ {
-		optimal += float64(i-(n-wrong)+1) / float64(i+1)
+	wrong, at := 0, 0
+	for end := len(sorted); end > 0; {
+		start, m, w := end, 0, 0 // a group of equal confidences
+		for start > 0 && sorted[start-1].Confidence == sorted[end-1].Confidence {
+			start--
+			m += times(start)
+			if !sorted[start].Correct {
+				w += times(start)
+			}
+		}
+		for j := 1; j <= m; j++ {
+			aurc += (float64(wrong) + float64(w)*float64(j)/float64(m)) / float64(at+j)
+		}
+		wrong, at, end = wrong+w, at+m, start
 	}
-	return aurc / float64(n), optimal / float64(n)
+	n := float64(at)
+	// Sum over i of (i-right)/i for i = right+1 … n.
+	right := n - float64(wrong)
+	optimal = float64(wrong) - right*(harmonic(n)-harmonic(right))
+	return aurc / n, max(0, optimal) / n
+}
+
+// harmonic is the harmonic number H(n), to about 1e-14: by its asymptotic
+// series from 20 on, summed below.
+func harmonic(n float64) float64 {
+	if n < 20 {
+		h := 0.0
+		for i := 1.0; i <= n; i++ {
+			h += 1 / i
+		}
+		return h
+	}
+	const gamma = 0.57721566490153286
+	n2 := n * n
+	return math.Log(n) + gamma + 1/(2*n) - 1/(12*n2) + 1/(120*n2*n2) - 1/(252*n2*n2*n2)
 }

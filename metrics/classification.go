@@ -3,7 +3,6 @@ package metrics
 import (
 	"cmp"
 	"context"
-	"math"
 	"slices"
 )
 
@@ -83,7 +82,7 @@ func balanced(hits, counts []int) float64 {
 
 // Intervals of Classification's numbers, under the same names.
 type Intervals struct {
-	Top1, Top5, NLL, Brier, ECE, MCE, RMSCE, ECEMass, AURC, EAURC, Balanced Interval
+	Top1, Top5, NLL, Brier, ECE, MCE, RMSCE, ECEMass, AURC, EAURC, Balanced, Confidence Interval
 }
 
 // EvaluateIntervals gives 95 % intervals: Wilson for the shares, the seeded
@@ -102,7 +101,7 @@ func EvaluateIntervals(ctx context.Context, c Classification, v []Outcome, bins,
 	}
 	n := float64(len(s))
 	b, err := Bootstrap(ctx, len(s), replicates, seed, func(count []uint16) []float64 {
-		var nll, brier float64
+		var nll, brier, mean float64
 		width := make([]Bin, bins)
 		hits, counts := make([]int, classes), make([]int, classes)
 		for i, m := range count {
@@ -112,6 +111,7 @@ func EvaluateIntervals(ctx context.Context, c Classification, v []Outcome, bins,
 			o := &s[i]
 			nll += float64(m) * o.NLL
 			brier += float64(m) * o.Brier
+			mean += float64(m) * o.Confidence
 			add(&width[bin[i]], conf[i], int(m))
 			counts[o.Label] += int(m)
 			if conf[i].Correct {
@@ -120,8 +120,8 @@ func EvaluateIntervals(ctx context.Context, c Classification, v []Outcome, bins,
 		}
 		we := Errors(means(width))
 		me := Errors(massBins(conf, count, len(s), bins))
-		aurc, optimal := weightedAURC(conf, count)
-		return []float64{nll / n, brier / n, we.ECE, we.MCE, we.RMSCE, me.ECE, aurc, aurc - optimal, balanced(hits, counts)}
+		aurc, optimal := riskCoverage(conf, count)
+		return []float64{nll / n, brier / n, we.ECE, we.MCE, we.RMSCE, me.ECE, aurc, aurc - optimal, balanced(hits, counts), mean / n}
 	})
 	if err != nil {
 		return Intervals{}, err
@@ -130,41 +130,6 @@ func EvaluateIntervals(ctx context.Context, c Classification, v []Outcome, bins,
 		Top1: Wilson(c.Top1Hits, c.N), Top5: Wilson(c.Top5Hits, c.N),
 		NLL: Percentile(b[0]), Brier: Percentile(b[1]),
 		ECE: Basic(c.Width.ECE, b[2]), MCE: Basic(c.Width.MCE, b[3]), RMSCE: Basic(c.Width.RMSCE, b[4]),
-		ECEMass: Basic(c.Mass.ECE, b[5]), AURC: Percentile(b[6]), EAURC: Percentile(b[7]), Balanced: Percentile(b[8]),
+		ECEMass: Basic(c.Mass.ECE, b[5]), AURC: Percentile(b[6]), EAURC: Percentile(b[7]), Balanced: Percentile(b[8]), Confidence: Percentile(b[9]),
 	}, nil
-}
-
-// weightedAURC is AURC of a resample; sorted ascends by confidence. Copies of
-// one image follow each other.
-func weightedAURC(sorted []Confident, count []uint16) (aurc, optimal float64) {
-	wrong, at := 0, 0
-	for i := len(sorted) - 1; i >= 0; i-- {
-		for range count[i] {
-			at++
-			if !sorted[i].Correct {
-				wrong++
-			}
-			aurc += float64(wrong) / float64(at)
-		}
-	}
-	n := float64(at)
-	// Sum over i of (i-(n-wrong))/i = wrong - (n-wrong)(H(n)-H(n-wrong)).
-	right := n - float64(wrong)
-	optimal = float64(wrong) - right*(harmonic(n)-harmonic(right))
-	return aurc / n, max(0, optimal) / n
-}
-
-// harmonic approximates the harmonic number H(n) to about 1e-12 for n >= 10 and
-// sums below that.
-func harmonic(n float64) float64 {
-	if n < 20 {
-		h := 0.0
-		for i := 1.0; i <= n; i++ {
-			h += 1 / i
-		}
-		return h
-	}
-	const gamma = 0.57721566490153286
-	n2 := n * n
-	return math.Log(n) + gamma + 1/(2*n) - 1/(12*n2) + 1/(120*n2*n2)
 }

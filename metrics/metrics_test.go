@@ -239,6 +239,24 @@ func TestWilson(t *testing.T) {
 	}
 }
 
+// Equal confidences: the order of the data must not matter, and the interval
+// must be about the same number.
+func TestAURCTies(t *testing.T) {
+	var a, b []Outcome
+	for i := range 200 {
+		o := Outcome{Confidence: 0.9, Pred: 0, Label: i / 140} // the last 60 are wrong
+		a = append(a, o)
+		b = append([]Outcome{o}, b...)
+	}
+	ca, cb := Evaluate(a, 15), Evaluate(b, 15)
+	near(t, "aurc of another order", ca.AURC, cb.AURC)
+	near(t, "aurc of one tie", ca.AURC, 0.3) // the error rate at every coverage
+	iv, err := EvaluateIntervals(context.Background(), ca, a, 15, 200, 1)
+	if err != nil || iv.AURC.Low > ca.AURC || iv.AURC.High < ca.AURC {
+		t.Errorf("AURC %v, interval %+v %v", ca.AURC, iv.AURC, err)
+	}
+}
+
 // With every count 1 the resampled formulas must give the plain values.
 func TestWeightedEqualsPlain(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
@@ -253,7 +271,7 @@ func TestWeightedEqualsPlain(t *testing.T) {
 		ones[i] = 1
 	}
 	a, ao := AURC(v)
-	b, bo := weightedAURC(v, ones)
+	b, bo := riskCoverage(v, ones)
 	near(t, "aurc", b, a)
 	near(t, "optimal aurc", bo, ao)
 	near(t, "equal mass", Errors(massBins(v, ones, len(v), 15)).ECE, Errors(EqualMass(v, 15)).ECE)

@@ -8,8 +8,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"cutmix-eval/datasets"
@@ -41,7 +43,6 @@ type Input struct {
 	Orders  []datasets.Order // other numberings, to explain a bad match
 	Outputs int              // number of the model's outputs
 	Pixels  pipeline.Config  // images, preprocessing and model; its output 0 holds the scores
-	Log     bool             // the scores are probabilities: take their logarithm
 }
 
 // Record is what one image gave.
@@ -64,7 +65,8 @@ type Result struct {
 	Scaled         metrics.Classification // with the temperature of the other half of the images
 	ScaledInterval *metrics.Intervals
 	Pairs          []Pair
-	Outputs        int // outputs that competed
+	Outputs        int  // outputs that competed
+	Probabilities  bool // the model's scores were probabilities; their logarithms were used
 	Stats          pipeline.Stats
 	Computing      time.Duration // spent on metrics
 	Warnings       []string
@@ -81,8 +83,11 @@ var ErrNothingLeft = errors.New("not one image could be evaluated")
 
 // Run evaluates in. On cancellation it returns the context's error.
 func Run(ctx context.Context, c Config, in Input) (*Result, error) {
-	if err := c.validate(in); err != nil {
+	if err := c.Validate(); err != nil {
 		return nil, err
+	}
+	if len(in.IDs) != len(in.Classes) || len(in.IDs) != in.Pixels.Images.N {
+		panic("classify: IDs, Classes and Images of different lengths")
 	}
 	res := &Result{Records: make([]Record, 0, len(in.IDs))}
 	compete, place := in.competing(c.Restrict)
@@ -94,11 +99,11 @@ func Run(ctx context.Context, c Config, in Input) (*Result, error) {
 	defer rows.Close()
 
 	z := make([]float32, len(compete))
-	sane := scores{}
+	seen := scores{}
 	res.Stats, err = pipeline.Run(ctx, in.Pixels, func(r pipeline.Result) error {
 		rec := Record{ID: in.IDs[r.Index], Class: in.Classes[r.Index], Err: r.Err}
 		if rec.Err == nil {
-			rec.Err = rec.judge(in, r.Output(0), compete, place, z, &sane)
+			rec.Err = rec.take(in, r.Output(0), compete, z, &seen)
 		}
 		if rec.Err == nil {
 			res.Good = append(res.Good, len(res.Records))
@@ -113,26 +118,41 @@ func Run(ctx context.Context, c Config, in Input) (*Result, error) {
 		return nil, err
 	}
 	if len(res.Good) == 0 {
-		first := res.Records[0]
-		return nil, fmt.Errorf("%w; the first: %s: %w", ErrNothingLeft, first.ID, first.Err)
+		return nil, res.nothingLeft()
 	}
 	start := time.Now()
+	res.Probabilities = seen.probabilities()
 	if err := res.compute(ctx, c, in, rows); err != nil {
 		return nil, err
 	}
-	res.warn(in, sane)
+	res.warn(in)
 	res.Computing = time.Since(start)
 	return res, nil
 }
 
-func (c Config) validate(in Input) error {
+// nothingLeft names the images that could not be evaluated.
+func (res *Result) nothingLeft() error {
+	const most = 20
+	var names []string
+	for i, r := range res.Records {
+		if i == most {
+			names = append(names, fmt.Sprintf("and %d more", len(res.Records)-i))
+			break
+		}
+		names = append(names, fmt.Sprintf("%s: %v", r.ID, r.Err))
+	}
+	return fmt.Errorf("%w: %s", ErrNothingLeft, strings.Join(names, "; "))
+}
+
+// Validate says what in the configuration makes no sense.
+func (c Config) Validate() error {
 	switch {
 	case c.Bins < 2:
 		return fmt.Errorf("%d bins: at least 2 are needed", c.Bins)
 	case c.Replicates < 0 || c.Replicates > 0 && c.Replicates < 100:
 		return fmt.Errorf("%d bootstrap replicates: 0 for none, or at least 100", c.Replicates)
-	case len(in.IDs) != len(in.Classes) || len(in.IDs) != in.Pixels.Images.N:
-		panic("classify: IDs, Classes and Images of different lengths")
+	case c.Pairs < 0:
+		return fmt.Errorf("%d confused pairs", c.Pairs)
 	}
 	return nil
 }
@@ -157,7 +177,7 @@ func (in Input) competing(restrict bool) (compete, place []int) {
 	return compete, place
 }
 
-// scores watches whether the model's numbers look like logits.
+// scores watches whether the model's numbers are logits or probabilities.
 type scores struct {
 	rows, likeProbabilities int
 }
@@ -171,44 +191,67 @@ func (s *scores) see(v []float32) {
 		}
 		sum += float64(x)
 	}
-	if math.Abs(sum-1) < 1e-3 {
+	if len(v) > 1 && math.Abs(sum-1) < 1e-3 {
 		s.likeProbabilities++
 	}
 }
 
-// judge fills the record from the model's output, and z with the logits that
-// compete.
-func (rec *Record) judge(in Input, out []float32, compete, place []int, z []float32, sane *scores) error {
+// probabilities says that every row lies in 0..1 and sums to 1: logits do not do
+// that by chance.
+func (s *scores) probabilities() bool { return s.rows > 0 && s.likeProbabilities == s.rows }
+
+// take checks the model's output for one image and keeps the scores that
+// compete in z.
+func (rec *Record) take(in Input, out []float32, compete []int, z []float32, seen *scores) error {
 	if len(out) != in.Outputs {
 		return fmt.Errorf("the model gave %d scores, not %d", len(out), in.Outputs)
 	}
 	if i := metrics.NotFinite(out); i >= 0 {
 		return fmt.Errorf("the model gave %v for output %d", out[i], i)
 	}
-	sane.see(out)
+	seen.see(out)
 	for i, o := range compete {
 		z[i] = out[o]
-		if in.Log {
-			// The smallest probability that is not 0 bounds what rounding to 0 hid.
-			z[i] = float32(math.Log(max(float64(out[o]), math.SmallestNonzeroFloat32)))
-		}
-	}
-	outcome, err := metrics.Score(z, place[in.Output[rec.Class]], 1)
-	if err != nil {
-		return err
 	}
 	for _, i := range metrics.TopK(z, 5) {
 		rec.Top = append(rec.Top, compete[i])
 	}
-	outcome.Label, outcome.Pred = in.Output[rec.Class], compete[outcome.Pred]
-	rec.Outcome = outcome
 	return nil
 }
 
+// logits yields the rows that pick picks, as logits.
+func (res *Result) logits(ctx context.Context, rows *spool.Rows, pick func(int) bool, failed *error) iter.Seq2[[]float32, int] {
+	return func(yield func([]float32, int) bool) {
+		for z, label := range rows.Each(ctx, pick, failed) {
+			if res.Probabilities {
+				for i, p := range z {
+					// The smallest probability that is not 0 bounds what rounding to 0 hid.
+					z[i] = float32(math.Log(max(float64(p), math.SmallestNonzeroFloat32)))
+				}
+			}
+			if !yield(z, label) {
+				return
+			}
+		}
+	}
+}
+
 func (res *Result) compute(ctx context.Context, c Config, in Input, rows *spool.Rows) error {
-	out := make([]metrics.Outcome, len(res.Good))
-	for i, at := range res.Good {
-		out[i] = res.Records[at].Outcome
+	compete, _ := in.competing(c.Restrict)
+	out := make([]metrics.Outcome, 0, len(res.Good))
+	var failed error
+	for z, label := range res.logits(ctx, rows, nil, &failed) {
+		o, err := metrics.Score(z, label, 1)
+		if err != nil {
+			return err
+		}
+		rec := &res.Records[res.Good[len(out)]]
+		out = append(out, o)
+		o.Label, o.Pred = compete[o.Label], compete[o.Pred]
+		rec.Outcome = o
+	}
+	if failed != nil {
+		return failed
 	}
 	res.Whole = metrics.Evaluate(out, c.Bins)
 	if c.Replicates > 0 {
@@ -229,7 +272,7 @@ func (res *Result) compute(ctx context.Context, c Config, in Input, rows *spool.
 // image twice: even images get the T of the odd ones and the other way round.
 func (res *Result) temperature(ctx context.Context, c Config, rows *spool.Rows, out []metrics.Outcome) error {
 	var failed error
-	whole, err := metrics.FitTemperature(rows.Each(ctx, nil, &failed))
+	whole, err := metrics.FitTemperature(res.logits(ctx, rows, nil, &failed))
 	if failed != nil {
 		return failed
 	}
@@ -240,7 +283,7 @@ func (res *Result) temperature(ctx context.Context, c Config, rows *spool.Rows, 
 	res.Temperature = &whole
 	var half [2]float64
 	for k := range half {
-		t, err := metrics.FitTemperature(rows.Each(ctx, func(i int) bool { return i%2 != k }, &failed))
+		t, err := metrics.FitTemperature(res.logits(ctx, rows, func(i int) bool { return i%2 != k }, &failed))
 		if failed != nil {
 			return failed
 		}
@@ -250,7 +293,7 @@ func (res *Result) temperature(ctx context.Context, c Config, rows *spool.Rows, 
 		half[k] = t.Value
 	}
 	scaled := make([]metrics.Outcome, 0, len(out))
-	for z, label := range rows.Each(ctx, nil, &failed) {
+	for z, label := range res.logits(ctx, rows, nil, &failed) {
 		i := len(scaled)
 		o, err := metrics.Score(z, label, half[i%2])
 		if err != nil {
@@ -295,10 +338,10 @@ func (res *Result) confused(in Input, most int) []Pair {
 }
 
 // warn says what about the numbers is suspicious.
-func (res *Result) warn(in Input, sane scores) {
+func (res *Result) warn(in Input) {
 	add := func(format string, a ...any) { res.Warnings = append(res.Warnings, fmt.Sprintf(format, a...)) }
-	if !in.Log && sane.likeProbabilities == sane.rows && in.Outputs > 1 {
-		add("every output looks like probabilities (they sum to 1), but was taken for logits: NLL, Brier and calibration are wrong if it is; name the logits with --output")
+	if res.Probabilities {
+		add("the model's scores are probabilities (each image's sum to 1), so their logarithms were taken as logits; where a probability was rounded to 0, NLL is too low")
 	}
 	if w := res.orderWarning(in); w != "" {
 		add("%s", w)
@@ -330,7 +373,11 @@ func (res *Result) warn(in Input, sane scores) {
 func (res *Result) orderWarning(in Input) string {
 	n, k := len(res.Good), len(in.Output)
 	chance := 1 / float64(res.Outputs)
-	if n < 20 || k < 3 || res.Whole.Top1 > max(4*chance, 0.02) && res.Whole.Top1 > 1.5*chance {
+	// Near chance: half as much again, or a tenth of the way to 1 where that is
+	// less; with many outputs, where chance is nearly nothing, two percent.
+	near := max(min(1.5*chance, chance+0.1*(1-chance)), min(0.02, 20*chance))
+	// Luck may lift a few images' accuracy above that.
+	if n < 20 || k < 2 || res.Whole.Top1 > min(1.5*near, near+0.1) || metrics.Wilson(res.Whole.Top1Hits, n).Low > near {
 		return ""
 	}
 	count := map[[2]int]int{} // class, prediction
@@ -346,7 +393,7 @@ func (res *Result) orderWarning(in Input) string {
 		return float64(hits) / float64(n)
 	}
 	// Clearly better than what is there, and than chance.
-	enough := max(3*res.Whole.Top1, 5*chance, 0.1)
+	enough := min(max(3*res.Whole.Top1, 5*chance, 0.1), (1+chance)/2)
 	best, name := 0.0, ""
 	for _, o := range in.Orders {
 		if f := fit(o.Output); f > best {

@@ -204,9 +204,7 @@ func TestProbabilities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := input(probs, classes, []int{0, 1, 2})
-	in.Log = true
-	b, err := Run(context.Background(), quick(), in)
+	b, err := Run(context.Background(), quick(), input(probs, classes, []int{0, 1, 2}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,13 +212,11 @@ func TestProbabilities(t *testing.T) {
 	if math.Abs(a.Whole.NLL-b.Whole.NLL) > 1e-5 || a.Whole.Top1 != b.Whole.Top1 {
 		t.Errorf("NLL %v from logits, %v from probabilities", a.Whole.NLL, b.Whole.NLL)
 	}
-	in.Log = false
-	c, err := Run(context.Background(), quick(), in)
-	if err != nil {
-		t.Fatal(err)
+	if !b.Probabilities || !slices.ContainsFunc(b.Warnings, func(s string) bool { return strings.Contains(s, "are probabilities") }) {
+		t.Errorf("probabilities %v, %q", b.Probabilities, b.Warnings)
 	}
-	if !slices.ContainsFunc(c.Warnings, func(s string) bool { return strings.Contains(s, "looks like probabilities") }) {
-		t.Errorf("no warning about probabilities: %q", c.Warnings)
+	if a.Probabilities {
+		t.Error("logits were taken for probabilities")
 	}
 }
 
@@ -271,6 +267,29 @@ func TestOrderWarning(t *testing.T) {
 	// A right model is not bothered.
 	if right := run(func(c, i int) int { return c }); has(right, "near chance") {
 		t.Errorf("%q", right.Warnings)
+	}
+	// Neither are good models of few classes.
+	for few := 2; few <= 10; few++ {
+		var table [][]float32
+		var classes, output []int
+		for i := range 40 * few {
+			row := make([]float32, few)
+			answer := i % few
+			if i%4 == 0 {
+				answer = (i + 1) % few // three in four are right
+			}
+			row[answer] = 3
+			table, classes = append(table, row), append(classes, i%few)
+		}
+		for o := range few {
+			output = append(output, o)
+		}
+		in := input(table, classes, output)
+		in.Orders = (&datasets.Dataset{Classes: names[:few]}).Orders(few)
+		res, err := Run(context.Background(), quick(), in)
+		if err != nil || has(res, "near chance") {
+			t.Errorf("%d classes, top-1 %v: %q %v", few, res.Whole.Top1, res.Warnings, err)
+		}
 	}
 	// A model that knows nothing: no order is named.
 	rng := rand.New(rand.NewPCG(5, 5))

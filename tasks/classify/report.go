@@ -50,12 +50,13 @@ func (res *Result) Fill(r *report.Report, in Input) {
 		{"aurc", func(c metrics.Classification) float64 { return c.AURC }, func(i *metrics.Intervals) *metrics.Interval { return &i.AURC }, report.Fraction, ""},
 		{"e_aurc", func(c metrics.Classification) float64 { return c.EAURC }, func(i *metrics.Intervals) *metrics.Interval { return &i.EAURC }, report.Fraction, ""},
 	}
+	add("mean_confidence", w.MeanConfidence, report.Fraction,
+		iv(func(i *metrics.Intervals) *metrics.Interval { return &i.Confidence }, res.Intervals), true, "equals top1 where calibrated")
 	for _, m := range rows {
 		add(m.name, m.value(w), m.unit, iv(m.pick, res.Intervals), false, m.note)
 	}
 	if t := res.Temperature; t != nil {
 		add("temperature", t.Value, report.None, &t.Interval, false, "above 1: overconfident")
-		r.Metrics[len(r.Metrics)-1].HigherIsBetter = false
 	}
 	if res.Scaled.N > 0 {
 		for _, m := range rows[:4] {
