@@ -5,11 +5,8 @@ package evaluation
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math/bits"
-	"os"
 	goruntime "runtime"
 	"strings"
 	"time"
@@ -17,7 +14,7 @@ import (
 	"cutmix-eval/datasets"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/model"
-	"cutmix-eval/models"
+	"cutmix-eval/model/lock"
 	"cutmix-eval/pipeline"
 	"cutmix-eval/report"
 	"cutmix-eval/runtime"
@@ -72,6 +69,8 @@ type Setup struct {
 	Config       Config
 	Data         *datasets.Dataset
 	Model        *model.Model
+	Entry        *lock.Entry // of the model in models.lock, nil without one
+	FreedBatch   string      // what became of a batch size fixed in the file; empty for an open one
 	Recipe       imageproc.Recipe
 	RecipeSource string
 	Library      runtime.Candidate
@@ -95,10 +94,10 @@ func Open(ctx context.Context, c Config, progress runtime.Progress) (*Setup, err
 		}
 	}()
 	var err error
-	if s.Model, err = openModel(c.Model, c.Output); err != nil {
+	if s.Model, s.Entry, err = OpenModel(c.Model, c.Output); err != nil {
 		return nil, err
 	}
-	if s.Recipe, s.RecipeSource, err = c.recipe(s.Model); err != nil {
+	if s.Recipe, s.RecipeSource, err = c.recipe(s.Model, s.Entry); err != nil {
 		return nil, err
 	}
 	shape, err := s.imageShape()
@@ -116,14 +115,7 @@ func Open(ctx context.Context, c Config, progress runtime.Progress) (*Setup, err
 	if threads <= 0 {
 		threads = goruntime.NumCPU()
 	}
-	src := runtime.Source{Path: s.Model.Path, Data: s.Model.Data}
-	if src.Path == "" {
-		src.Path = s.Model.Name
-	}
-	s.Session, err = runtime.Open(ctx, src, runtime.Options{
-		Device: c.Device, Threads: threads, Input: s.Model.Input, Outputs: []string{s.Model.Logits}, Shape: shape,
-	})
-	if err != nil {
+	if err := s.openSession(ctx, threads, shape); err != nil {
 		return nil, err
 	}
 	s.Outputs = 1
@@ -147,23 +139,10 @@ func Open(ctx context.Context, c Config, progress runtime.Progress) (*Setup, err
 	return s, nil
 }
 
-func openModel(name, output string) (*model.Model, error) {
-	if data, ok := models.Bytes(name); ok {
-		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
-			return model.FromBytes(name, data, output)
-		}
-	}
-	m, err := model.Open(name, output)
-	if errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(name, `/\.`) {
-		return nil, fmt.Errorf("model %q is neither a file nor an embedded model (%s)", name, strings.Join(models.Names(), ", "))
-	}
-	return m, err
-}
-
 // recipe resolves the preprocessing: flags over a named recipe, or over what
 // the model says of itself.
-func (c Config) recipe(m *model.Model) (imageproc.Recipe, string, error) {
-	r, source, err := m.Recipe()
+func (c Config) recipe(m *model.Model, e *lock.Entry) (imageproc.Recipe, string, error) {
+	r, source, err := m.Recipe(e.RecipeOrNil())
 	if err != nil {
 		return r, "", err
 	}
@@ -259,8 +238,9 @@ func (s *Setup) Report(tool report.Tool) *report.Report {
 	r := &report.Report{Tool: tool}
 	r.Model = report.Model{
 		Name: s.Model.Name, Path: s.Model.Path, SHA256: s.Model.SHA256, Bytes: s.Model.Size,
-		Classes: s.Outputs, Output: s.Model.Logits, Activation: s.Model.Activation,
+		Classes: s.Outputs, Output: s.Model.Logits, Activation: s.Model.Activation, Training: s.Entry.TrainingText(),
 	}
+	r.Tables = append(r.Tables, published(s.Entry)...)
 	d := s.Data
 	r.Dataset = report.Dataset{
 		Name: d.Name, Path: s.Config.Data, Format: string(d.Format), Recognised: d.Why,
@@ -272,8 +252,19 @@ func (s *Setup) Report(tool report.Tool) *report.Report {
 	}
 	r.Runtime = report.Runtime{
 		ORT: s.Library.Version, Library: s.Library.Path, Device: s.Session.Device.String(), Threads: s.Session.Threads,
-		Workers: s.Workers, Batch: s.Batch, Placement: s.Session.Placement,
+		Workers: s.Workers, Batch: s.Batch, Placement: s.Session.Placement, PlacementText: s.Session.PlacementText(), FixedBatch: s.FreedBatch,
 	}
 	r.Timing.Startup = s.opening.Seconds()
 	return r
 }
+
+// Told is what a report says a task was told.
+type Told struct {
+	Limit int    `json:"limit"` // 0 is all images
+	Seed  uint64 `json:"seed"`
+	Split string `json:"split,omitempty"`
+	Task  any    `json:"task"`
+}
+
+// Told returns the shared part with the task's own configuration.
+func (c Config) Told(task any) Told { return Told{c.Limit, c.Seed, c.Split, task} }

@@ -95,6 +95,9 @@ type Decoder struct {
 // pixels are refused before they are decoded.
 func (d *Decoder) Decode(data []byte) (img Image, format Format, err error) {
 	format = Sniff(data)
+	if cap(d.pix) > 64<<20 {
+		d.pix = nil // one huge picture must not hold memory for ever
+	}
 	defer func() {
 		if r := recover(); r != nil { // a bug in a decoder must not end a run of hours
 			img, err = Image{}, fmt.Errorf("%s decoder stopped: %v", format, r)

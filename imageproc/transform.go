@@ -38,8 +38,8 @@ func NewTransform(r Recipe) (*Transform, error) {
 }
 
 // Pixels returns the 8-bit image after resize and crop. It is valid until the
-// next call and may share img's memory. It fails when the recipe would make an
-// image of more than 16384 pixels a side.
+// next call and may share img's memory. It fails when an image is so long for its
+// width that the resized one would have more than 65536 pixels a side.
 func (t *Transform) Pixels(img Image) (Image, error) {
 	g := t.recipe.Geometry(img.W, img.H)
 	if g.W > 4*maxSide || g.H > 4*maxSide {

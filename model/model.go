@@ -4,9 +4,12 @@
 package model
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -82,9 +85,7 @@ func inspect(data []byte, output string) (*Model, error) {
 		return nil, err
 	}
 	m.findLogits(&f.Graph)
-	if err := m.readClassNames(); err != nil {
-		return nil, err
-	}
+	m.readClassNames()
 	return m, nil
 }
 
@@ -133,6 +134,9 @@ func (m *Model) findOutput(g *onnx.Graph, name string) error {
 		}
 	}
 	switch {
+	case pick == nil && name != "" && g.Produces(name): // a tensor inside
+		m.Output = name
+		return nil
 	case pick == nil && name != "":
 		return fmt.Errorf("it has no output %q; its outputs are %s", name, strings.Join(m.outputNames, ", "))
 	case pick == nil:
@@ -173,28 +177,50 @@ func (m *Model) findLogits(g *onnx.Graph) {
 	}
 }
 
-// readClassNames takes the names from the metadata key "classes" (a JSON list)
-// or "names" (a JSON object from index to name).
-func (m *Model) readClassNames() error {
-	if s, ok := m.metadata["classes"]; ok {
-		if err := json.Unmarshal([]byte(s), &m.ClassNames); err != nil {
-			return fmt.Errorf(`its metadata "classes" is not a JSON list of names: %w`, err)
+// readClassNames takes the names from the metadata key "classes": a JSON list,
+// or names separated by commas. A list of another length is not of the outputs.
+func (m *Model) readClassNames() {
+	s, ok := m.metadata["classes"]
+	if !ok {
+		return
+	}
+	var names []string
+	if json.Unmarshal([]byte(s), &names) != nil {
+		names = strings.Split(s, ",")
+		for i := range names {
+			names[i] = strings.TrimSpace(names[i])
 		}
 	}
-	if m.Classes > 0 && len(m.ClassNames) != m.Classes {
-		m.ClassNames = nil // names of something else
+	if m.Classes == 0 || len(names) == m.Classes {
+		m.ClassNames = names
 	}
-	return nil
 }
 
 // Default image sizes where neither model nor recipe fixes one.
 const defaultSide = 224
 
 // Recipe resolves the preprocessing of the model before flags are applied, in
-// this order: a JSON file beside the model (FILE.json or FILE.onnx.json), the
-// model's metadata, the default for its input size. source says which it was.
-func (m *Model) Recipe() (r imageproc.Recipe, source string, err error) {
+// this order: locked, what models.lock says of it (nil for nothing); a JSON file
+// beside the model (FILE.json or FILE.onnx.json); the model's metadata; the
+// default for its input size. source says which it was.
+func (m *Model) Recipe(locked json.RawMessage) (r imageproc.Recipe, source string, err error) {
 	r = m.defaultRecipe()
+	if locked != nil {
+		var name string
+		if json.Unmarshal(locked, &name) == nil {
+			layout := r.Layout
+			if r, err = imageproc.NamedRecipe(name); err != nil {
+				return r, "", fmt.Errorf("reading preprocessing of model %q from models.lock: %w", m.Name, err)
+			}
+			r.Layout = layout
+			return r, "models.lock, recipe " + name, nil
+		}
+		found, err := parseRecipe(&r, locked)
+		if err != nil || !found {
+			return r, "", fmt.Errorf("reading preprocessing of model %q from models.lock: %w", m.Name, cmp.Or(err, errors.New("it holds no recipe")))
+		}
+		return r, "models.lock", nil
+	}
 	if m.Path != "" {
 		for _, p := range []string{strings.TrimSuffix(m.Path, ".onnx") + ".json", m.Path + ".json"} {
 			data, err := os.ReadFile(p)
@@ -221,7 +247,10 @@ func (m *Model) Recipe() (r imageproc.Recipe, source string, err error) {
 	}
 	both := map[string]json.RawMessage{}
 	for _, key := range []string{"mean", "std"} {
-		if s, ok := m.metadata[key]; ok && json.Valid([]byte(s)) {
+		if s, ok := m.metadata[key]; ok {
+			if !json.Valid([]byte(s)) {
+				s = "[" + s + "]" // numbers separated by commas
+			}
 			both[key] = json.RawMessage(s)
 		}
 	}
@@ -238,8 +267,8 @@ func (m *Model) Recipe() (r imageproc.Recipe, source string, err error) {
 	return r, "default", nil
 }
 
-// defaultRecipe is the stated default: ImageNet statistics; at 224 and above the
-// shorter side is resized to the input size / 0.875, below to the input size.
+// defaultRecipe is the stated default: ImageNet statistics; from 128 pixels up
+// the shorter side is resized to the input size / 0.875, below to the input size.
 func (m *Model) defaultRecipe() imageproc.Recipe {
 	r := imageproc.Standard()
 	r.Layout = m.Layout
@@ -302,8 +331,15 @@ func (s *sizeJSON) UnmarshalJSON(data []byte) error {
 
 // parseRecipe applies a JSON recipe to r, and says whether it held any.
 func parseRecipe(r *imageproc.Recipe, data []byte) (bool, error) {
+	if t := bytes.TrimSpace(data); len(t) > 0 && t[0] != '{' && json.Valid(t) {
+		return false, nil // JSON about something else
+	}
 	var f recipeFile
 	if err := json.Unmarshal(data, &f); err != nil {
+		var wrong *json.UnmarshalTypeError
+		if errors.As(err, &wrong) {
+			return false, fmt.Errorf("key %q cannot be a %s; rename the file if it is not about preprocessing", wrong.Field, wrong.Value)
+		}
 		return false, err
 	}
 	found := false

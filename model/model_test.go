@@ -25,7 +25,7 @@ func TestEmbeddedModels(t *testing.T) {
 		if m.Input != "input" || m.H != 64 || m.W != 64 || m.Layout != imageproc.NCHW || m.Logits != "logits" || m.Classes != 10 || len(m.ClassNames) != 10 {
 			t.Errorf("%+v", m)
 		}
-		r, source, err := m.Recipe()
+		r, source, err := m.Recipe(nil)
 		if err != nil || !strings.Contains(source, "ONNX metadata") || r.Mean[0] != 0.5 || r.Std[2] != 0.25 || r.Crop.H != 64 {
 			t.Errorf("%v from %s: %v", r, source, err)
 		}
@@ -74,9 +74,18 @@ func TestRecipeResolution(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, source, err := m.Recipe()
+	r, source, err := m.Recipe(nil)
 	if err != nil || source != "default" || r.Crop.H != 32 || r.Resize.H != 32 || r.Mean != imageproc.ImageNetMean {
 		t.Errorf("%v from %s: %v", r, source, err)
+	}
+	if r, source, err := m.Recipe([]byte(`"cifar100"`)); err != nil || source != "models.lock, recipe cifar100" || r.Mean[0] != 0.5071 {
+		t.Errorf("%v from %s: %v", r, source, err)
+	}
+	if r, source, err := m.Recipe([]byte(`{"mean": [1,2,3]}`)); err != nil || source != "models.lock" || r.Mean[2] != 3 {
+		t.Errorf("%v from %s: %v", r, source, err)
+	}
+	if _, _, err := m.Recipe([]byte(`"best"`)); err == nil || !strings.Contains(err.Error(), "models.lock") {
+		t.Errorf("%v", err)
 	}
 	beside := strings.TrimSuffix(path, ".onnx") + ".json"
 	for _, c := range []struct {
@@ -90,7 +99,7 @@ func TestRecipeResolution(t *testing.T) {
 		if err := os.WriteFile(beside, []byte(c.json), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		r, source, err := m.Recipe()
+		r, source, err := m.Recipe(nil)
 		if err != nil || source != "file net.json" || r.String() != c.want {
 			t.Errorf("%s: %v from %s: %v", c.json, r, source, err)
 		}
@@ -99,14 +108,14 @@ func TestRecipeResolution(t *testing.T) {
 		if err := os.WriteFile(beside, []byte(bad), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := m.Recipe(); err == nil || !strings.Contains(err.Error(), "net.json") {
+		if _, _, err := m.Recipe(nil); err == nil || !strings.Contains(err.Error(), "net.json") {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
 	if err := os.WriteFile(beside, []byte(`{"unrelated": true}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, source, err := m.Recipe(); err != nil || source != "default" {
+	if _, source, err := m.Recipe(nil); err != nil || source != "default" {
 		t.Errorf("a file about something else: %s %v", source, err)
 	}
 }

@@ -2,6 +2,7 @@ package model
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -169,6 +170,20 @@ func TestFreeBatch(t *testing.T) {
 	}
 }
 
+// A model that calls its batch open but has it written into a Reshape is run
+// one image at a time.
+func TestBatchWrittenInside(t *testing.T) {
+	ortest.Load(t)
+	m, err := Open("testdata/heads/open-stuck.onnx", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, out := run(t, runtime.Source{Path: m.Path}, m, 3, 1, m.Logits)
+	if s.Fixed != 1 || len(out[0]) != 3 || slices.Equal(out[0][0], out[0][1]) {
+		t.Errorf("fixed at %d, %d results", s.Fixed, len(out[0]))
+	}
+}
+
 // runAt runs a rewritten model on n blank images.
 func runAt(m *Model, data []byte, n int) error {
 	shape := []int64{3, int64(m.H), int64(m.W)}
@@ -185,6 +200,9 @@ func runAt(m *Model, data []byte, n int) error {
 		return err
 	}
 	defer b.Close()
+	if b.Size() != n {
+		return fmt.Errorf("it insists on batches of %d", b.Size())
+	}
 	return b.Run(context.Background(), n)
 }
 

@@ -33,11 +33,13 @@ type Report struct {
 	Preprocessing Preprocessing `json:"preprocessing"`
 	Runtime       Runtime       `json:"runtime"`
 	Timing        Timing        `json:"timing"`
+	Config        any           `json:"config"` // what the task was told: seed, limit, its own options
 	Metrics       []Metric      `json:"metrics"`
 	Groups        []Group       `json:"groups,omitempty"`
 	Tables        []Table       `json:"tables,omitempty"`
 	BadImages     []BadImage    `json:"bad_images,omitempty"`
 	Warnings      []string      `json:"warnings"`
+	Options       string        `json:"-"` // Config for people: what differs from the defaults
 }
 
 // Tool says what made the report.
@@ -56,6 +58,7 @@ type Model struct {
 	Classes    int    `json:"classes"`
 	Output     string `json:"output"`     // the tensor that was read
 	Activation string `json:"activation"` // what follows it in the file: Softmax, …, or none
+	Training   string `json:"training,omitempty"`
 }
 
 // Dataset says which images were used.
@@ -90,6 +93,9 @@ type Runtime struct {
 	Workers   int            `json:"workers"`
 	Batch     int            `json:"batch"`
 	Placement map[string]int `json:"nodes_by_provider,omitempty"`
+
+	FixedBatch    string `json:"fixed_batch,omitempty"` // what became of a batch size fixed in the file
+	PlacementText string `json:"-"`                     // Placement for people
 }
 
 // Timing holds seconds.
@@ -245,12 +251,17 @@ func (r *Report) text(w io.Writer) error {
 	line("", "%s images, %d classes, labels matched %s", thousands(r.Dataset.N), r.Dataset.Classes, r.Dataset.Labels)
 	line("pixels", "%s (%s; fingerprint %s)", r.Preprocessing.Summary, r.Preprocessing.Source, r.Preprocessing.Fingerprint)
 	line("decoder", "%s", r.Preprocessing.Decoder)
-	place := ""
-	for _, p := range slices.Sorted(mapKeys(r.Runtime.Placement)) {
-		place += fmt.Sprintf(", %d nodes on %s", r.Runtime.Placement[p], strings.TrimSuffix(p, "ExecutionProvider"))
-	}
 	line("runtime", "ONNX Runtime %s on %s, %d threads, %d decoders, batch %d%s",
-		r.Runtime.ORT, r.Runtime.Device, r.Runtime.Threads, r.Runtime.Workers, r.Runtime.Batch, place)
+		r.Runtime.ORT, r.Runtime.Device, r.Runtime.Threads, r.Runtime.Workers, r.Runtime.Batch, r.Runtime.PlacementText)
+	if r.Model.Training != "" {
+		line("training", "%s", r.Model.Training)
+	}
+	if r.Runtime.FixedBatch != "" {
+		line("batch", "%s", r.Runtime.FixedBatch)
+	}
+	if r.Options != "" {
+		line("options", "%s", r.Options)
+	}
 	line("time", "%.1f s, %.0f images/s (model %.0f %% of the time, waiting for images %.0f %%)",
 		r.Timing.Wall, r.Timing.ImagesPerSecond, percent(r.Timing.Model, r.Timing.Wall), percent(r.Timing.ModelWaiting, r.Timing.Wall))
 	if err := head.Flush(); err != nil {
@@ -287,11 +298,7 @@ func (r *Report) text(w io.Writer) error {
 	}
 	if len(r.BadImages) > 0 {
 		fmt.Fprintf(b, "\n%d images could not be read and are left out\n", len(r.BadImages))
-		for i, bad := range r.BadImages {
-			if i == maxRows {
-				fmt.Fprintf(b, "  … and %d more (all are in --format json)\n", len(r.BadImages)-i)
-				break
-			}
+		for _, bad := range r.BadImages {
 			fmt.Fprintf(b, "  %s: %s\n", bad.ID, bad.Reason)
 		}
 	}
@@ -399,16 +406,6 @@ func thousands(n int) string {
 	return s
 }
 
-func mapKeys(m map[string]int) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
-}
-
 // csv writes one row per metric, the groups' after the whole's.
 func (r *Report) csv(w io.Writer) error {
 	c := csv.NewWriter(w)
@@ -474,7 +471,10 @@ func (r *Report) markdown(w io.Writer) error {
 		fmt.Fprintf(b, "\n> warning: %s\n", escape(warning))
 	}
 	if len(r.BadImages) > 0 {
-		fmt.Fprintf(b, "\n> %d images could not be read and are left out.\n", len(r.BadImages))
+		fmt.Fprintf(b, "\n%d images could not be read and are left out:\n\n", len(r.BadImages))
+		for _, bad := range r.BadImages {
+			fmt.Fprintf(b, "- %s: %s\n", bad.ID, bad.Reason)
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -86,7 +86,8 @@ func (b *Batch) Size() int { return b.N }
 func (b *Batch) Slot(i int) []float32 { return b.input[i*b.item : (i+1)*b.item : (i+1)*b.item] }
 
 // Output is what the last run gave for image i, for the k-th output that was
-// asked for. It is valid until the next run.
+// asked for: float32 values in the axis order of Session.Outputs[k].Shape without
+// its first axis, row-major. It is valid until the next run.
 func (b *Batch) Output(k, i int) []float32 {
 	o := b.outs[k]
 	return o.data[i*o.item : (i+1)*o.item : (i+1)*o.item]

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -117,6 +118,15 @@ func (d Device) notStarted(err error) error {
 		hint = "it needs an ONNX Runtime build with this provider (--ort-lib)"
 	}
 	return fmt.Errorf("device %s did not start with ONNX Runtime %s (%s): %w; %s", d, lib.Version, lib.Path, clean(err), hint)
+}
+
+// PlacementText says for people how many nodes ran where; empty on the CPU.
+func (s *Session) PlacementText() string {
+	out := ""
+	for _, p := range slices.Sorted(maps.Keys(s.Placement)) {
+		out += fmt.Sprintf(", %d nodes on %s", s.Placement[p], strings.TrimSuffix(p, "ExecutionProvider"))
+	}
+	return out
 }
 
 // placement counts nodes by the provider that ran them, from the profile that a

@@ -99,7 +99,19 @@ func Open(ctx context.Context, src Source, o Options) (*Session, error) {
 		s.Close()
 		return nil, clean(err)
 	}
-	if s.Outputs, err = s.first(ctx, names); err != nil {
+	probe := 2
+	if s.Fixed > 0 {
+		probe = s.Fixed
+	}
+	if s.Outputs, err = s.first(ctx, names, probe); err != nil && s.Fixed == 0 && ctx.Err() == nil {
+		// Some exporters call the batch axis open and write 1 into the graph.
+		two := err
+		if s.Outputs, err = s.first(ctx, names, 1); err != nil {
+			err = two
+		}
+		s.Fixed = 1
+	}
+	if err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -123,7 +135,7 @@ func tryDevice(ctx context.Context, src Source, o Options, as *Session, names []
 		t.Close()
 		return nil, clean(err)
 	}
-	_, err = t.first(ctx, names)
+	_, err = t.first(ctx, names, max(t.Fixed, 1))
 	t.Close() // writes the profile
 	if err != nil {
 		return nil, err
@@ -283,9 +295,8 @@ func newSession(src Source, o Options, input, profile string) (*ort.DynamicAdvan
 	return s, nil
 }
 
-// first runs a batch of zeros and learns the outputs' types and shapes.
-func (s *Session) first(ctx context.Context, names []string) ([]Tensor, error) {
-	n := max(s.Fixed, 1)
+// first runs n images of zeros and learns the outputs' types and shapes.
+func (s *Session) first(ctx context.Context, names []string, n int) ([]Tensor, error) {
 	b := &Batch{N: n, item: s.itemSize()}
 	if err := b.allocateInput(s.Input); err != nil {
 		return nil, err

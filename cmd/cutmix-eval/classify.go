@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"cutmix-eval/evaluation"
 	"cutmix-eval/report"
@@ -45,6 +46,9 @@ A model that ends in Softmax is recognised; its logits are read before it.`,
 			return err
 		}
 		task.Seed = c.Seed
+		if err := task.Validate(); err != nil {
+			return usageError{err}
+		}
 		return runClassify(cmd.Context(), s, c, task, format, flags.allowBad, flags.quiet)
 	}
 	return cmd
@@ -69,8 +73,22 @@ func runClassify(ctx context.Context, s streams, c evaluation.Config, task class
 	finish()
 	r := setup.Report(tool())
 	r.Dataset.Labels = aligned.How
+	r.Config = c.Told(task)
+	r.Options = options(c, task.Restrict, res.Outputs)
 	res.Fill(r, in)
 	return finishReport(s, r, format, allowBad, quiet)
+}
+
+// options names the choices that change numbers, where they are not the default.
+func options(c evaluation.Config, restrict bool, outputs int) string {
+	var out []string
+	if c.Limit > 0 {
+		out = append(out, fmt.Sprintf("limit %d (seed %d)", c.Limit, c.Seed))
+	}
+	if restrict {
+		out = append(out, fmt.Sprintf("only the data's %d classes compete", outputs))
+	}
+	return strings.Join(out, ", ")
 }
 
 // finishReport writes a report to stdout, its warnings to stderr where stdout is
@@ -79,13 +97,18 @@ func finishReport(s streams, r *report.Report, format report.Format, allowBad in
 	if err := r.Write(s.out, format); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
+	if format == report.CSV && !quiet {
+		for _, b := range r.BadImages {
+			fmt.Fprintf(s.err, "bad image: %s: %s\n", b.ID, b.Reason)
+		}
+	}
 	if format != report.Text && !quiet {
 		for _, w := range r.Warnings {
 			fmt.Fprintf(s.err, "warning: %s\n", w)
 		}
 	}
 	if r.Dataset.Bad > allowBad {
-		return badImagesError{r.Dataset.Bad, allowBad, r.Dataset.N + r.Dataset.Bad}
+		return badImagesError{r.Dataset.Bad, r.Dataset.N + r.Dataset.Bad}
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ func (e checkFailed) Error() string {
 func (e checkFailed) As(target any) bool {
 	t, ok := target.(*badImagesError)
 	if ok {
-		*t = badImagesError{bad: e.bad, all: e.all}
+		*t = badImagesError(e)
 	}
 	return ok
 }

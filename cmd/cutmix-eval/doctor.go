@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	goruntime "runtime"
-	"strings"
 
 	"cutmix-eval/evaluation"
 	"cutmix-eval/imageproc"
@@ -72,10 +71,7 @@ func runDoctor(ctx context.Context, s streams, lib string) error {
 			say("  %-9s no: %s", name, reason(err))
 			continue
 		}
-		place := ""
-		for p, n := range setup.Session.Placement {
-			place += fmt.Sprintf(", %d nodes on %s", n, strings.TrimSuffix(p, "ExecutionProvider"))
-		}
+		place := setup.Session.PlacementText()
 		setup.Close()
 		say("  %-9s starts%s", name, place)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -129,7 +130,7 @@ func (f *shared) parseInto(cmd *cobra.Command, c *evaluation.Config) (format rep
 		"crop":          func() error { return assign(&ch.Crop, f.crop, imageproc.ParseSize) },
 		"interpolation": func() error { return assign(&ch.Interpolation, f.filter, imageproc.ParseFilter) },
 		"mean":          func() error { return assign(&ch.Mean, f.mean, triple) },
-		"std":           func() error { return assign(&ch.Std, f.std, triple) },
+		"std":           func() error { return assign(&ch.Std, f.std, positive) },
 		"fit": func() error {
 			return assign(&ch.Fit, f.fit, func(s string) (imageproc.Fit, error) {
 				return oneOf(s, map[string]imageproc.Fit{"shorter": imageproc.Shorter, "squash": imageproc.Squash})
@@ -172,6 +173,17 @@ func oneOf[T any](s string, values map[string]T) (T, error) {
 	return v, nil
 }
 
+// positive is triple for numbers that are divided by.
+func positive(s string) ([3]float32, error) {
+	v, err := triple(s)
+	for _, x := range v {
+		if err == nil && !(x > 0) {
+			err = fmt.Errorf("%v is not above 0", x)
+		}
+	}
+	return v, err
+}
+
 func triple(s string) (v [3]float32, err error) {
 	parts := strings.Split(s, ",")
 	if len(parts) != 3 {
@@ -181,6 +193,9 @@ func triple(s string) (v [3]float32, err error) {
 		x, err := strconv.ParseFloat(strings.TrimSpace(p), 32)
 		if err != nil {
 			return v, fmt.Errorf("%q is not a number", p)
+		}
+		if math.IsNaN(x) || math.IsInf(x, 0) {
+			return v, fmt.Errorf("%q is not a finite number", p)
 		}
 		v[i] = float32(x)
 	}

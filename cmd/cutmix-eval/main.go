@@ -33,14 +33,28 @@ func main() {
 		<-ctx.Done()
 		stop() // a second signal ends the program at once
 	}()
-	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+	os.Exit(run(ctx, os.Args[1:], streams{os.Stdout, os.Stderr}))
 }
 
 // streams are what commands read and write: the result goes to out and nothing
 // else does; progress and warnings go to err.
 type streams struct {
-	in       io.Reader
 	out, err io.Writer
+}
+
+// firstError remembers the first error of writing, so that a full disk or a
+// closed pipe is told whatever wrote.
+type firstError struct {
+	w   io.Writer
+	err error
+}
+
+func (f *firstError) Write(p []byte) (int, error) {
+	n, err := f.w.Write(p)
+	if err != nil && f.err == nil {
+		f.err = err
+	}
+	return n, err
 }
 
 // usageError is a command line that makes no sense.
@@ -49,7 +63,7 @@ type usageError struct{ error }
 func (e usageError) Unwrap() error { return e.error }
 
 // badImagesError says that the work is done, but some images could not be used.
-type badImagesError struct{ bad, allowed, all int }
+type badImagesError struct{ bad, all int }
 
 func (e badImagesError) Error() string {
 	return fmt.Sprintf("%d of %d images could not be read and are left out of the numbers (named in the report; --allow-bad %d accepts them)", e.bad, e.all, e.bad)
@@ -58,11 +72,16 @@ func (e badImagesError) Error() string {
 // run executes one command line and returns its exit code.
 func run(ctx context.Context, args []string, s streams) int {
 	started := false
+	out := &firstError{w: s.out}
+	s.out = out
 	root := newRoot(s, &started)
 	root.SetArgs(args)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	err := root.ExecuteContext(ctx)
+	if out.err != nil && (err == nil || errors.As(err, new(badImagesError))) {
+		err = fmt.Errorf("writing to standard output: %w", out.err)
+	}
 	if err == nil {
 		return exitDone
 	}

@@ -284,7 +284,10 @@ func TestUsageErrors(t *testing.T) {
 		{"classify --data-format zip", exitUsage, "zip"},
 		{"datasets check", exitUsage, "arg"},
 		{"datasets check --format csv scenes", exitUsage, "text or json"},
-		{"classify --std 0,1,1", exitFailed, "not above 0"},
+		{"classify --std 0,1,1", exitUsage, "not above 0"},
+		{"classify --mean nan,1,1", exitUsage, "finite"},
+		{"classify --pairs -1", exitUsage, "-1"},
+		{"classify --bins 1", exitUsage, "at least 2"},
 		{"classify --model no-such", exitFailed, "neither a file nor an embedded model"},
 		{"classify --model main.go", exitFailed, "not an ONNX model"},
 		{"classify --data /no/such", exitFailed, "no such file"},
@@ -293,7 +296,7 @@ func TestUsageErrors(t *testing.T) {
 		{"classify --output q", exitFailed, `no output "q"`},
 		{"classify --device openvino", exitFailed, "openvino did not start"},
 		{"classify --ort-lib /no/such", exitFailed, "--ort-lib"},
-		{"classify --bootstrap 5", exitFailed, "at least 100"},
+		{"classify --bootstrap 5", exitUsage, "at least 100"},
 	} {
 		code, out, errs := command(t, strings.Fields(c.args)...)
 		if code != c.code || !strings.Contains(errs, c.want) || out != "" {
@@ -338,6 +341,22 @@ func TestFormats(t *testing.T) {
 			if !strings.Contains(out, w) {
 				t.Errorf("%s lacks %q:\n%s", format, w, out)
 			}
+		}
+	}
+}
+
+// A disk that is full is told, not taken for success.
+func TestFullDisk(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("there is no /dev/full here")
+	}
+	defer full.Close()
+	ortest.Load(t)
+	for _, args := range []string{"datasets check scenes:val", "classify --limit 20", "version", "runtime status"} {
+		var errs bytes.Buffer
+		if code := run(context.Background(), strings.Fields(args), streams{out: full, err: &errs}); code != exitFailed || !strings.Contains(errs.String(), "no space left") {
+			t.Errorf("%s: exit code %d, %s", args, code, errs.String())
 		}
 	}
 }

@@ -128,8 +128,16 @@ const (
 	mTEM  = 0x01
 )
 
+// keepBytes is the largest buffer that is kept from file to file.
+const keepBytes = 64 << 20
+
 func (d *Decoder) reset(data []byte) {
 	d.data, d.pos = data, 0
+	for i := range d.compBuf { // one huge picture must not hold memory for ever
+		if c := &d.compBuf[i]; cap(c.plane)+2*cap(c.coef) > keepBytes {
+			c.plane, c.coef = nil, nil
+		}
+	}
 	d.Header = Header{}
 	d.comps = nil
 	d.frame, d.jfif = false, false

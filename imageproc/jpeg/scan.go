@@ -67,6 +67,9 @@ func (d *Decoder) scan() error {
 	// Straight to samples when one scan holds everything; otherwise through
 	// coefficients.
 	direct := !d.Progressive && n == len(d.comps)
+	if d.scans >= maxScans {
+		return formatf("more than %d scans", maxScans)
+	}
 	if err := d.plausible(); err != nil {
 		return err
 	}
@@ -109,6 +112,10 @@ func (d *Decoder) checkTables(comps []*component, s progression) error {
 	}
 	return nil
 }
+
+// maxScans bounds the work that a small progressive file can ask for; encoders
+// write ten or so.
+const maxScans = 100
 
 // plausible refuses a size that the file cannot fill, before memory is taken
 // for it: every block costs at least one bit.

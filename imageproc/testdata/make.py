@@ -43,6 +43,8 @@ jobs = {
     "lossless.webp": (rgba, dict(lossless=True)),
     "plain.bmp": (rgb, {}),
 }
+jobs["moving.webp"] = (rgb, dict(save_all=True, append_images=[rgb.rotate(180)], quality=70))
+jobs["moving-alpha.webp"] = (rgba, dict(save_all=True, append_images=[rgba.rotate(180)], quality=70))
 out = {}
 for name, (img, args) in jobs.items():
     img.save(name, **args)

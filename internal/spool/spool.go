@@ -18,6 +18,7 @@ import (
 // then read. Not safe for concurrent use.
 type Rows struct {
 	f     *os.File
+	gone  bool // deleted already
 	w     *bufio.Writer
 	width int
 	n     int
@@ -31,7 +32,9 @@ func New(width int) (*Rows, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a temporary file for logits: %w", err)
 	}
-	return &Rows{f: f, w: bufio.NewWriterSize(f, 1<<16), width: width, buf: make([]byte, 4*width)}, nil
+	// Where an open file can lose its name, nothing is left behind whatever happens.
+	gone := os.Remove(f.Name()) == nil
+	return &Rows{f: f, gone: gone, w: bufio.NewWriterSize(f, 1<<16), width: width, buf: make([]byte, 4*width)}, nil
 }
 
 // Append adds a row.
@@ -85,5 +88,8 @@ func (r *Rows) Each(ctx context.Context, pick func(i int) bool, err *error) iter
 
 // Close deletes the file.
 func (r *Rows) Close() error {
+	if r.gone {
+		return r.f.Close()
+	}
 	return errors.Join(r.f.Close(), os.Remove(r.f.Name()))
 }

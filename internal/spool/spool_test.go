@@ -32,7 +32,7 @@ func TestRows(t *testing.T) {
 			t.Fatalf("%d rows: %v", seen, failed)
 		}
 	}
-	if err := os.Truncate(name, 100); err != nil {
+	if err := r.f.Truncate(100); err != nil {
 		t.Fatal(err)
 	}
 	var failed error

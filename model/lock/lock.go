@@ -74,6 +74,22 @@ func (t *Training) String() string {
 	return s
 }
 
+// RecipeOrNil is the entry's recipe; nil for no entry.
+func (e *Entry) RecipeOrNil() json.RawMessage {
+	if e == nil {
+		return nil
+	}
+	return e.Recipe
+}
+
+// TrainingText says how the model was trained; empty when that is not known.
+func (e *Entry) TrainingText() string {
+	if e == nil || e.Training == nil {
+		return ""
+	}
+	return e.Training.String()
+}
+
 // Published is a number that somebody else stated; a fraction.
 type Published struct {
 	Metric string  `json:"metric"`

@@ -156,5 +156,8 @@ graph("fixed-reshape", body + [h.make_node("GlobalAveragePool", ["map"], ["g"]),
 graph("fixed-stuck", body + [h.make_node("GlobalAveragePool", ["map"], ["g"]), h.make_node("Concat", ["g", "other"], ["two"], axis=1),
                              h.make_node("Flatten", ["two"], ["f"])] + linear,
       {"conv": CONV, "other": f32(1, 3, 1, 1), "w": f32(15, K), "b": BIAS}, "z", 13, shape=(1, 3, 16, 16))
+# A batch called open, with a 1 written into the graph all the same.
+graph("open-stuck", body + [h.make_node("GlobalAveragePool", ["map"], ["g"]), h.make_node("Reshape", ["g", "s"], ["f"])] + linear,
+      {**base, "s": np.array([1, 12])}, "z", 13)
 # No head to be found.
 graph("no-head", gap + [h.make_node("MatMul", ["f", "w"], ["m"]), h.make_node("Tanh", ["m"], ["z"], name="squash")], base, "z", 13)

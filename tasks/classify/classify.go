@@ -22,11 +22,11 @@ import (
 
 // Config holds what the task can be told.
 type Config struct {
-	Bins       int    // of the calibration errors
-	Replicates int    // of the bootstrap; 0 leaves those intervals out
-	Seed       uint64 // of the bootstrap
-	Pairs      int    // most confused pairs to list
-	Restrict   bool   // only the outputs that are classes of the data compete
+	Bins       int    `json:"bins"`      // of the calibration errors
+	Replicates int    `json:"bootstrap"` // replicates; 0 leaves those intervals out
+	Seed       uint64 `json:"-"`         // of the bootstrap
+	Pairs      int    `json:"pairs"`     // most confused pairs to list
+	Restrict   bool   `json:"restrict"`  // only the outputs that are classes of the data compete
 }
 
 // DefaultConfig is what the command line starts from.

@@ -1,0 +1,174 @@
+package evaluation
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cutmix-eval/imageproc"
+	"cutmix-eval/internal/cache"
+	"cutmix-eval/model/lock"
+	"cutmix-eval/pipeline"
+	"cutmix-eval/runtime/ortest"
+)
+
+func open(t *testing.T, edit func(*Config)) (*Setup, error) {
+	t.Helper()
+	ortest.Load(t)
+	c := DefaultConfig()
+	c.Limit = 5
+	edit(&c)
+	s, err := Open(context.Background(), c, nil)
+	if err == nil {
+		t.Cleanup(s.Close)
+	}
+	return s, err
+}
+
+// A fixed batch is opened where that is sound, and every image gets the result
+// it gets one by one.
+func TestFixedBatch(t *testing.T) {
+	for name, want := range map[string]struct {
+		fixed int
+		say   string
+	}{
+		"resnet":        {0, ""},
+		"resnet-fixed":  {0, "fixed at 2 by the file, opened"},
+		"fixed-reshape": {0, "fixed at 1 by the file, opened"},
+		"fixed-stuck":   {1, "it cannot be opened"},
+		"open-stuck":    {1, "fixed at 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := open(t, func(c *Config) { c.Model = "../model/testdata/heads/" + name + ".onnx" })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Session.Fixed != want.fixed || !strings.Contains(s.FreedBatch, want.say) || (want.say == "") != (s.FreedBatch == "") {
+				t.Errorf("fixed at %d, %q; want %+v", s.Session.Fixed, s.FreedBatch, want)
+			}
+			n := 0
+			if _, err := pipeline.Run(context.Background(), s.Pipeline(nil), func(r pipeline.Result) error {
+				n++
+				return r.Err
+			}); err != nil || n != 5 {
+				t.Errorf("%d results, %v", n, err)
+			}
+		})
+	}
+}
+
+// Flags go over models.lock, that over a JSON file, that over metadata.
+func TestRecipeOrder(t *testing.T) {
+	t.Setenv(cache.EnvDir, t.TempDir())
+	t.Chdir(t.TempDir())
+	data, err := os.ReadFile(repo(t, "models/scenes-base.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data = append(data, 0x72, 0x06, 0x0a, 0x01, 'x', 0x12, 0x01, 'y') // one more metadata property: another checksum
+	path := filepath.Join(t.TempDir(), "net.onnx")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	source := func(name string, edit func(*Config)) (string, float32) {
+		c := DefaultConfig()
+		edit(&c)
+		m, e, err := OpenModel(name, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, source, err := c.recipe(m, e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return source, r.Mean[0]
+	}
+	plain := func(*Config) {}
+	if s, mean := source(path, plain); s != "ONNX metadata" || mean != 0.5 {
+		t.Errorf("%s %v", s, mean)
+	}
+	if err := os.WriteFile(strings.TrimSuffix(path, ".onnx")+".json", []byte(`{"mean":[0.1,0.1,0.1]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s, mean := source(path, plain); s != "file net.json" || mean != 0.1 {
+		t.Errorf("%s %v", s, mean)
+	}
+	m, _, err := OpenModel(path, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	users := &lock.Lock{}
+	if err := users.Put(lock.Entry{Name: "mine", Kind: lock.Local, File: path, SHA256: m.SHA256, Size: m.Size, Recipe: []byte(`{"mean":[0.2,0.2,0.2]}`)}); err != nil {
+		t.Fatal(err)
+	}
+	file, err := LockFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := users.Write(file); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"mine", path} { // by name, and by checksum
+		if s, mean := source(name, plain); s != "models.lock" || mean != 0.2 {
+			t.Errorf("%s: %s %v", name, s, mean)
+		}
+	}
+	if s, mean := source("mine", func(c *Config) { c.Recipe = "cifar10" }); s != "recipe cifar10" || mean != 0.4914 {
+		t.Errorf("%s %v", s, mean)
+	}
+	mean := [3]float32{0.3, 0.3, 0.3}
+	if s, m := source("mine", func(c *Config) { c.Changes.Mean = &mean }); s != "flags mean over models.lock" || m != 0.3 {
+		t.Errorf("%s %v", s, m)
+	}
+	// A file that is not what was pinned is refused.
+	if err := os.WriteFile(path, append(data, 0x72, 0x02, 0x0a, 0x00), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := OpenModel("mine", ""); err == nil || !strings.Contains(err.Error(), "not the pinned file") {
+		t.Errorf("%v", err)
+	}
+}
+
+// repo is a path in the repository, absolute.
+func repo(t *testing.T, rel string) string {
+	t.Helper()
+	// t.Chdir sets PWD; the test's own folder is what it was started in.
+	return filepath.Join(start, "..", rel)
+}
+
+var start = func() string {
+	d, err := os.Getwd()
+	if err != nil {
+		panic(err)
+	}
+	return d
+}()
+
+func TestOpenModelErrors(t *testing.T) {
+	t.Setenv(cache.EnvDir, t.TempDir())
+	for name, want := range map[string]string{
+		"cutmix-resnet50": "tools/convert/convert.py --arch resnet50",
+		"zoo-resnet18":    "models fetch zoo-resnet18",
+		"nothing":         "models list",
+	} {
+		if _, _, err := OpenModel(name, ""); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestSizeIsNeeded(t *testing.T) {
+	_, err := open(t, func(c *Config) {
+		c.Model = "../model/testdata/heads/tf2onnx.onnx" // 16 x 16, NHWC
+	})
+	if err != nil {
+		t.Errorf("%v", err)
+	}
+	none := imageproc.Size{}
+	s, err := open(t, func(c *Config) { c.Changes.Crop, c.Changes.Resize = &none, &none })
+	if err != nil || s.Recipe.Crop != none {
+		t.Errorf("images of the model's own size need no resize: %v", err)
+	}
+}
