@@ -27,48 +27,82 @@ func Evaluate(v []Outcome, bins int) Classification {
 	if len(v) == 0 {
 		panic("metrics: Evaluate of nothing")
 	}
-	c := Classification{N: len(v)}
-	conf := make([]Confident, len(v))
+	ones := make([]uint16, len(v))
+	for i := range ones {
+		ones[i] = 1
+	}
+	return newSample(v, bins).evaluate(ones)
+}
+
+// sample is a set of outcomes prepared for evaluating many resamples of it, each
+// in linear time.
+type sample struct {
+	v       []Outcome
+	order   []int // by ascending confidence
+	conf    []Confident
+	bin     []int
+	bins    int
+	classes int
+}
+
+func newSample(v []Outcome, bins int) *sample {
+	s := &sample{v: v, bins: bins, order: make([]int, len(v)), conf: make([]Confident, len(v)), bin: make([]int, len(v))}
 	for i, o := range v {
-		conf[i] = Confident{o.Confidence, o.Correct()}
+		s.order[i] = i
+		s.classes = max(s.classes, o.Label+1)
+	}
+	slices.SortStableFunc(s.order, func(a, b int) int { return cmp.Compare(v[a].Confidence, v[b].Confidence) })
+	for k, i := range s.order {
+		s.conf[k] = Confident{v[i].Confidence, v[i].Correct()}
+		s.bin[k] = widthBin(v[i].Confidence, bins)
+	}
+	return s
+}
+
+// evaluate computes the numbers of the resample in which outcome i counts
+// count[i] times. It is safe for concurrent use.
+func (s *sample) evaluate(count []uint16) Classification {
+	var c Classification
+	sorted := make([]uint16, len(count))
+	width := make([]Bin, s.bins)
+	hits, counts := make([]int, s.classes), make([]int, s.classes)
+	for k, i := range s.order {
+		m := int(count[i])
+		sorted[k] = count[i]
+		if m == 0 {
+			continue
+		}
+		f, o := float64(m), &s.v[i]
+		c.N += m
+		counts[o.Label] += m
+		if o.Correct() {
+			hits[o.Label] += m
+		}
 		if o.Rank < 1 {
-			c.Top1Hits++
+			c.Top1Hits += m
 		}
 		if o.Rank < 5 {
-			c.Top5Hits++
+			c.Top5Hits += m
 		}
-		c.NLL += o.NLL
-		c.Brier += o.Brier
-		c.MeanConfidence += o.Confidence
+		c.NLL += f * o.NLL
+		c.Brier += f * o.Brier
+		c.MeanConfidence += f * o.Confidence
+		add(&width[s.bin[k]], s.conf[k], m)
 	}
-	n := float64(len(v))
+	n := float64(c.N)
 	c.Top1, c.Top5 = float64(c.Top1Hits)/n, float64(c.Top5Hits)/n
 	c.NLL /= n
 	c.Brier /= n
 	c.MeanConfidence /= n
-	c.Width = Errors(EqualWidth(conf, bins))
-	c.Mass = Errors(EqualMass(conf, bins))
-	aurc, optimal := AURC(conf)
+	c.Width = Errors(means(width))
+	c.Mass = Errors(massBins(s.conf, sorted, c.N, s.bins))
+	aurc, optimal := riskCoverage(s.conf, sorted)
 	c.AURC, c.EAURC = aurc, aurc-optimal
-	hits, counts := ByClass(v)
 	c.BalancedAccuracy = balanced(hits, counts)
 	return c
 }
 
-// ByClass counts hits and images per label, up to the largest label.
-func ByClass(v []Outcome) (hits, counts []int) {
-	for _, o := range v {
-		for len(counts) <= o.Label {
-			hits, counts = append(hits, 0), append(counts, 0)
-		}
-		counts[o.Label]++
-		if o.Correct() {
-			hits[o.Label]++
-		}
-	}
-	return hits, counts
-}
-
+// balanced is the mean of the accuracies of the classes that occur.
 func balanced(hits, counts []int) float64 {
 	sum, classes := 0.0, 0
 	for i, n := range counts {
@@ -88,40 +122,10 @@ type Intervals struct {
 // EvaluateIntervals gives 95 % intervals: Wilson for the shares, the seeded
 // bootstrap over images for the rest. The only error is ctx's.
 func EvaluateIntervals(ctx context.Context, c Classification, v []Outcome, bins, replicates int, seed uint64) (Intervals, error) {
-	// Sorted once; a resample is a count per image, so each is linear.
-	s := slices.Clone(v)
-	slices.SortStableFunc(s, func(a, b Outcome) int { return cmp.Compare(a.Confidence, b.Confidence) })
-	conf := make([]Confident, len(s))
-	bin := make([]int, len(s))
-	classes := 0
-	for i, o := range s {
-		conf[i] = Confident{o.Confidence, o.Correct()}
-		bin[i] = widthBin(o.Confidence, bins)
-		classes = max(classes, o.Label+1)
-	}
-	n := float64(len(s))
-	b, err := Bootstrap(ctx, len(s), replicates, seed, func(count []uint16) []float64 {
-		var nll, brier, mean float64
-		width := make([]Bin, bins)
-		hits, counts := make([]int, classes), make([]int, classes)
-		for i, m := range count {
-			if m == 0 {
-				continue
-			}
-			o := &s[i]
-			nll += float64(m) * o.NLL
-			brier += float64(m) * o.Brier
-			mean += float64(m) * o.Confidence
-			add(&width[bin[i]], conf[i], int(m))
-			counts[o.Label] += int(m)
-			if conf[i].Correct {
-				hits[o.Label] += int(m)
-			}
-		}
-		we := Errors(means(width))
-		me := Errors(massBins(conf, count, len(s), bins))
-		aurc, optimal := riskCoverage(conf, count)
-		return []float64{nll / n, brier / n, we.ECE, we.MCE, we.RMSCE, me.ECE, aurc, aurc - optimal, balanced(hits, counts), mean / n}
+	s := newSample(v, bins)
+	b, err := Bootstrap(ctx, len(v), replicates, seed, func(count []uint16) []float64 {
+		c := s.evaluate(count)
+		return []float64{c.NLL, c.Brier, c.Width.ECE, c.Width.MCE, c.Width.RMSCE, c.Mass.ECE, c.AURC, c.EAURC, c.BalancedAccuracy, c.MeanConfidence}
 	})
 	if err != nil {
 		return Intervals{}, err
@@ -130,6 +134,7 @@ func EvaluateIntervals(ctx context.Context, c Classification, v []Outcome, bins,
 		Top1: Wilson(c.Top1Hits, c.N), Top5: Wilson(c.Top5Hits, c.N),
 		NLL: Percentile(b[0]), Brier: Percentile(b[1]),
 		ECE: Basic(c.Width.ECE, b[2]), MCE: Basic(c.Width.MCE, b[3]), RMSCE: Basic(c.Width.RMSCE, b[4]),
-		ECEMass: Basic(c.Mass.ECE, b[5]), AURC: Percentile(b[6]), EAURC: Percentile(b[7]), Balanced: Percentile(b[8]), Confidence: Percentile(b[9]),
+		ECEMass: Basic(c.Mass.ECE, b[5]), AURC: Percentile(b[6]), EAURC: Percentile(b[7]), Balanced: Percentile(b[8]),
+		Confidence: Percentile(b[9]),
 	}, nil
 }

@@ -32,6 +32,7 @@ type Model struct {
 	InputType   onnx.Type
 	Layout      imageproc.Layout
 	H, W        int // image size the input takes, 0 where it leaves it open
+	Batch       int // batch size fixed in the file, 0 where it is open
 	Output      string
 	Logits      string // the tensor before a final Softmax; Output where there is none
 	Activation  string // "Softmax", "LogSoftmax" or "Sigmoid" between Logits and Output, or ""
@@ -108,6 +109,7 @@ func (m *Model) findInput(inputs []onnx.Value) error {
 		return nil
 	}
 	size := func(i int) int { return int(max(in.Dims[i].Size, 0)) }
+	m.Batch = size(0)
 	switch {
 	case in.Dims[1].Size == 3 || in.Dims[1].Size < 0 && in.Dims[3].Size != 3:
 		m.H, m.W = size(2), size(3)

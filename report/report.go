@@ -217,8 +217,8 @@ func (r *Report) finite() error {
 	return nil
 }
 
-// show renders a value and its interval: percent for fractions.
-func (m Metric) show() (value, interval string) {
+// Text renders a value and its interval: percent for fractions.
+func (m Metric) Text() (value, interval string) {
 	f := func(v float64) string {
 		if m.Unit == Fraction {
 			return strconv.FormatFloat(100*v, 'f', 2, 64)
@@ -247,15 +247,15 @@ func (r *Report) text(w io.Writer) error {
 		act = fmt.Sprintf(", logits %q before its %s", r.Model.Output, r.Model.Activation)
 	}
 	line("model", "%s (sha256 %.12s, %d classes%s)", r.Model.Name, r.Model.SHA256, r.Model.Classes, act)
+	if r.Model.Training != "" {
+		line("training", "%s", r.Model.Training)
+	}
 	line("data", "%s: %s", r.Dataset.Name, r.Dataset.Recognised)
 	line("", "%s images, %d classes, labels matched %s", thousands(r.Dataset.N), r.Dataset.Classes, r.Dataset.Labels)
 	line("pixels", "%s (%s; fingerprint %s)", r.Preprocessing.Summary, r.Preprocessing.Source, r.Preprocessing.Fingerprint)
 	line("decoder", "%s", r.Preprocessing.Decoder)
 	line("runtime", "ONNX Runtime %s on %s, %d threads, %d decoders, batch %d%s",
 		r.Runtime.ORT, r.Runtime.Device, r.Runtime.Threads, r.Runtime.Workers, r.Runtime.Batch, r.Runtime.PlacementText)
-	if r.Model.Training != "" {
-		line("training", "%s", r.Model.Training)
-	}
 	if r.Runtime.FixedBatch != "" {
 		line("batch", "%s", r.Runtime.FixedBatch)
 	}
@@ -274,7 +274,7 @@ func (r *Report) text(w io.Writer) error {
 		n = r.Metrics[0].N
 	}
 	for _, m := range r.Metrics {
-		v, iv := m.show()
+		v, iv := m.Text()
 		note := m.Note
 		if m.N != n {
 			note = strings.TrimPrefix(fmt.Sprintf("%s; n = %d", note, m.N), "; ")
@@ -290,9 +290,8 @@ func (r *Report) text(w io.Writer) error {
 	if err := r.textGroups(b); err != nil {
 		return err
 	}
-	for _, tb := range r.Tables {
-		fmt.Fprintf(b, "\n%s\n", tb.Title)
-		if err := columns(b, tb.Columns, tb.Rows); err != nil {
+	for _, t := range r.Tables {
+		if err := t.render(b); err != nil {
 			return err
 		}
 	}
@@ -308,13 +307,31 @@ func (r *Report) text(w io.Writer) error {
 	for _, warning := range r.Warnings {
 		fmt.Fprintf(b, "\nwarning: %s\n", warning)
 	}
-	// tabwriter pads the last column too.
-	for l := range strings.Lines(b.String()) {
+	return trimmed(w, b.String())
+}
+
+// trimmed writes lines without trailing spaces: tabwriter pads the last column.
+func trimmed(w io.Writer, text string) error {
+	for l := range strings.Lines(text) {
 		if _, err := io.WriteString(w, strings.TrimRight(l, " \n")+"\n"); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Write renders the table as text.
+func (t Table) Write(w io.Writer) error {
+	b := &strings.Builder{}
+	if err := t.render(b); err != nil {
+		return err
+	}
+	return trimmed(w, b.String())
+}
+
+func (t Table) render(b *strings.Builder) error {
+	fmt.Fprintf(b, "\n%s\n", t.Title)
+	return columns(b, t.Columns, t.Rows)
 }
 
 func percent(part, whole float64) float64 {
@@ -351,7 +368,7 @@ func (r *Report) textGroups(b *strings.Builder) error {
 		var rows [][]string
 		for _, g := range gs {
 			for _, m := range g.Metrics {
-				v, iv := m.show()
+				v, iv := m.Text()
 				rows = append(rows, []string{g.Name, m.Name, v, iv, fmt.Sprintf("n = %d", m.N)})
 			}
 		}
@@ -443,7 +460,7 @@ func (r *Report) markdown(w io.Writer) error {
 	fmt.Fprintf(b, "n = %s; shares in percent; 95 %% intervals. Pixels: %s (%s).\n\n", thousands(r.Dataset.N), escape(r.Preprocessing.Summary), r.Preprocessing.Source)
 	table(b, []string{"metric", "value", "interval", "method"}, len(r.Metrics), func(i int) []string {
 		m := r.Metrics[i]
-		v, iv := m.show()
+		v, iv := m.Text()
 		method := ""
 		if m.Interval != nil {
 			method = m.Interval.Method
@@ -455,7 +472,7 @@ func (r *Report) markdown(w io.Writer) error {
 		for _, g := range r.Groups {
 			for _, m := range g.Metrics {
 				if g.Kind == kind {
-					v, iv := m.show()
+					v, iv := m.Text()
 					rows = append(rows, []string{g.Name, m.Name, v, iv, strconv.Itoa(m.N)})
 				}
 			}

@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	goruntime "runtime"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"cutmix-eval/datasets"
+	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/report"
 
@@ -20,7 +23,66 @@ func newDatasets(s streams) *cobra.Command {
 		Use: "datasets", Short: "Look at image data",
 		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newDatasetsCheck(s))
+	cmd.AddCommand(newDatasetsList(s), newDatasetsCheck(s), newDatasetsExport(s))
+	return cmd
+}
+
+func newDatasetsList(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the embedded data and what else can be read", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			for _, sp := range scenes.Splits() {
+				what := "labelled, " + strings.Join(scenes.Classes(), " ")
+				if !scenes.Labelled(sp) {
+					what = "without labels"
+				}
+				fmt.Fprintf(s.out, "scenes:%-12s %5d pictures of %d x %d, %s\n", sp, scenes.Len(sp), scenes.Size, scenes.Size, what)
+			}
+			_, err := fmt.Fprintln(s.out, "\nfiles and folders: class folders, tar files of them, images with a label file, OpenOOD\nlists, CIFAR binaries, Tiny-ImageNet, ImageNet-V2 (docs/data.md)")
+			return err
+		},
+	}
+}
+
+func newDatasetsExport(s streams) *cobra.Command {
+	split, out, n, quiet := string(scenes.Test), "", 0, false
+	cmd := &cobra.Command{
+		Use: "export scenes", Short: "Write embedded scenes as an image folder with boxes and masks",
+		Long: `export writes a split of the embedded scenes as PNG files in class folders
+(images/), with boxes (boxes.csv: path,class,x0,y0,x1,y1 in pixels, x1 and y1
+exclusive) and masks (masks/).`,
+		Example: "  cutmix-eval datasets export scenes --split test --out scenes-test",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if args[0] != "scenes" {
+				return usageError{fmt.Errorf("%q is not embedded data; scenes is", args[0])}
+			}
+			if _, err := scenes.ParseSplit(split); err != nil {
+				return usageError{err}
+			}
+			if out == "" {
+				return usageError{errors.New("--out DIR is missing")}
+			}
+			total := scenes.Len(scenes.Split(split))
+			if n > 0 {
+				total = min(n, total)
+			}
+			progress, finish := imageBar(s.err, quiet, total, "export")
+			defer finish()
+			written, err := datasets.ExportScenes(cmd.Context(), out, split, n, progress)
+			if err != nil {
+				return fmt.Errorf("exporting scenes to %q: %w", out, err)
+			}
+			finish()
+			_, err = fmt.Fprintf(s.out, "%d scenes in %s\n", written, out)
+			return err
+		},
+	}
+	fs := cmd.Flags()
+	fs.StringVar(&split, "split", split, "train, val, test, ood-near, ood-texture or ood-noise")
+	fs.StringVar(&out, "out", "", "folder to write, new or empty")
+	fs.IntVar(&n, "limit", 0, "write only the first `N` scenes")
+	fs.BoolVar(&quiet, "quiet", false, "no progress bar")
 	return cmd
 }
 

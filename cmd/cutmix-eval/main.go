@@ -134,12 +134,13 @@ Exit codes:
   3    done, but some images could not be read (--allow-bad N accepts up to N)
   4    a file is not the one that was pinned
   130  interrupted`,
-		Example: `  cutmix-eval classify
+		Example: `  cutmix-eval demo
+  cutmix-eval classify
   cutmix-eval classify --model resnet50.onnx --data imagenet/val
   cutmix-eval doctor`,
 		SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRun: func(*cobra.Command, []string) { *started = true },
 	}
-	root.AddCommand(newClassify(s), newDatasets(s), newRuntime(s), newDoctor(s), newVersion(s))
+	root.AddCommand(newDemo(s), newClassify(s), newModels(s), newDatasets(s), newRuntime(s), newDoctor(s), newVersion(s))
 	return root
 }

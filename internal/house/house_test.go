@@ -16,6 +16,7 @@ import (
 // it, not those beside or above it; internal ones and their kind are below all.
 var floors = []string{
 	"cmd/cutmix-eval",
+	"tasks/demo",
 	"tasks/classify",
 	"evaluation",
 	"report",

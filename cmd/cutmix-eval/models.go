@@ -1,0 +1,364 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"cutmix-eval/evaluation"
+	"cutmix-eval/internal/cache"
+	"cutmix-eval/internal/pin"
+	"cutmix-eval/model"
+	"cutmix-eval/model/lock"
+	"cutmix-eval/models"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+)
+
+func newModels(s streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "models", Short: "Known models and what is inside a model file",
+		Long: `models works on models.lock, which pins models by checksum with their recipe,
+training and published numbers. The program carries one; your own entries go to
+models.lock in the current folder where there is one, otherwise to the cache.`,
+		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	quiet := false
+	fetch := &cobra.Command{
+		Use: "fetch NAME…", Short: "Download pinned models into the cache, verified", Args: cobra.MinimumNArgs(1),
+		Example: "  cutmix-eval models fetch zoo-squeezenet1.1",
+		RunE:    func(cmd *cobra.Command, names []string) error { return runFetch(cmd.Context(), s, names, quiet) },
+	}
+	fetch.Flags().BoolVar(&quiet, "quiet", false, "no progress bar")
+	output := ""
+	show := &cobra.Command{
+		Use: "show NAME|FILE", Short: "What a model is: inputs, head, feature maps, preprocessing", Args: cobra.ExactArgs(1),
+		Example: "  cutmix-eval models show scenes-cutmix\n  cutmix-eval models show resnet50.onnx",
+		RunE:    func(_ *cobra.Command, args []string) error { return runShow(s, args[0], output) },
+	}
+	show.Flags().StringVar(&output, "output", "", "name of the output with the class scores (default: found)")
+	about := ""
+	add := &cobra.Command{
+		Use: "add NAME FILE", Short: "Pin an ONNX file under a name", Args: cobra.ExactArgs(2),
+		Long: `add pins a file by its checksum under a name. Where the name is that of a model to
+convert (models list), its recipe, training and published numbers are kept.`,
+		Example: "  cutmix-eval models add cutmix-resnet50 resnet50_cutmix.onnx",
+		RunE:    func(_ *cobra.Command, args []string) error { return runAdd(s, args[0], args[1], about) },
+	}
+	add.Flags().StringVar(&about, "about", "", "a line about the model")
+	cmd.AddCommand(
+		&cobra.Command{
+			Use: "list", Short: "List known models", Args: cobra.NoArgs,
+			RunE: func(*cobra.Command, []string) error { return runModelsList(s) },
+		},
+		show,
+		&cobra.Command{
+			Use: "verify [NAME…]", Short: "Compare model files with their pinned checksums", Args: cobra.ArbitraryArgs,
+			RunE: func(_ *cobra.Command, names []string) error { return runVerify(s, names) },
+		},
+		add, fetch)
+	return cmd
+}
+
+// place says where an entry's file is, and whether it is there.
+func place(e lock.Entry) (path, state string, err error) {
+	switch e.Kind {
+	case lock.Embedded:
+		return "", "embedded", nil
+	case lock.Convert:
+		return "", "convert it yourself", nil
+	case lock.Download:
+		dir, err := cache.Dir()
+		if err != nil {
+			return "", "", err
+		}
+		path = e.Path(dir)
+	default:
+		path = e.File
+	}
+	if _, err := os.Stat(path); err != nil {
+		if e.Kind == lock.Download {
+			return path, "not fetched", nil
+		}
+		return path, "missing", nil
+	}
+	return path, "there", nil
+}
+
+func runModelsList(s streams) error {
+	l, err := evaluation.Lock()
+	if err != nil {
+		return err
+	}
+	t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "NAME\tSTATE\tSIZE\tPUBLISHED TOP-1\tABOUT")
+	for _, e := range l.Models {
+		_, state, err := place(e)
+		if err != nil {
+			return err
+		}
+		size, top1 := "", ""
+		if e.Size > 0 {
+			size = fmt.Sprintf("%.1f MB", float64(e.Size)/1e6)
+		}
+		if len(e.Published) > 0 {
+			top1 = fmt.Sprintf("%.2f %% on %s", 100*e.Published[0].Value, e.Published[0].Data)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", e.Name, state, size, top1, e.About)
+	}
+	return t.Flush()
+}
+
+func runVerify(s streams, names []string) error {
+	l, err := evaluation.Lock()
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if _, ok := l.Find(n); !ok {
+			return unknownModel(n)
+		}
+	}
+	var bad error
+	t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	for _, e := range l.Models {
+		if len(names) > 0 && !contains(names, e.Name) {
+			continue
+		}
+		path, state, err := place(e)
+		if err != nil {
+			return err
+		}
+		switch {
+		case e.Kind == lock.Embedded:
+			data, _ := models.Bytes(e.Name)
+			m, err := model.FromBytes(e.Name, data, "")
+			switch {
+			case err != nil:
+				return err
+			case m.SHA256 != e.SHA256:
+				bad = &pin.MismatchError{File: "embedded model " + e.Name, Want: e.SHA256, Got: m.SHA256}
+				state = "NOT the pinned file"
+			default:
+				state = "embedded, as pinned"
+			}
+		case state == "there":
+			err := pin.Check(path, e.SHA256)
+			var mismatch *pin.MismatchError
+			switch {
+			case errors.As(err, &mismatch):
+				bad, state = err, "NOT the pinned file"
+			case err != nil:
+				return err
+			default:
+				state = "as pinned"
+			}
+		case state == "missing", len(names) > 0 && state == "not fetched":
+			bad = errors.Join(bad, fmt.Errorf("model %q is %s (%s)", e.Name, state, path))
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\n", e.Name, state, path)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	return bad
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+func unknownModel(name string) error {
+	return fmt.Errorf("model %q is not in models.lock; cutmix-eval models list shows what is", name)
+}
+
+func runFetch(ctx context.Context, s streams, names []string, quiet bool) error {
+	l, err := evaluation.Lock()
+	if err != nil {
+		return err
+	}
+	dir, err := cache.Dir()
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		e, ok := l.Find(n)
+		if !ok {
+			return unknownModel(n)
+		}
+		if e.Kind == lock.Convert {
+			_, _, err := evaluation.OpenModel(n, "") // says how to come by it
+			return err
+		}
+		var progress func(done, total int64)
+		if !quiet && terminal(s.err) {
+			bar := newBar(s.err, e.Size, n, progressbar.OptionShowBytes(true))
+			progress = func(done, _ int64) { _ = bar.Set64(done) }
+		}
+		path, err := e.Fetch(ctx, dir, progress)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(s.out, "%s\t%s\n", n, path)
+	}
+	return nil
+}
+
+func runAdd(s streams, name, file, about string) error {
+	m, err := model.Open(file, "")
+	if err != nil {
+		return err
+	}
+	path, err := filepath.Abs(file)
+	if err != nil {
+		return err
+	}
+	known, err := evaluation.Lock()
+	if err != nil {
+		return err
+	}
+	e, ok := known.Find(name)
+	if ok && e.Kind != lock.Convert && e.Kind != lock.Local {
+		return fmt.Errorf("model %q is %s in models.lock; take another name", name, e.Kind)
+	}
+	e.Name, e.Kind, e.File, e.SHA256, e.Size = name, lock.Local, path, m.SHA256, m.Size
+	if about != "" {
+		e.About = about
+	}
+	lockFile, err := evaluation.LockFile()
+	if err != nil {
+		return err
+	}
+	users, err := lock.Read(lockFile)
+	if err != nil {
+		return err
+	}
+	if err := users.Put(e); err != nil {
+		return err
+	}
+	if err := users.Write(lockFile); err != nil {
+		return fmt.Errorf("writing %s: %w", lockFile, err)
+	}
+	_, err = fmt.Fprintf(s.out, "%s is pinned to %s (sha256 %.12s…) in %s\n", name, path, m.SHA256, lockFile)
+	return err
+}
+
+func runShow(s streams, name, output string) error {
+	m, e, err := evaluation.OpenModel(name, output)
+	if e == nil && err != nil { // an entry without a file can be shown all the same
+		l, lockErr := evaluation.Lock()
+		if lockErr != nil {
+			return lockErr
+		}
+		found, ok := l.Find(name)
+		if !ok || errors.As(err, new(*pin.MismatchError)) {
+			return err
+		}
+		t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+		showEntry(t, found)
+		fmt.Fprintf(t, "file\t%s\n", err)
+		return t.Flush()
+	}
+	if err != nil {
+		return err
+	}
+	t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	line := func(k, format string, a ...any) { fmt.Fprintf(t, "%s\t%s\n", k, fmt.Sprintf(format, a...)) }
+	line("model", "%s, %d bytes, sha256 %s", m.Name, m.Size, m.SHA256)
+	if m.Path != "" {
+		line("file", "%s", m.Path)
+	}
+	line("written by", "%s, opset %d", orUnknown(m.Producer), m.Opset)
+	batch := "any size"
+	if m.Batch > 0 {
+		batch = fmt.Sprintf("fixed at %d (opened where that is sound)", m.Batch)
+	}
+	size := "of any size"
+	if m.H > 0 && m.W > 0 {
+		size = fmt.Sprintf("of %d x %d pixels", m.H, m.W)
+	}
+	line("input", "%q, %v, %s, images %s, batch %s", m.Input, m.InputType, m.Layout, size, batch)
+	act := "no activation behind the logits"
+	if m.Activation != "" {
+		act = fmt.Sprintf("logits are %q, before its %s", m.Logits, m.Activation)
+	}
+	line("output", "%q, %s", m.Output, act)
+	if len(m.ClassNames) > 0 {
+		line("classes", "%s", some(m.ClassNames))
+	}
+	r, source, err := m.Recipe(e.RecipeOrNil())
+	if err != nil {
+		return err
+	}
+	line("pixels", "%s (%s)", r, source)
+	h, err := m.Head()
+	if err != nil {
+		line("head", "%s", err)
+	} else {
+		showHead(line, h)
+	}
+	if e != nil {
+		showEntry(t, *e)
+	}
+	return t.Flush()
+}
+
+func showHead(line func(string, string, ...any), h *model.Head) {
+	line("head", "%s: %d features -> %d classes, weight %d x %d (class by feature)", h.Node, h.Features, h.Classes, h.Classes, h.Features)
+	switch {
+	case h.PerPlace:
+		line("penultimate", "none: the layer is applied at every place of the map, then pooled")
+	default:
+		line("penultimate", "%q, %d values", h.Penultimate, h.Features)
+	}
+	switch {
+	case h.FeatureMap == "":
+		line("feature map", "none: %s", h.NoMap)
+	case h.Direct:
+		line("feature map", "%q, %s, then %s: class activation maps follow from the head's weights", h.FeatureMap, h.MapKind, h.Pool)
+	default:
+		line("feature map", "%q, %s, then %s, then %s before the head", h.FeatureMap, h.MapKind, h.Pool, strings.Join(h.Between, ", "))
+	}
+}
+
+func showEntry(t *tabwriter.Writer, e lock.Entry) {
+	row := func(k, v string) {
+		if v != "" {
+			fmt.Fprintf(t, "%s\t%s\n", k, v)
+		}
+	}
+	row("models.lock", fmt.Sprintf("%s (%s) %s", e.Name, e.Kind, e.About))
+	row("training", e.TrainingText())
+	row("licence", e.Licence)
+	row("source", e.Source)
+	row("url", e.URL)
+	row("page", e.Page)
+	for _, p := range e.Published {
+		row("published", fmt.Sprintf("%s %.2f %% on %s (%s)", p.Metric, 100*p.Value, p.Data, p.Source))
+	}
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "an unknown program"
+	}
+	return s
+}
+
+func some(names []string) string {
+	const most = 12
+	if len(names) > most {
+		return fmt.Sprintf("%s … (%d)", strings.Join(names[:most], ", "), len(names))
+	}
+	return strings.Join(names, ", ")
+}
