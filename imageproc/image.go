@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"io"
 
 	"cutmix-eval/imageproc/jpeg"
 
@@ -115,7 +116,10 @@ func (d *Decoder) Decode(data []byte) (img Image, format Format, err error) {
 	case WebP:
 		img, err = d.decodeWebP(data)
 	case BMP:
-		img, err = d.decodeBMP(data)
+		var m image.Image
+		if m, err = checked(data, bmp.DecodeConfig, bmp.Decode); err == nil {
+			img = d.fromGo(m)
+		}
 	case Unknown:
 		switch {
 		case len(data) == 0:
@@ -154,19 +158,17 @@ func checkSize(w, h int) error {
 	return nil
 }
 
-func (d *Decoder) decodeBMP(data []byte) (Image, error) {
-	c, err := bmp.DecodeConfig(bytes.NewReader(data))
+// checked decodes with a decoder of image.Image, after its configuration has shown
+// that the size is no absurd one.
+func checked(data []byte, config func(io.Reader) (image.Config, error), decode func(io.Reader) (image.Image, error)) (image.Image, error) {
+	c, err := config(bytes.NewReader(data))
 	if err != nil {
-		return Image{}, err
+		return nil, err
 	}
 	if err := checkSize(c.Width, c.Height); err != nil {
-		return Image{}, err
+		return nil, err
 	}
-	m, err := bmp.Decode(bytes.NewReader(data))
-	if err != nil {
-		return Image{}, err
-	}
-	return d.fromGo(m), nil
+	return decode(bytes.NewReader(data))
 }
 
 // fromGo copies the colour of m, dropping alpha without compositing.

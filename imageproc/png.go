@@ -1,13 +1,13 @@
 package imageproc
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"image"
 	"image/png"
+	"io"
 )
 
 // decodePNG reads PNG as Pillow does: a wrong checksum of the pixel data
@@ -18,16 +18,13 @@ func (d *Decoder) decodePNG(data []byte) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	c, err := png.DecodeConfig(bytes.NewReader(clean))
-	if err != nil {
-		return Image{}, err
-	}
-	if err := checkSize(c.Width, c.Height); err != nil {
-		return Image{}, err
-	}
-	m, err := png.Decode(bytes.NewReader(clean))
-	if err != nil {
+	m, err := checked(clean, png.DecodeConfig, png.Decode)
+	var damaged png.FormatError
+	if errors.As(err, &damaged) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return Image{}, fmt.Errorf("pixel data is damaged or cut off (%w)", err)
+	}
+	if err != nil {
+		return Image{}, err
 	}
 	depth, colourType := clean[24], clean[25]
 	if depth == 16 && colourType == 0 {

@@ -1,7 +1,6 @@
 package imageproc
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"image"
@@ -17,14 +16,7 @@ func (d *Decoder) decodeWebP(data []byte) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	c, err := webp.DecodeConfig(bytes.NewReader(data))
-	if err != nil {
-		return Image{}, err
-	}
-	if err := checkSize(c.Width, c.Height); err != nil {
-		return Image{}, err
-	}
-	m, err := webp.Decode(bytes.NewReader(data))
+	m, err := checked(data, webp.DecodeConfig, webp.Decode)
 	if err != nil {
 		return Image{}, err
 	}
