@@ -8,6 +8,9 @@ const lookBits = 9
 type huffman struct {
 	ok   bool
 	look [1 << lookBits]uint16 // length<<8 | symbol, 0 where the code is longer
+	// coef resolves a whole AC coefficient, code and value bits, where both fit:
+	// value<<16 | run<<8 | bits, 0 where they do not.
+	coef [1 << lookBits]uint32
 	// maxCode[l] is the largest code of length l, left-aligned compare value
 	// -1 where there is none; valOff[l] leads from a code to its symbol.
 	maxCode [18]int32
@@ -50,6 +53,15 @@ func (t *huffman) build(counts [17]int, vals []byte, dc bool) error {
 		code <<= 1
 	}
 	t.maxCode[17] = 1 << 20 // ends every search
+	clear(t.coef[:])
+	for i, e := range t.look {
+		l, run, size := int(e>>8), uint32(e>>4&15), int(e&15)
+		if dc || e == 0 || size == 0 || l+size > lookBits {
+			continue
+		}
+		v := signed(int32(i>>(lookBits-l-size))&(1<<size-1), size)
+		t.coef[i] = uint32(v)<<16 | run<<8 | uint32(l+size)
+	}
 	t.ok = true
 	return nil
 }
@@ -173,7 +185,11 @@ func (b *bitReader) decodeLong(t *huffman, l int) byte {
 
 // extend reads n bits as a signed value (T.81, F.2.2.1).
 func (b *bitReader) extend(n int) int32 {
-	v := b.get(n)
+	return signed(b.get(n), n)
+}
+
+// signed gives n bits their value: those that begin with 0 are negative.
+func signed(v int32, n int) int32 {
 	if v < 1<<uint(n-1) {
 		v += -1<<uint(n) + 1
 	}

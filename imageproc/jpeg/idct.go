@@ -76,8 +76,13 @@ func idct(blk *[64]int16, q *[64]uint16, dst []byte, stride, last int) {
 		ws[32+x] = (t13 - o0 + r) >> s
 	}
 	for y := range 8 {
-		w := ws[y*8 : y*8+8 : y*8+8]
-		row := dst[y*stride : y*stride+8 : y*stride+8]
+		w := (*[8]int32)(ws[y*8:])
+		row := (*[8]byte)(dst[y*stride:])
+		if w[1]|w[2]|w[3]|w[4]|w[5]|w[6]|w[7] == 0 {
+			v := clamp((w[0] + 1<<(passBits+2)) >> (passBits + 3))
+			*row = [8]byte{v, v, v, v, v, v, v, v}
+			continue
+		}
 
 		z1 := (w[2] + w[6]) * f0541
 		e2 := z1 - w[6]*f1847

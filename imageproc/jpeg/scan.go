@@ -245,6 +245,18 @@ func (d *Decoder) sequential(c *component, blk *[64]int16) int {
 	t := &d.acTab[c.ta]
 	last := 0
 	for k := 1; k < 64; k++ {
+		if b.n <= 32 {
+			b.fill()
+		}
+		if b.n >= lookBits {
+			if e := t.coef[b.acc>>uint(b.n-lookBits)&(1<<lookBits-1)]; e != 0 {
+				b.n -= int(e & 255)
+				k += int(e >> 8 & 255)
+				blk[natural[k]] = int16(e >> 16)
+				last = k
+				continue
+			}
+		}
 		rs := b.decode(t)
 		r, n := int(rs>>4), int(rs&15)
 		if n == 0 {
