@@ -22,7 +22,7 @@ import (
 
 // Config is what the shared flags fill.
 type Config struct {
-	Model  string // ONNX file, or the name of an embedded model
+	Model  string // ONNX file, or a name in models.lock
 	Output string // output with the class scores; empty: found
 
 	Data   string // folder, tar file, list, CIFAR file, or scenes[:SPLIT]

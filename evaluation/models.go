@@ -22,11 +22,12 @@ import (
 	"cutmix-eval/runtime"
 )
 
-// LockFile is the lock file that the user's own models are added to: models.lock
-// in the current folder where there is one, otherwise one in the cache.
+// LockFile is the lock file that the user's own models are added to:
+// models.local.lock in the current folder where there is one, otherwise
+// models.lock in the cache.
 func LockFile() (string, error) {
-	const here = "models.lock"
-	if _, err := os.Stat(here); err == nil {
+	const here = "models.local.lock"
+	if info, err := os.Stat(here); err == nil && info.Mode().IsRegular() {
 		return here, nil
 	}
 	dir, err := cache.Dir()
@@ -53,6 +54,9 @@ func Lock() (*lock.Lock, error) {
 	}
 	return lock.Merge(own, users), nil
 }
+
+// ErrNoFile is wrapped where a model of models.lock has no file here yet.
+var ErrNoFile = errors.New("it has no file here")
 
 // OpenModel opens a model by file, or by its name in models.lock. A file whose
 // checksum is pinned there has its entry too; entry is nil for other files.
@@ -83,7 +87,7 @@ func OpenModel(name, output string) (m *model.Model, entry *lock.Entry, err erro
 		}
 		m, err = model.FromBytes(name, data, output)
 	case lock.Convert:
-		return nil, nil, fmt.Errorf("model %q is published as a PyTorch file: get it from %s, convert it with tools/convert/convert.py --arch %s, then: cutmix-eval models add %s FILE.onnx", name, e.Page, e.Arch, name)
+		return nil, nil, fmt.Errorf("model %q: %w: it is published as a PyTorch file; get it from %s, convert it with tools/convert/convert.py --arch %s, then: cutmix-eval models add %s FILE.onnx", name, ErrNoFile, e.Page, e.Arch, name)
 	default:
 		path := e.File
 		if e.Kind == lock.Download {
@@ -93,8 +97,11 @@ func OpenModel(name, output string) (m *model.Model, entry *lock.Entry, err erro
 			}
 			path = e.Path(dir)
 			if _, err := os.Stat(path); err != nil {
-				return nil, nil, fmt.Errorf("model %q has not been fetched; run: cutmix-eval models fetch %s", name, name)
+				return nil, nil, fmt.Errorf("model %q: %w; run: cutmix-eval models fetch %s", name, ErrNoFile, name)
 			}
+		}
+		if err := pin.Check(path, e.SHA256); err != nil { // before anything reads it
+			return nil, nil, fmt.Errorf("model %q: %w", name, err)
 		}
 		m, err = model.Open(path, output)
 		if err == nil {
@@ -103,9 +110,6 @@ func OpenModel(name, output string) (m *model.Model, entry *lock.Entry, err erro
 	}
 	if err != nil {
 		return nil, nil, err
-	}
-	if m.SHA256 != e.SHA256 {
-		return nil, nil, &pin.MismatchError{File: fmt.Sprintf("model %q (%s)", name, m.Path), Want: e.SHA256, Got: m.SHA256}
 	}
 	return m, &e, nil
 }

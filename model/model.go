@@ -201,6 +201,22 @@ func (m *Model) readClassNames() {
 // Default image sizes where neither model nor recipe fixes one.
 const defaultSide = 224
 
+// CheckRecipe says what is wrong with a recipe as models.lock has it: a name, or
+// JSON.
+func CheckRecipe(raw json.RawMessage) error {
+	r := imageproc.Standard()
+	var name string
+	if json.Unmarshal(raw, &name) == nil {
+		_, err := imageproc.NamedRecipe(name)
+		return err
+	}
+	found, err := parseRecipe(&r, raw)
+	if err == nil && !found {
+		err = errors.New("it holds no recipe")
+	}
+	return err
+}
+
 // Recipe resolves the preprocessing of the model before flags are applied, in
 // this order: locked, what models.lock says of it (nil for nothing); a JSON file
 // beside the model (FILE.json or FILE.onnx.json); the model's metadata; the

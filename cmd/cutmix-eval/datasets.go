@@ -60,6 +60,9 @@ exclusive) and masks (masks/).`,
 			if _, err := scenes.ParseSplit(split); err != nil {
 				return usageError{err}
 			}
+			if n < 0 {
+				return usageError{fmt.Errorf("--limit %d is below 0", n)}
+			}
 			if out == "" {
 				return usageError{errors.New("--out DIR is missing")}
 			}

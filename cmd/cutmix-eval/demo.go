@@ -31,6 +31,9 @@ models/README.md.`,
 			if err == nil {
 				c.Device, err = runtime.ParseDevice(device)
 			}
+			if err == nil && c.Limit < 0 {
+				err = fmt.Errorf("--limit %d is below 0", c.Limit)
+			}
 			if err == nil {
 				task.Seed = c.Seed
 				err = task.Validate()

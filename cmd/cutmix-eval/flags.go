@@ -31,7 +31,7 @@ func (f *shared) add(cmd *cobra.Command) {
 	c := &f.config
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&c.Model, "model", c.Model, "ONNX file, or an embedded model: scenes-cutmix, scenes-base")
+	fs.StringVar(&c.Model, "model", c.Model, "ONNX file, or a name in models.lock (models list)")
 	fs.StringVar(&c.Output, "output", "", "name of the model's output with the class scores (default: found)")
 	fs.StringVar(&c.Data, "data", c.Data, "folder, tar file, image list, CIFAR binary, or scenes[:SPLIT]")
 	fs.StringVar(&f.dataFormat, "data-format", string(datasets.Auto), "auto, folders, flat, list, cifar, tiny-imagenet or scenes")

@@ -93,7 +93,7 @@ func run(ctx context.Context, args []string, s streams) int {
 		fmt.Fprintln(s.err, "cutmix-eval: interrupted")
 		return code
 	}
-	fmt.Fprintf(s.err, "cutmix-eval: %s\n", strings.TrimSpace(err.Error()))
+	fmt.Fprintf(s.err, "cutmix-eval: %s\n", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
 	if code == exitUsage {
 		fmt.Fprintln(s.err, "Run the command with --help to see how it is used.")
 	}

@@ -416,6 +416,7 @@ func TestModels(t *testing.T) {
 		{"models verify scenes-base scenes-cutmix", exitDone, "embedded, as pinned"},
 		{"models verify zoo-resnet50", exitFailed, "not fetched"},
 		{"models verify nobody", exitFailed, "not in models.lock"},
+		{"models verify cutmix-resnet50 zoo-resnet50", exitFailed, "; model"}, // one line
 		{"models fetch cutmix-resnet50", exitFailed, "tools/convert/convert.py"},
 		{"models fetch nobody", exitFailed, "not in models.lock"},
 		{"models add scenes-base " + file, exitFailed, "take another name"},
@@ -441,7 +442,7 @@ func TestModels(t *testing.T) {
 	if err := os.WriteFile(file, append(data, 0x72, 0x02, 0x0a, 0x00), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range []string{"models verify cutmix-resnet50", "classify --model cutmix-resnet50"} {
+	for _, args := range []string{"models verify cutmix-resnet50", "classify --model cutmix-resnet50", "models show cutmix-resnet50"} {
 		if code, out, errs := command(t, strings.Fields(args)...); code != exitNotPinned {
 			t.Errorf("%s with another file: %d %s%s", args, code, out, errs)
 		}

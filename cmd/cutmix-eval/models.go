@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -25,7 +26,8 @@ func newModels(s streams) *cobra.Command {
 		Use: "models", Short: "Known models and what is inside a model file",
 		Long: `models works on models.lock, which pins models by checksum with their recipe,
 training and published numbers. The program carries one; your own entries go to
-models.lock in the current folder where there is one, otherwise to the cache.`,
+models.local.lock in the current folder where there is one, otherwise to the
+cache.`,
 		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	quiet := false
@@ -48,7 +50,9 @@ models.lock in the current folder where there is one, otherwise to the cache.`,
 		Long: `add pins a file by its checksum under a name. Where the name is that of a model to
 convert (models list), its recipe, training and published numbers are kept.`,
 		Example: "  cutmix-eval models add cutmix-resnet50 resnet50_cutmix.onnx",
-		RunE:    func(_ *cobra.Command, args []string) error { return runAdd(s, args[0], args[1], about) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runAdd(cmd.Context(), s, args[0], args[1], about)
+		},
 	}
 	add.Flags().StringVar(&about, "about", "", "a line about the model")
 	cmd.AddCommand(
@@ -127,7 +131,7 @@ func runVerify(s streams, names []string) error {
 	var bad error
 	t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	for _, e := range l.Models {
-		if len(names) > 0 && !contains(names, e.Name) {
+		if len(names) > 0 && !slices.Contains(names, e.Name) {
 			continue
 		}
 		path, state, err := place(e)
@@ -142,7 +146,7 @@ func runVerify(s streams, names []string) error {
 			case err != nil:
 				return err
 			case m.SHA256 != e.SHA256:
-				bad = &pin.MismatchError{File: "embedded model " + e.Name, Want: e.SHA256, Got: m.SHA256}
+				bad = errors.Join(bad, &pin.MismatchError{File: "embedded model " + e.Name, Want: e.SHA256, Got: m.SHA256})
 				state = "NOT the pinned file"
 			default:
 				state = "embedded, as pinned"
@@ -152,13 +156,13 @@ func runVerify(s streams, names []string) error {
 			var mismatch *pin.MismatchError
 			switch {
 			case errors.As(err, &mismatch):
-				bad, state = err, "NOT the pinned file"
+				bad, state = errors.Join(bad, err), "NOT the pinned file"
 			case err != nil:
 				return err
 			default:
 				state = "as pinned"
 			}
-		case state == "missing", len(names) > 0 && state == "not fetched":
+		case state == "missing", len(names) > 0: // asked for, and nothing to verify
 			bad = errors.Join(bad, fmt.Errorf("model %q is %s (%s)", e.Name, state, path))
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\n", e.Name, state, path)
@@ -167,15 +171,6 @@ func runVerify(s streams, names []string) error {
 		return err
 	}
 	return bad
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 func unknownModel(name string) error {
@@ -214,7 +209,7 @@ func runFetch(ctx context.Context, s streams, names []string, quiet bool) error 
 	return nil
 }
 
-func runAdd(s streams, name, file, about string) error {
+func runAdd(ctx context.Context, s streams, name, file, about string) error {
 	m, err := model.Open(file, "")
 	if err != nil {
 		return err
@@ -239,15 +234,8 @@ func runAdd(s streams, name, file, about string) error {
 	if err != nil {
 		return err
 	}
-	users, err := lock.Read(lockFile)
-	if err != nil {
+	if err := lock.Add(ctx, lockFile, e); err != nil {
 		return err
-	}
-	if err := users.Put(e); err != nil {
-		return err
-	}
-	if err := users.Write(lockFile); err != nil {
-		return fmt.Errorf("writing %s: %w", lockFile, err)
 	}
 	_, err = fmt.Fprintf(s.out, "%s is pinned to %s (sha256 %.12s…) in %s\n", name, path, m.SHA256, lockFile)
 	return err
@@ -255,15 +243,12 @@ func runAdd(s streams, name, file, about string) error {
 
 func runShow(s streams, name, output string) error {
 	m, e, err := evaluation.OpenModel(name, output)
-	if e == nil && err != nil { // an entry without a file can be shown all the same
+	if errors.Is(err, evaluation.ErrNoFile) { // what is known of it can be shown all the same
 		l, lockErr := evaluation.Lock()
 		if lockErr != nil {
 			return lockErr
 		}
-		found, ok := l.Find(name)
-		if !ok || errors.As(err, new(*pin.MismatchError)) {
-			return err
-		}
+		found, _ := l.Find(name)
 		t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 		showEntry(t, found)
 		fmt.Fprintf(t, "file\t%s\n", err)
@@ -288,11 +273,12 @@ func runShow(s streams, name, output string) error {
 		size = fmt.Sprintf("of %d x %d pixels", m.H, m.W)
 	}
 	line("input", "%q, %v, %s, images %s, batch %s", m.Input, m.InputType, m.Layout, size, batch)
-	act := "no activation behind the logits"
+	line("output", "%q", m.Output)
+	act := "no activation behind them"
 	if m.Activation != "" {
-		act = fmt.Sprintf("logits are %q, before its %s", m.Logits, m.Activation)
+		act = "before the " + m.Activation
 	}
-	line("output", "%q, %s", m.Output, act)
+	line("logits", "%q, %s", m.Logits, act)
 	if len(m.ClassNames) > 0 {
 		line("classes", "%s", some(m.ClassNames))
 	}
@@ -314,7 +300,7 @@ func runShow(s streams, name, output string) error {
 }
 
 func showHead(line func(string, string, ...any), h *model.Head) {
-	line("head", "%s: %d features -> %d classes, weight %d x %d (class by feature)", h.Node, h.Features, h.Classes, h.Classes, h.Features)
+	line("head", "%s: %d features -> %d classes, weight %d x %d (class by feature), bias %d", h.Node, h.Features, h.Classes, h.Classes, h.Features, len(h.Bias))
 	switch {
 	case h.PerPlace:
 		line("penultimate", "none: the layer is applied at every place of the map, then pooled")
@@ -326,6 +312,8 @@ func showHead(line func(string, string, ...any), h *model.Head) {
 		line("feature map", "none: %s", h.NoMap)
 	case h.Direct:
 		line("feature map", "%q, %s, then %s: class activation maps follow from the head's weights", h.FeatureMap, h.MapKind, h.Pool)
+	case len(h.Between) == 0:
+		line("feature map", "%q, %s, then %s", h.FeatureMap, h.MapKind, h.Pool)
 	default:
 		line("feature map", "%q, %s, then %s, then %s before the head", h.FeatureMap, h.MapKind, h.Pool, strings.Join(h.Between, ", "))
 	}

@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"time"
 
 	"cutmix-eval/internal/cache"
+	"cutmix-eval/internal/filelock"
 	"cutmix-eval/internal/pin"
 )
 
@@ -39,17 +41,29 @@ func (e Entry) Fetch(ctx context.Context, dir string, progress func(done, total 
 		}
 	}
 	if cache.Offline() {
-		return "", fmt.Errorf("fetching model %q: %s forbids downloads; unset it, or get %s elsewhere and add it with models add", e.Name, cache.EnvOffline, e.URL)
+		return "", fmt.Errorf("fetching model %q: %s forbids downloads; unset it, or get %s elsewhere and pin it under another name with models add", e.Name, cache.EnvOffline, e.URL)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", err
+	}
+	// One process at a time: two would write into the same unfinished file.
+	release, err := filelock.Acquire(ctx, filepath.Join(dir, "models", ".lock"), 2*time.Second)
+	if err != nil {
+		return "", fmt.Errorf("fetching model %q: %w", e.Name, err)
+	}
+	defer release()
+	if pin.Check(path, e.SHA256) == nil { // another process was quicker
+		return path, nil
 	}
 	part := path + ".part"
 	if err := e.download(ctx, part, progress); err != nil {
 		return "", fmt.Errorf("fetching model %q from %s: %w", e.Name, e.URL, err)
 	}
 	if err := pin.Check(part, e.SHA256); err != nil {
-		return "", errors.Join(err, os.Remove(part))
+		if gone := os.Remove(part); gone != nil {
+			return "", fmt.Errorf("%w; it could not be deleted: %v", err, gone)
+		}
+		return "", err
 	}
 	return path, os.Rename(part, path)
 }
@@ -68,6 +82,10 @@ func (e Entry) download(ctx context.Context, part string, progress func(done, to
 	if have >= e.Size { // left by something else; start over
 		have = 0
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	idle := time.AfterFunc(patience, func() { cancel(errStalled) })
+	defer idle.Stop()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL, nil)
 	if err != nil {
 		return err
@@ -77,7 +95,7 @@ func (e Entry) download(ctx context.Context, part string, progress func(done, to
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err
+		return stalledOr(ctx, err)
 	}
 	defer resp.Body.Close()
 	switch resp.StatusCode {
@@ -94,10 +112,18 @@ func (e Entry) download(ctx context.Context, part string, progress func(done, to
 		return err
 	}
 	// One byte more than pinned tells a file that is too long.
-	w := &counter{w: f, done: have, total: e.Size, tell: progress}
+	w := &counter{w: f, done: have, total: e.Size, tell: func(done, total int64) {
+		idle.Reset(patience)
+		if progress != nil {
+			progress(done, total)
+		}
+	}}
 	n, err := io.Copy(w, io.LimitReader(resp.Body, e.Size-have+1))
-	if err != nil {
-		return fmt.Errorf("the connection ended after %d of %d bytes (%w); run it again to go on from there", have+n, e.Size, err)
+	switch {
+	case w.err != nil:
+		return fmt.Errorf("writing %s: %w", part, w.err)
+	case err != nil:
+		return fmt.Errorf("the connection ended after %d of %d bytes (%w); run it again to go on from there", have+n, e.Size, stalledOr(ctx, err))
 	}
 	if have+n != e.Size {
 		// The server says that this is all: it is not the pinned file.
@@ -105,22 +131,38 @@ func (e Entry) download(ctx context.Context, part string, progress func(done, to
 		if have+n > e.Size {
 			got = fmt.Sprintf("of more than %d bytes", e.Size)
 		}
-		return errors.Join(&pin.MismatchError{File: "what " + e.URL + " sends", Want: fmt.Sprintf("of %d bytes", e.Size), Got: got}, os.Remove(part))
+		if err := os.Remove(part); err != nil {
+			return err
+		}
+		return &pin.MismatchError{File: "what " + e.URL + " sends", Want: fmt.Sprintf("of %d bytes", e.Size), Got: got}
 	}
 	return nil
+}
+
+// patience is how long a download may bring nothing.
+var patience = time.Minute
+
+var errStalled = errors.New("nothing came for too long")
+
+// stalledOr is errStalled where that ended ctx, otherwise err.
+func stalledOr(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), errStalled) {
+		return errStalled
+	}
+	return err
 }
 
 type counter struct {
 	w           io.Writer
 	done, total int64
 	tell        func(done, total int64)
+	err         error // of writing, as opposed to reading
 }
 
 func (c *counter) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
 	c.done += int64(n)
-	if c.tell != nil {
-		c.tell(min(c.done, c.total), c.total)
-	}
+	c.tell(min(c.done, c.total), c.total)
+	c.err = err
 	return n, err
 }

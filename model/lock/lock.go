@@ -5,15 +5,21 @@ package lock
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
+
+	"cutmix-eval/internal/filelock"
+	"cutmix-eval/model"
 )
 
 // Version of the file format.
@@ -117,6 +123,9 @@ func Parse(data []byte) (*Lock, error) {
 	if err := d.Decode(&l); err != nil {
 		return nil, err
 	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("there is something behind the end of its JSON")
+	}
 	if l.Version != Version {
 		return nil, fmt.Errorf("version %d; this program reads version %d", l.Version, Version)
 	}
@@ -146,6 +155,11 @@ func (e Entry) check() error {
 		return errors.New("a model to convert has no checksum before it is converted")
 	case !slices.Contains([]Kind{Embedded, Download, Convert, Local}, e.Kind):
 		return fmt.Errorf("kind %q is not known", e.Kind)
+	}
+	if e.Recipe != nil {
+		if err := model.CheckRecipe(e.Recipe); err != nil {
+			return fmt.Errorf("recipe: %w", err)
+		}
 	}
 	return nil
 }
@@ -219,11 +233,37 @@ func (l *Lock) Write(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, data, 0o644); err != nil {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".models-*.lock")
+	if err != nil {
 		return err
 	}
-	return os.Rename(tmp, path)
+	defer os.Remove(tmp.Name()) // gone already where all went well
+	_, err = tmp.Write(data)
+	if err := errors.Join(err, tmp.Chmod(0o644), tmp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
+}
+
+// Add puts an entry into the lock file at path, which need not exist, whatever
+// other processes add meanwhile.
+func Add(ctx context.Context, path string, e Entry) error {
+	release, err := filelock.Acquire(ctx, path+".lock", 10*time.Second)
+	if err != nil {
+		return err
+	}
+	defer release()
+	l, err := Read(path)
+	if err != nil {
+		return err
+	}
+	if err := l.Put(e); err != nil {
+		return err
+	}
+	if err := l.Write(path); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return nil
 }
 
 // Merge returns the entries of both, those of over in place of those of the

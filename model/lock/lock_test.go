@@ -73,6 +73,8 @@ func TestParseErrors(t *testing.T) {
 		"bad checksum": `{"version": 1, "models": [{"name": "x", "kind": "embedded", "sha256": "abc", "size": 3}]}`,
 		"twice":        `{"version": 1, "models": [{"name": "x", "kind": "convert"}, {"name": "x", "kind": "convert"}]}`,
 		"field":        `{"version": 1, "models": [{"name": "x", "kind": "convert", "md5": "1"}]}`,
+		"behind":       `{"version": 1, "models": []} and more`,
+		"recipe":       `{"version": 1, "models": [{"name": "x", "kind": "convert", "recipe": "best"}]}`,
 		"invented sum": `{"version": 1, "models": [{"name": "x", "kind": "convert", "sha256": "` + sum + `"}]}`,
 	} {
 		if _, err := Parse([]byte(text)); err == nil {
@@ -98,6 +100,20 @@ func TestMergeAndWrite(t *testing.T) {
 	m := Merge(base, read)
 	if len(m.Models) != 2 || m.Models[0].Kind != Local || m.Models[1].Name != "b" {
 		t.Errorf("%+v", m.Models)
+	}
+	errs := make(chan error, 8)
+	for i := range cap(errs) { // none may be lost
+		go func() {
+			errs <- Add(context.Background(), path, Entry{Name: string(rune('k' + i)), Kind: Local, File: "/x", SHA256: strings.Repeat("1", 64), Size: 1})
+		}()
+	}
+	for range cap(errs) {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	if l, err := Read(path); err != nil || len(l.Models) != 9 {
+		t.Errorf("%d entries of 9: %v", len(l.Models), err)
 	}
 	if l, err := Read(filepath.Join(t.TempDir(), "absent")); err != nil || len(l.Models) != 0 {
 		t.Errorf("%v", err)
@@ -143,7 +159,7 @@ func TestFetch(t *testing.T) {
 	}
 	files := func(dir string) (out []string) {
 		_ = filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
-			if err == nil && !d.IsDir() {
+			if err == nil && !d.IsDir() && d.Name() != ".lock" {
 				out = append(out, filepath.Base(p))
 			}
 			return nil
@@ -222,6 +238,36 @@ func TestFetch(t *testing.T) {
 		e.URL = ts.URL
 		if _, err := e.Fetch(ctx, dir, nil); err == nil || !strings.Contains(err.Error(), "404") {
 			t.Errorf("%v", err)
+		}
+	})
+	t.Run("stalled", func(t *testing.T) {
+		defer func(old time.Duration) { patience = old }(patience)
+		patience = 100 * time.Millisecond
+		hang := make(chan struct{})
+		ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "500000")
+			_, _ = w.Write(body[:1000])
+			w.(http.Flusher).Flush()
+			<-hang
+		}))
+		defer ts.Close()
+		defer close(hang)
+		e, dir := setup(&server{})
+		e.URL = ts.URL
+		if _, err := e.Fetch(ctx, dir, nil); !errors.Is(err, errStalled) || !strings.Contains(err.Error(), "1000 of 500000") {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("two at once", func(t *testing.T) {
+		e, dir := setup(&server{body: body})
+		errs := make(chan error, 4)
+		for range cap(errs) {
+			go func() { _, err := e.Fetch(ctx, dir, nil); errs <- err }()
+		}
+		for range cap(errs) {
+			if err := <-errs; err != nil {
+				t.Errorf("%v", err)
+			}
 		}
 	})
 	t.Run("cancelled", func(t *testing.T) {

@@ -23,6 +23,9 @@ const (
 	CutMix   = "scenes-cutmix"
 )
 
+// fewest is the number of images below which no verdict is given.
+const fewest = 30
+
 // Row is one number of both models. Values and differences are in the metric's
 // own unit; fractions for shares.
 type Row struct {
@@ -34,8 +37,14 @@ type Row struct {
 // Verdict says in words what the difference shows: with a paired test, what the
 // test shows at 5 percent; otherwise whether the interval holds 0.
 func (r Row) Verdict() string {
+	if r.CutMix.N < fewest {
+		return "too few images to tell"
+	}
 	shown := r.Difference.Interval.Low > 0 || r.Difference.Interval.High < 0
 	test := ""
+	if r.CutMix.Name == "ece" {
+		test = " (binned: its interval is rough)"
+	}
 	if !math.IsNaN(r.P) {
 		shown = r.P < 0.05
 		test = fmt.Sprintf(" (p = %.2g, McNemar)", r.P)
