@@ -33,6 +33,25 @@ func (f *finder) constant(name string) *onnx.Tensor {
 	return t
 }
 
+// typeOf is the element type a constant has where the graph uses it: that of
+// the Cast nearest to the use, or its own.
+func (f *finder) typeOf(name string) onnx.Type {
+	for range 8 {
+		n := f.maker[name]
+		if n == nil || !standard(n) || n.Op == "Constant" || len(n.In) == 0 {
+			break
+		}
+		if n.Op == "Cast" {
+			return onnx.Type(attrInt(n, "to", int64(onnx.Float32)))
+		}
+		name = n.In[0]
+	}
+	if t := f.constant(name); t != nil {
+		return t.Type
+	}
+	return onnx.Float32
+}
+
 // resolve follows Constant, Identity, Cast and a Transpose of a matrix.
 func (f *finder) resolve(name string) (t *onnx.Tensor, transposed bool) {
 	for range 8 {
@@ -47,6 +66,14 @@ func (f *finder) resolve(name string) (t *onnx.Tensor, transposed bool) {
 		case "Constant":
 			if a, ok := n.Attr("value"); ok {
 				return a.Tensor, transposed
+			}
+			if a, ok := n.Attr("value_ints"); ok {
+				t, err := onnx.ParseTensor(onnx.EncodeInt64s(name, a.Ints))
+				return &t, transposed && err == nil
+			}
+			if a, ok := n.Attr("value_floats"); ok {
+				t, err := onnx.ParseTensor(onnx.EncodeTensor(name, onnx.Float32, []int64{int64(len(a.Floats))}, littleEndian(a.Floats)))
+				return &t, transposed && err == nil
 			}
 			return nil, false
 		case "Identity", "Cast":
@@ -135,4 +162,13 @@ func (f *finder) external(t *onnx.Tensor) (*onnx.Tensor, error) {
 		return nil, fmt.Errorf("tensor %q: external data: %w", t.Name, err)
 	}
 	return &out, nil
+}
+
+// integers returns a constant int64 or int32 tensor.
+func (f *finder) integers(name string) ([]int64, bool) {
+	t := f.constant(name)
+	if t == nil {
+		return nil, false
+	}
+	return t.Int64s()
 }

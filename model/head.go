@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"cutmix-eval/internal/onnx"
 )
@@ -44,9 +45,10 @@ type Head struct {
 	MapKind    MapKind
 	Pool       string // "GlobalAveragePool", "mean", "class token", …
 	NoMap      string
-	// Direct says that Penultimate is the pooled FeatureMap and nothing else,
-	// so that class activation maps follow from Weight; Between lists the
-	// operators that lie between them otherwise.
+	// Direct says that Penultimate is the FeatureMap pooled by a mean, a sum or
+	// the choice of a token, and nothing else, so that class activation maps
+	// follow from Weight; Between lists the operators that lie between them,
+	// from the head backwards.
 	Direct  bool
 	Between []string
 
@@ -57,6 +59,7 @@ type Head struct {
 	linear, add *onnx.Node // in the parsed graph
 	product     string     // what add adds the bias to
 	after       []string   // Reshape shapes between the layer and the output
+	typ         onnx.Type  // of the layer's weight in the graph
 }
 
 // NoHeadError says where the search for a head stopped.
@@ -98,7 +101,7 @@ func (m *Model) Head() (*Head, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := newFinder(&f.Graph, filepath.Dir(m.Path)).head(m.Logits)
+	h, err := newFinder(&f.Graph, filepath.Dir(m.Path)).head(m.Output, m.Logits)
 	if err != nil {
 		return nil, fmt.Errorf("model %q: %w", m.Name, err)
 	}
@@ -133,8 +136,16 @@ func (f *finder) through(t string, visit func(*onnx.Node)) (tensor string, node 
 	return t, nil
 }
 
-func (f *finder) head(logits string) (*Head, error) {
+// head finds the head that makes logits; output is the graph's output behind it.
+func (f *finder) head(output, logits string) (*Head, error) {
 	h := &Head{}
+	for t := output; t != logits; { // what lies behind an activation
+		end, n := f.through(t, h.remember)
+		if n == nil || len(n.In) == 0 || end == logits {
+			break
+		}
+		t = n.In[0]
+	}
 	t, n := f.through(logits, h.remember)
 	if n == nil {
 		return nil, noHead("%q comes straight from the input", logits)
@@ -190,7 +201,7 @@ func (f *finder) layer(h *Head, t string, n *onnx.Node) error {
 	case "Gemm":
 		return f.gemm(h, n)
 	case "MatMul":
-		return f.matmul(h, n, nil)
+		return f.matmul(h, n)
 	case "Conv":
 		return f.conv(h, n)
 	case "Add":
@@ -202,12 +213,22 @@ func (f *finder) layer(h *Head, t string, n *onnx.Node) error {
 				continue
 			}
 			_, inner := f.through(n.In[i], nil)
-			if inner != nil && inner.Op == "MatMul" && standard(inner) {
+			if inner == nil || !standard(inner) {
+				continue
+			}
+			if inner.Op == "MatMul" || inner.Op == "Gemm" && (len(inner.In) < 3 || inner.In[2] == "") {
 				h.add, h.product = n, n.In[i]
-				return f.matmul(h, inner, &n.In[1-i])
+				read := f.matmul
+				if inner.Op == "Gemm" {
+					read = f.gemm
+				}
+				if err := read(h, inner); err != nil {
+					return err
+				}
+				return f.bias(h, n, n.In[1-i], 1)
 			}
 		}
-		return noHead("%s adds something else than a constant bias to a MatMul", n.Label())
+		return noHead("%s does not add a constant bias to a MatMul or a Gemm without one", n.Label())
 	}
 	return noHead("%s is not a linear layer (Gemm, MatMul, MatMul and Add, or a 1x1 Conv)", n.Label())
 }
@@ -241,20 +262,30 @@ func (f *finder) gemm(h *Head, n *onnx.Node) error {
 	return nil
 }
 
-func (f *finder) matmul(h *Head, n *onnx.Node, bias *string) error {
+func (f *finder) matmul(h *Head, n *onnx.Node) error {
 	if len(n.In) != 2 || f.constant(n.In[1]) == nil {
 		return noHead("%s multiplies by something that is not a constant weight", n.Label())
 	}
 	if err := f.weight(h, n, n.In[1], false, 1); err != nil {
 		return err
 	}
-	if bias != nil {
-		if err := f.bias(h, n, *bias, 1); err != nil {
-			return err
-		}
-	}
 	h.Kind, h.Input, h.Node, h.linear = "MatMul", n.In[0], n.Label(), n
 	return nil
+}
+
+// onePlace says whether a Conv looks at one place at a time: 1x1, without
+// groups, strides or padding.
+func (f *finder) onePlace(n *onnx.Node) bool {
+	w := f.constant(n.In[1])
+	if w == nil || len(w.Dims) != 4 || w.Dims[2] != 1 || w.Dims[3] != 1 || attrInt(n, "group", 1) != 1 {
+		return false
+	}
+	for name, plain := range map[string]int64{"strides": 1, "pads": 0} {
+		if a, ok := n.Attr(name); ok && slices.ContainsFunc(a.Ints, func(v int64) bool { return v != plain }) {
+			return false
+		}
+	}
+	return true
 }
 
 func (f *finder) conv(h *Head, n *onnx.Node) error {
@@ -265,10 +296,10 @@ func (f *finder) conv(h *Head, n *onnx.Node) error {
 	if err != nil {
 		return noHead("%s: %v", n.Label(), err)
 	}
-	if len(w.dims) != 4 || w.dims[2] != 1 || w.dims[3] != 1 || attrInt(n, "group", 1) != 1 {
-		return noHead("%s is a convolution with weights %v, not a 1x1 one", n.Label(), w.dims)
+	if len(w.dims) != 4 || !f.onePlace(n) {
+		return noHead("%s is a convolution with weights %v, strides or padding; only a plain 1x1 one is a linear layer", n.Label(), w.dims)
 	}
-	h.Classes, h.Features, h.Weight = w.dims[0], w.dims[1], w.v
+	h.Classes, h.Features, h.Weight, h.typ = w.dims[0], w.dims[1], w.v, f.typeOf(n.In[1])
 	h.Bias = make([]float32, h.Classes)
 	if len(n.In) > 2 && n.In[2] != "" {
 		if err := f.bias(h, n, n.In[2], 1); err != nil {
@@ -292,7 +323,7 @@ func (f *finder) weight(h *Head, n *onnx.Node, name string, transposed bool, sca
 	if !transposed {
 		w = w.transpose()
 	}
-	h.Classes, h.Features, h.Weight = w.dims[0], w.dims[1], w.v
+	h.Classes, h.Features, h.Weight, h.typ = w.dims[0], w.dims[1], w.v, f.typeOf(name)
 	if scale != 1 {
 		for i := range h.Weight {
 			h.Weight[i] *= scale
@@ -307,8 +338,9 @@ func (f *finder) bias(h *Head, n *onnx.Node, name string, scale float32) error {
 	if err != nil {
 		return noHead("%s: bias: %v", n.Label(), err)
 	}
-	if len(b.v) != 1 && len(b.v) != h.Classes {
-		return noHead("%s has %d biases for %d classes", n.Label(), len(b.v), h.Classes)
+	last := len(b.dims) - 1
+	if len(b.v) != 1 && (len(b.v) != h.Classes || b.dims[last] != h.Classes) {
+		return noHead("%s has a bias of shape %v for %d classes", n.Label(), b.dims, h.Classes)
 	}
 	for i := range h.Bias {
 		h.Bias[i] = b.v[i%len(b.v)] * scale

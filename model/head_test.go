@@ -62,6 +62,17 @@ var headCases = map[string]headCase{
 	"gemm-alpha-beta":   {"Gemm", "GlobalAveragePool", MapNCHW, true, false, 12},
 	"external":          {"MatMul", "GlobalAveragePool", MapNCHW, true, false, 12},
 	"tf2onnx":           {"MatMul", "mean", MapNCHW, true, false, 12},
+	"flatten-mean":      {"Gemm", "mean", MapNCHW, true, false, 12},
+	"se-no-pool":        {"Gemm", "", "", false, false, 768},
+	"avgpool-part":      {"Gemm", "", "", false, false, 48},
+	"maxpool":           {"Gemm", "MaxPool 8x8", MapNCHW, false, false, 12},
+	"timm-conv-head":    {"Gemm", "GlobalAveragePool", MapNCHW, false, false, 20},
+	"gemm-add":          {"Gemm", "GlobalAveragePool", MapNCHW, true, false, 12},
+	"softmax-reshape":   {"MatMul", "GlobalAveragePool", MapNCHW, true, false, 12},
+	"value-ints":        {"MatMul", "mean", MapNCHW, true, false, 12},
+	"if-body":           {"MatMul", "", "", false, false, 12},
+	"half-constants":    {"Gemm", "GlobalAveragePool", MapNCHW, true, false, 12},
+	"two-outputs":       {"MatMul", "GlobalAveragePool", MapNCHW, true, false, 12},
 	"fixed-reshape":     {"MatMul", "GlobalAveragePool", MapNCHW, true, false, 12},
 }
 
@@ -173,6 +184,10 @@ const tolerance = 1e-4
 
 func checkHead(t *testing.T, m *Model, classes int) *Head {
 	t.Helper()
+	tolerance := tolerance
+	if m.Name == "half-constants" {
+		tolerance = 1e-2 // values near 4 in 11 bits, a few roundings
+	}
 	h, err := m.Head()
 	if err != nil {
 		t.Fatal(err)
@@ -272,14 +287,16 @@ func perPlace(h *Head, v []float32) []float32 {
 }
 
 func TestNoHead(t *testing.T) {
-	m, err := Open("testdata/heads/no-head.onnx", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = m.Head()
-	var none *NoHeadError
-	if !errors.As(err, &none) || !strings.Contains(err.Error(), `Tanh "squash"`) {
-		t.Errorf("%v, want the node named", err)
+	for name, want := range map[string]string{"no-head": `Tanh "squash"`, "squeezenet-padded": "only a plain 1x1 one"} {
+		m, err := Open("testdata/heads/"+name+".onnx", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = m.Head()
+		var none *NoHeadError
+		if !errors.As(err, &none) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
 	}
 }
 

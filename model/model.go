@@ -28,20 +28,19 @@ type Model struct {
 	SHA256 string
 	Size   int64
 
-	Input       string
-	InputType   onnx.Type
-	Layout      imageproc.Layout
-	H, W        int // image size the input takes, 0 where it leaves it open
-	Batch       int // batch size fixed in the file, 0 where it is open
-	Output      string
-	Logits      string // the tensor before a final Softmax; Output where there is none
-	Activation  string // "Softmax", "LogSoftmax" or "Sigmoid" between Logits and Output, or ""
-	Classes     int    // 0 when the file does not say
-	ClassNames  []string
-	Opset       int64
-	Producer    string
-	metadata    map[string]string
-	outputNames []string
+	Input      string
+	InputType  onnx.Type
+	Layout     imageproc.Layout
+	H, W       int // image size the input takes, 0 where it leaves it open
+	Batch      int // batch size fixed in the file, 0 where it is open
+	Output     string
+	Logits     string // the tensor before a final Softmax; Output where there is none
+	Activation string // "Softmax", "LogSoftmax" or "Sigmoid" between Logits and Output, or ""
+	Classes    int    // 0 when the file does not say
+	ClassNames []string
+	Opset      int64
+	Producer   string
+	metadata   map[string]string
 }
 
 // Open reads the ONNX file at path. output names the output with the class
@@ -82,10 +81,11 @@ func inspect(data []byte, output string) (*Model, error) {
 	if err := m.findInput(f.Graph.Inputs); err != nil {
 		return nil, err
 	}
-	if err := m.findOutput(&f.Graph, output); err != nil {
+	finder := newFinder(&f.Graph, "")
+	if err := m.findOutput(finder, output); err != nil {
 		return nil, err
 	}
-	m.findLogits(&f.Graph)
+	m.findLogits(finder)
 	m.readClassNames()
 	return m, nil
 }
@@ -122,27 +122,40 @@ func (m *Model) findInput(inputs []onnx.Value) error {
 	return nil
 }
 
-// findOutput takes the named output, or the first with two axes (images,
-// classes).
-func (m *Model) findOutput(g *onnx.Graph, name string) error {
-	var pick *onnx.Value
-	for i := range g.Outputs {
-		o := &g.Outputs[i]
-		m.outputNames = append(m.outputNames, o.Name)
-		flat := !o.Ranked || len(o.Dims) == 2 || len(o.Dims) == 4 && o.Dims[2].Size == 1 && o.Dims[3].Size == 1
+// findOutput takes the named output or inner tensor. Without a name it takes,
+// of the outputs with two axes (images, classes), the first that a linear layer
+// makes, or else the first.
+func (m *Model) findOutput(f *finder, name string) error {
+	var flat []*onnx.Value
+	var names []string
+	for i := range f.g.Outputs {
+		o := &f.g.Outputs[i]
+		names = append(names, o.Name)
 		float := o.Type == onnx.Float32 || o.Type == onnx.Float16 || o.Type == onnx.Undefined
-		if name == "" && pick == nil && flat && float || name != "" && o.Name == name {
-			pick = o
+		shape := !o.Ranked || len(o.Dims) == 2 || len(o.Dims) == 4 && o.Dims[2].Size == 1 && o.Dims[3].Size == 1
+		if name == "" && float && shape || name == o.Name {
+			flat = append(flat, o)
 		}
 	}
 	switch {
-	case pick == nil && name != "" && g.Produces(name): // a tensor inside
+	case len(flat) == 0 && name != "" && f.g.Produces(name): // a tensor inside
 		m.Output = name
 		return nil
-	case pick == nil && name != "":
-		return fmt.Errorf("it has no output %q; its outputs are %s", name, strings.Join(m.outputNames, ", "))
-	case pick == nil:
-		return fmt.Errorf("none of its outputs (%s) has the shape images x classes", strings.Join(m.outputNames, ", "))
+	case len(flat) == 0 && name != "":
+		return fmt.Errorf("it has no output %q; its outputs are %s", name, strings.Join(names, ", "))
+	case len(flat) == 0:
+		return fmt.Errorf("none of its outputs (%s) has the shape images x classes", strings.Join(names, ", "))
+	}
+	pick := flat[0]
+	if len(flat) > 1 {
+		for _, o := range flat {
+			try := Model{Output: o.Name}
+			try.findLogits(f)
+			if t, n := f.through(try.Logits, nil); n != nil && f.layer(&Head{}, t, n) == nil {
+				pick = o
+				break
+			}
+		}
 	}
 	m.Output = pick.Name
 	if pick.Ranked && len(pick.Dims) >= 2 {
@@ -153,29 +166,15 @@ func (m *Model) findOutput(g *onnx.Graph, name string) error {
 
 // findLogits walks back from the output over nodes that change no order of
 // values, and past a final Softmax, LogSoftmax or Sigmoid.
-func (m *Model) findLogits(g *onnx.Graph) {
-	maker := make(map[string]*onnx.Node, len(g.Nodes))
-	for i := range g.Nodes {
-		for _, o := range g.Nodes[i].Out {
-			maker[o] = &g.Nodes[i]
-		}
-	}
+func (m *Model) findLogits(f *finder) {
 	m.Logits = m.Output
-	at := m.Output
-	for range len(g.Nodes) { // a graph with a cycle must end too
-		n := maker[at]
-		if n == nil || len(n.In) == 0 || n.Domain != "" && n.Domain != "ai.onnx" {
-			return
-		}
-		switch n.Op {
-		case "Identity", "Cast", "Dropout", "Flatten", "Reshape", "Squeeze":
-			at = n.In[0]
-		case "Softmax", "LogSoftmax", "Sigmoid":
-			m.Activation, m.Logits = n.Op, n.In[0]
-			return
-		default:
-			return
-		}
+	_, n := f.through(m.Output, nil)
+	if n == nil || !standard(n) || len(n.In) == 0 {
+		return
+	}
+	switch n.Op {
+	case "Softmax", "LogSoftmax", "Sigmoid":
+		m.Activation, m.Logits = n.Op, n.In[0]
 	}
 }
 

@@ -1,10 +1,11 @@
 package model
 
 import (
-	"cutmix-eval/internal/onnx"
 	"fmt"
 	"slices"
 	"strings"
+
+	"cutmix-eval/internal/onnx"
 )
 
 // pooling is a step from places to one vector.
@@ -12,49 +13,36 @@ type pooling struct {
 	in   string
 	kind MapKind
 	how  string
+	// linear says that the vector is a mean or a sum over the places, or one of
+	// them, so that what is linear in it is linear in the map.
+	linear bool
+	// whole says that the operator covers all places by its nature; otherwise
+	// the number of features must show it.
+	whole bool
 }
 
-// pool says whether n pools all places of its input. Means taken over one
+// pool says whether n pools the places of its input. Means taken over one
 // spatial axis after the other count as one.
 func (f *finder) pool(n *onnx.Node) pooling {
 	if n == nil || !standard(n) || len(n.In) == 0 {
 		return pooling{}
 	}
+	in := n.In[0]
 	switch n.Op {
-	case "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool":
-		return pooling{n.In[0], MapNCHW, n.Op}
-	case "AveragePool":
+	case "GlobalAveragePool":
+		return pooling{in, MapNCHW, n.Op, true, true}
+	case "GlobalMaxPool", "GlobalLpPool":
+		return pooling{in, MapNCHW, n.Op, false, true}
+	case "AveragePool", "MaxPool":
 		if a, ok := n.Attr("kernel_shape"); ok && len(a.Ints) == 2 && a.Ints[0] > 1 {
-			return pooling{n.In[0], MapNCHW, fmt.Sprintf("AveragePool %dx%d", a.Ints[0], a.Ints[1])}
+			return pooling{f.unpadded(in), MapNCHW, fmt.Sprintf("%s %dx%d", n.Op, a.Ints[0], a.Ints[1]), n.Op == "AveragePool", false}
 		}
-	case "ReduceMean", "ReduceMax", "ReduceSum":
-		axes := f.axes(n)
-		in := n.In[0]
-		// x.mean(3).mean(2) and the like.
-		if len(axes) == 1 && (axes[0] == 2 || axes[0] == -1 || axes[0] == 1) {
-			if t, inner := f.through(in, nil); inner != nil && inner.Op == n.Op && t == in {
-				if more := f.axes(inner); len(more) == 1 {
-					if pair := [2]int64{axes[0], more[0]}; pair == [2]int64{2, 3} || pair == [2]int64{-1, -1} || pair == [2]int64{2, 2} {
-						return pooling{inner.In[0], MapNCHW, "mean"}
-					} else if pair == [2]int64{1, 2} || pair == [2]int64{1, 1} {
-						return pooling{inner.In[0], MapNHWC, "mean"}
-					}
-				}
-			}
-		}
-		how := strings.ToLower(strings.TrimPrefix(n.Op, "Reduce"))
-		switch fmt.Sprint(axes) {
-		case "[2 3]", "[3 2]", "[-2 -1]", "[-1 -2]", "[2 -1]":
-			return pooling{in, MapNCHW, how}
-		case "[1 2]", "[2 1]", "[-3 -2]":
-			return pooling{in, MapNHWC, how}
-		case "[1]", "[-2]":
-			return pooling{in, MapTokens, how + " of tokens"}
-		}
+	case "ReduceMean", "ReduceSum", "ReduceMax":
+		return f.reduction(n)
 	case "Gather":
 		if attrInt(n, "axis", 0) == 1 && len(n.In) == 2 {
 			if at, ok := f.integers(n.In[1]); ok && len(at) == 1 {
-				return pooling{n.In[0], MapTokens, tokenName(at[0])}
+				return pooling{in, MapTokens, tokenName(at[0]), true, true}
 			}
 		}
 	case "Slice":
@@ -63,8 +51,74 @@ func (f *finder) pool(n *onnx.Node) pooling {
 			ends, ok2 := f.integers(n.In[2])
 			axes, ok3 := f.integers(n.In[3])
 			if ok1 && ok2 && ok3 && len(starts) == 1 && len(ends) == 1 && slices.Equal(axes, []int64{1}) && ends[0] == starts[0]+1 {
-				return pooling{n.In[0], MapTokens, tokenName(starts[0])}
+				return pooling{in, MapTokens, tokenName(starts[0]), true, true}
 			}
+		}
+	}
+	return pooling{}
+}
+
+// unpadded steps back over a Pad that adds nothing, which torch writes before an
+// AveragePool.
+func (f *finder) unpadded(t string) string {
+	n := f.maker[t]
+	if n == nil || n.Op != "Pad" || !standard(n) || len(n.In) < 2 {
+		return t
+	}
+	pads, ok := f.integers(n.In[1])
+	if !ok || slices.ContainsFunc(pads, func(v int64) bool { return v != 0 }) {
+		return t
+	}
+	return n.In[0]
+}
+
+// reduction reads ReduceMean and its kin.
+func (f *finder) reduction(n *onnx.Node) pooling {
+	how := strings.ToLower(strings.TrimPrefix(n.Op, "Reduce"))
+	p := pooling{in: n.In[0], how: how, linear: n.Op != "ReduceMax", whole: true}
+	axes, keep := f.axes(n), attrInt(n, "keepdims", 1) != 0
+	slices.Sort(axes)
+	switch fmt.Sprint(axes) {
+	case "[2 3]", "[-2 -1]", "[-1 2]":
+		p.kind = MapNCHW
+		return p
+	case "[1 2]", "[-3 -2]":
+		p.kind = MapNHWC
+		return p
+	}
+	if len(axes) != 1 {
+		return pooling{}
+	}
+	inner := f.maker[p.in]
+	if inner != nil && inner.Op == n.Op && standard(inner) && len(inner.In) > 0 {
+		if first := f.axes(inner); len(first) == 1 {
+			// x.mean(3).mean(2) and the like; which axis the second number means
+			// depends on whether the first one was kept.
+			kept := attrInt(inner, "keepdims", 1) != 0
+			p.in = inner.In[0]
+			switch pair := [2]int64{first[0], axes[0]}; {
+			case pair == [2]int64{3, 2}, pair == [2]int64{-1, -2} && kept, pair == [2]int64{-1, 2},
+				!kept && (pair == [2]int64{-1, -1} || pair == [2]int64{2, 2} || pair == [2]int64{3, -1} || pair == [2]int64{2, -1} || pair == [2]int64{-2, -1}),
+				kept && (pair == [2]int64{2, 3} || pair == [2]int64{2, -1} || pair == [2]int64{-2, -1}):
+				p.kind = MapNCHW
+			case pair == [2]int64{2, 1}, !kept && pair == [2]int64{1, 1}, kept && pair == [2]int64{1, 2}:
+				p.kind = MapNHWC
+			default:
+				return pooling{}
+			}
+			return p
+		}
+	}
+	switch axes[0] {
+	case 1, -2:
+		p.kind, p.how = MapTokens, how+" of tokens"
+		return p
+	case 2, -1:
+		// x.flatten(2).mean(-1): rows and columns in one axis. A norm's mean over
+		// the last axis keeps it.
+		if inner != nil && !keep && (inner.Op == "Reshape" || inner.Op == "Flatten") && standard(inner) && len(inner.In) > 0 {
+			p.in, p.kind, p.whole = inner.In[0], MapNCHW, false
+			return p
 		}
 	}
 	return pooling{}
@@ -80,7 +134,7 @@ func tokenName(at int64) string {
 // axes of a reduction: an attribute, or an input since opset 18.
 func (f *finder) axes(n *onnx.Node) []int64 {
 	if a, ok := n.Attr("axes"); ok {
-		return a.Ints
+		return slices.Clone(a.Ints)
 	}
 	if len(n.In) > 1 {
 		if v, ok := f.integers(n.In[1]); ok {
@@ -90,77 +144,209 @@ func (f *finder) axes(n *onnx.Node) []int64 {
 	return nil
 }
 
-// integers returns a constant int64 or int32 tensor.
-func (f *finder) integers(name string) ([]int64, bool) {
-	t := f.constant(name)
-	if t == nil {
-		return nil, false
-	}
-	return t.Int64s()
-}
-
 // maxBetween bounds the search from the penultimate vector back to the pooling.
 const maxBetween = 64
 
-// findMap goes back from the penultimate vector to the pooling. Straight, where
-// only shapes change; otherwise breadth first over whatever lies between, such
-// as another linear layer, an activation or a norm.
+// findMap goes back from the penultimate vector to the pooling: straight, where
+// only shapes change, otherwise through what may lie between in a head: linear
+// layers, activations, norms. It never goes through a layer that looks at places,
+// nor where two values meet that do not come from one: behind such a node there
+// may be poolings of earlier layers, which are not the feature map.
 func (f *finder) findMap(h *Head) {
-	if t, n := f.through(h.Penultimate, nil); n != nil {
+	t, ops, width := h.Penultimate, []string(nil), h.Features
+	for range maxBetween {
+		var n *onnx.Node
+		_, n = f.through(t, nil)
+		if n == nil {
+			h.NoMap = fmt.Sprintf("no pooling was found between %q and the input", h.Penultimate)
+			return
+		}
 		if p := f.pool(n); p.in != "" {
-			h.Penultimate = t
-			if h.Kind == "Conv" || h.Kind == "Gemm" || h.Kind == "MatMul" {
-				h.Penultimate = h.Input
+			if !p.whole && f.channels(p.in) != width {
+				h.NoMap = fmt.Sprintf("%s does not lead from the channels of its input to the %d features behind it", n.Label(), width)
+				return
 			}
 			h.setMap(p, f)
-			h.Direct = true
+			h.Between, h.Direct = ops, len(ops) == 0 && p.linear
 			return
 		}
-	}
-	type step struct {
-		tensor string
-		ops    []string
-	}
-	queue, seen := []step{{h.Penultimate, nil}}, map[string]bool{}
-	for len(queue) > 0 && len(seen) < maxBetween {
-		s := queue[0]
-		queue = queue[1:]
-		if seen[s.tensor] {
-			continue
-		}
-		seen[s.tensor] = true
-		n := f.maker[s.tensor]
-		if n == nil {
-			continue
-		}
-		if p := f.pool(n); p.in != "" && !f.normMean(n) {
-			h.setMap(p, f)
-			h.Between = s.ops
+		next, ok := f.before(n)
+		if !ok {
+			h.NoMap = "no pooling was found up to " + n.Label()
 			return
 		}
-		ops := s.ops
-		if !same(n) {
-			ops = append(slices.Clone(ops), n.Op)
-		}
-		for _, in := range n.In {
-			queue = append(queue, step{in, ops})
-		}
+		width = f.inputWidth(n, width)
+		ops, t = append(ops, n.Op), next
 	}
-	_, n := f.through(h.Penultimate, nil)
-	h.NoMap = fmt.Sprintf("no pooling was found behind %s", label(n))
+	h.NoMap = fmt.Sprintf("no pooling was found within %d nodes of %q", maxBetween, h.Penultimate)
 }
 
-// normMean says whether a mean belongs to a layer norm: it is over the last axis.
-func (f *finder) normMean(n *onnx.Node) bool {
-	return strings.HasPrefix(n.Op, "Reduce") && slices.Equal(f.axes(n), []int64{-1})
+// inputWidth is the number of features that a linear layer takes; other nodes
+// keep the width.
+func (f *finder) inputWidth(n *onnx.Node, width int) int {
+	axis := 0
+	switch n.Op {
+	case "MatMul":
+	case "Gemm":
+		axis = int(attrInt(n, "transB", 0))
+	case "Conv":
+		axis = 1
+	default:
+		return width
+	}
+	w, transposed := f.resolve(n.In[1])
+	if w == nil || len(w.Dims) < 2 {
+		return width
+	}
+	if transposed {
+		axis = 1 - axis
+	}
+	return int(w.Dims[axis&1])
+}
+
+// before returns the tensor that the head's data comes from at node n, if n is
+// something that may lie between pooling and linear layer.
+func (f *finder) before(n *onnx.Node) (string, bool) {
+	if !standard(n) {
+		return "", false
+	}
+	switch n.Op {
+	case "Conv":
+		if len(n.In) < 2 || !f.onePlace(n) {
+			return "", false
+		}
+		return n.In[0], true
+	case "Gemm", "MatMul":
+		return n.In[0], len(n.In) > 1 && f.constant(n.In[1]) != nil
+	case "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu", "HardSwish", "HardSigmoid", "Sigmoid", "Tanh", "Erf", "Clip", "Softplus",
+		"Mish", "Pow", "Sqrt", "Reciprocal", "LayerNormalization", "BatchNormalization", "InstanceNormalization", "LpNormalization",
+		"GroupNormalization", "RMSNormalization", "Transpose", "Neg", "Abs":
+		return n.In[0], len(n.In) > 0
+	case "Add", "Sub", "Mul", "Div", "Max", "Min":
+		var data []string
+		for _, in := range n.In {
+			if f.constant(in) == nil {
+				data = append(data, in)
+			}
+		}
+		switch {
+		case len(data) == 1:
+			return data[0], true
+		case len(data) == 2 && f.comesFrom(data[1], data[0]): // x * sigmoid(x), x / norm(x)
+			return data[0], true
+		case len(data) == 2 && f.comesFrom(data[0], data[1]):
+			return data[1], true
+		case len(data) == 2: // (x - mean) / deviation: both come from x
+			a, okA := f.origin(data[0])
+			b, okB := f.origin(data[1])
+			if okA && okB && a == b {
+				return a, true
+			}
+		}
+	}
+	return "", false
+}
+
+// comesFrom says whether a few steps without weights lead back from tensor t to
+// the tensor from.
+func (f *finder) comesFrom(t, from string) bool {
+	from, _ = f.through(from, nil)
+	for range 12 {
+		t, _ = f.through(t, nil)
+		if t == from {
+			return true
+		}
+		next, ok := f.step(t)
+		if !ok {
+			return false
+		}
+		t = next
+	}
+	return false
+}
+
+// origin follows steps without weights back to where they branch from.
+func (f *finder) origin(t string) (string, bool) {
+	for range 12 {
+		n := f.maker[t]
+		if n == nil {
+			return "", false
+		}
+		if n.Op == "Sub" && len(n.In) == 2 && f.comesFrom(n.In[1], n.In[0]) { // x - mean(x)
+			return n.In[0], true
+		}
+		next, ok := f.step(t)
+		if !ok {
+			return "", false
+		}
+		t = next
+	}
+	return "", false
+}
+
+// step goes back over one elementwise or reducing node with one data input.
+func (f *finder) step(t string) (string, bool) {
+	n := f.maker[t]
+	if n == nil || !standard(n) || len(n.In) == 0 {
+		return "", false
+	}
+	switch n.Op {
+	case "Sigmoid", "HardSigmoid", "Tanh", "Erf", "Softplus", "Sqrt", "Pow", "Clip", "ReduceMean", "ReduceL2", "ReduceSum", "Abs", "Exp", "Neg", "Expand",
+		"Identity", "Cast", "Reciprocal":
+		return n.In[0], true
+	case "Add", "Sub", "Mul", "Div", "Max", "Min":
+		var data []string
+		for _, in := range n.In {
+			if f.constant(in) == nil {
+				data = append(data, in)
+			}
+		}
+		if len(data) == 1 || len(data) == 2 && data[0] == data[1] {
+			return data[0], true
+		}
+	}
+	return "", false
+}
+
+// channels is the number of channels of a map, where a convolution or a batch
+// norm before it tells; 0 where none does.
+func (f *finder) channels(t string) int {
+	for range 16 {
+		n := f.maker[t]
+		if n == nil || !standard(n) || len(n.In) == 0 {
+			return 0
+		}
+		weight := ""
+		switch n.Op {
+		case "Conv":
+			if len(n.In) > 1 {
+				weight = n.In[1]
+			}
+		case "BatchNormalization":
+			if len(n.In) > 1 {
+				weight = n.In[1]
+			}
+		}
+		if weight != "" {
+			if c := f.constant(weight); c != nil && len(c.Dims) > 0 {
+				return int(c.Dims[0])
+			}
+			return 0
+		}
+		switch n.Op {
+		case "Relu", "LeakyRelu", "Clip", "HardSwish", "Sigmoid", "Tanh", "Identity", "Cast", "Dropout", "MaxPool", "AveragePool", "Add", "Mul", "Sub", "Div":
+			t = n.In[0]
+		default:
+			return 0
+		}
+	}
+	return 0
 }
 
 func (h *Head) setMap(p pooling, f *finder) {
 	h.FeatureMap, h.MapKind, h.Pool = p.in, p.kind, p.how
 	// Tokens may have been cut out of the map (all but the class token).
-	if p.kind == MapTokens {
-		if n := f.maker[p.in]; n != nil && n.Op == "Slice" && standard(n) && p.how == "mean of tokens" {
-			h.Pool = "mean of tokens after the class token"
-		}
+	if n := f.maker[p.in]; p.how == "mean of tokens" && n != nil && n.Op == "Slice" && standard(n) {
+		h.Pool = "mean of tokens after the class token"
 	}
 }

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,6 +51,9 @@ func (m *Model) FreeBatch() (data []byte, ok bool, err error) {
 				use = use && old
 			}
 			shapes[in] = use
+		}
+		for _, in := range n.Captured() {
+			shapes[in] = false
 		}
 	}
 	open := func(v onnx.Value) []byte {
@@ -135,10 +139,7 @@ func (m *Model) ReplaceHead(h *Head, weight, bias []float32, classes []string, m
 	if err != nil {
 		return nil, err
 	}
-	typ := onnx.Float32
-	if t := newFinder(&g.Graph, "").init[h.linear.In[1]]; t != nil {
-		typ = t.Type // a float16 graph takes float16 weights
-	}
+	typ := h.typ // a float16 graph takes float16 weights
 	matrix, dims := weight, []int64{int64(k), int64(h.Features)}
 	if h.Kind == "MatMul" && h.add != nil {
 		matrix = array{[]int{k, h.Features}, weight}.transpose().v
@@ -210,7 +211,19 @@ func (m *Model) ReplaceHead(h *Head, weight, bias []float32, classes []string, m
 		order = append(order, key)
 	}
 	slices.Sort(order)
-	return onnx.SetMeta(data, set, order)
+	if data, err = onnx.SetMeta(data, set, order); err != nil {
+		return nil, err
+	}
+	// What was written must read back as what was meant.
+	again, err := FromBytes(m.Name, data, m.Output)
+	if err != nil {
+		return nil, fmt.Errorf("the rewritten model: %w", err)
+	}
+	again.Path = m.Path
+	if got, err := again.Head(); err != nil || got.Classes != k || got.Features != h.Features {
+		return nil, fmt.Errorf("the rewritten model has no head of %d classes: %w", k, cmp.Or(err, errors.New("another one was found")))
+	}
+	return data, nil
 }
 
 // editNode rewires the nodes of the head to the new weights.
@@ -227,12 +240,14 @@ func (h *Head) editNode(msg []byte, k int) ([]byte, error) {
 		return onnx.ReplaceInputs(msg, []string{h.Input, newWeight, newBias})
 	case is(h.linear) && h.Kind == "MatMul" && h.add != nil:
 		return onnx.ReplaceInputs(msg, []string{h.Input, newWeight})
+	case is(h.linear) && h.add != nil:
+		return onnx.EncodeNode("Gemm", n.Name, []string{h.Input, newWeight}, n.Out, onnx.IntAttr("transB", 1)), nil
 	case is(h.linear):
 		return onnx.EncodeNode("Gemm", n.Name, []string{h.Input, newWeight, newBias}, n.Out, onnx.IntAttr("transB", 1)), nil
 	case is(h.add):
 		in := slices.Clone(n.In)
 		for i, name := range in {
-			if name != h.linear.Out[0] && !h.leadsTo(name) {
+			if name != h.product {
 				in[i] = newBias
 			}
 		}
@@ -246,10 +261,6 @@ func (h *Head) editNode(msg []byte, k int) ([]byte, error) {
 	}
 	return msg, nil
 }
-
-// leadsTo says whether a tensor is the product of the head's MatMul, perhaps
-// reshaped.
-func (h *Head) leadsTo(name string) bool { return name == h.product }
 
 // renumbered replaces the number of classes in the shape of a Reshape.
 func renumbered(t *onnx.Tensor, old, k int) ([]int64, bool) {
@@ -274,10 +285,13 @@ func usedTensors(g *onnx.Graph, h *Head) map[string]bool {
 	for i := range g.Nodes {
 		n := &g.Nodes[i]
 		for _, in := range n.In {
-			own := sameNode(n, h.linear) && in != h.Input || sameNode(n, h.add) && in != h.linear.Out[0] && !h.leadsTo(in)
+			own := sameNode(n, h.linear) && in != h.Input || sameNode(n, h.add) && in != h.product
 			if !own {
 				used[in] = true
 			}
+		}
+		for _, in := range n.Captured() { // by the bodies of If and Loop
+			used[in] = true
 		}
 	}
 	return used

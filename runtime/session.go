@@ -165,7 +165,10 @@ func prepare(src *Source, o *Options) (onnx.Value, error) {
 		return onnx.Value{}, err
 	}
 	var inside, outs []string
-	for _, name := range o.Outputs {
+	for i, name := range o.Outputs {
+		if slices.Contains(o.Outputs[:i], name) {
+			return onnx.Value{}, fmt.Errorf("tensor %q is asked for twice", name)
+		}
 		declared := slices.ContainsFunc(m.Graph.Outputs, func(v onnx.Value) bool {
 			return v.Name == name && v.Type == onnx.Float32
 		})

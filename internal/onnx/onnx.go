@@ -1,7 +1,7 @@
 // Package onnx reads ONNX files at the wire level: enough of the protobuf
 // encoding to list nodes, weights, inputs and outputs, without generated types
-// and without copying weights. Nothing in a file can make it allocate more than
-// a small multiple of the file's own size.
+// and without copying weights. The number of nodes and tensors is bounded, and with
+// it the memory that a hostile file can ask for.
 //
 // Field numbers and enumerations are those of onnx.proto (IR versions 3 to 13).
 package onnx
@@ -78,6 +78,7 @@ type Attr struct {
 	Ints   []int64
 	Floats []float32
 	Tensor *Tensor
+	graphs [][]byte // bodies of If, Loop, Scan
 }
 
 // Attr returns the attribute of that name.
@@ -88,6 +89,49 @@ func (n Node) Attr(name string) (Attr, bool) {
 		}
 	}
 	return Attr{}, false
+}
+
+// Captured lists the tensors that the bodies of a node such as If take from
+// wherever: every name that their nodes read, those of their own included.
+func (n Node) Captured() []string {
+	var out []string
+	for _, a := range n.Attrs {
+		for _, g := range a.graphs {
+			out = append(out, reads(g, 0)...)
+		}
+	}
+	return out
+}
+
+// maxNesting bounds bodies within bodies.
+const maxNesting = 16
+
+func reads(graph []byte, depth int) []string {
+	var out []string
+	if depth > maxNesting {
+		return nil
+	}
+	_ = each(graph, func(num protowire.Number, v value) error {
+		switch num {
+		case FieldNode:
+			n, err := parseNode(v.b)
+			if err != nil {
+				return err
+			}
+			out = append(out, n.In...)
+			for _, a := range n.Attrs {
+				for _, g := range a.graphs {
+					out = append(out, reads(g, depth+1)...)
+				}
+			}
+		case FieldOutput: // a body may pass an outer tensor on
+			if o, err := ParseValue(v.b); err == nil {
+				out = append(out, o.Name)
+			}
+		}
+		return nil
+	})
+	return out
 }
 
 // Label names a node for people.
@@ -190,9 +234,17 @@ func (g *Graph) dropWeightInputs() {
 	g.Inputs = kept
 }
 
+// maxItems bounds the nodes, weights and tensors of a graph: large networks have
+// some ten thousand.
+const maxItems = 1 << 19
+
 func (g *Graph) parse(data []byte) error {
+	items := 0
 	return each(data, func(num protowire.Number, v value) error {
 		var err error
+		if items++; items > maxItems {
+			return fmt.Errorf("its graph has more than %d nodes and tensors", maxItems)
+		}
 		switch num {
 		case 1:
 			var n Node
@@ -255,6 +307,8 @@ func parseAttr(data []byte) (Attr, error) {
 			t, err := parseTensor(v.b)
 			a.Tensor = &t
 			return err
+		case 6, 11:
+			a.graphs = append(a.graphs, v.b)
 		case 7:
 			return v.numbers(protowire.Fixed32Type, func(n uint64) { a.Floats = append(a.Floats, math.Float32frombits(uint32(n))) })
 		case 8:

@@ -1,10 +1,12 @@
 package onnx
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"cutmix-eval/internal/golden"
@@ -111,6 +113,23 @@ func TestTensorErrors(t *testing.T) {
 		if _, err := Parse(data); err == nil {
 			t.Errorf("%q: no error", data)
 		}
+	}
+}
+
+// Eight megabytes of empty nodes must not become gigabytes.
+func TestManyNodes(t *testing.T) {
+	graph := bytes.Repeat([]byte{0x0a, 0x00}, 4<<20)
+	if _, err := Parse(message(7, graph)); err == nil || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("%v", err)
+	}
+}
+
+// Tensors that only the body of an If reads are seen.
+func TestCaptured(t *testing.T) {
+	body := message(1, message(1, "outer", 2, "r", 4, "Identity"), 12, valueInfo("r", 1, 1))
+	n, err := ParseNode(message(1, "cond", 2, "y", 4, "If", 5, message(1, "then_branch", 6, body, 20, 5)))
+	if err != nil || !slices.Contains(n.Captured(), "outer") {
+		t.Errorf("%v %v", n.Captured(), err)
 	}
 }
 

@@ -120,6 +120,35 @@ class TimmSwin(nn.Module):
 
 export("timm-swin", TimmSwin())
 
+
+
+class SE(nn.Module):
+    """A gate with a pooling of its own, which is not the head's."""
+
+    def __init__(self, c=12):
+        super().__init__()
+        self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(c, 4, 1), nn.ReLU(), nn.Conv2d(4, c, 1), nn.Sigmoid())
+
+    def forward(self, x):
+        return x * self.gate(x)
+
+
+class FlatMean(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.se, self.fc = SE(), nn.Linear(12, K)
+
+    def forward(self, x):
+        return self.fc(self.se(x).flatten(2).mean(-1))
+
+
+export("flatten-mean", Tail(FlatMean()))
+export("se-no-pool", Tail(nn.Sequential(SE(), nn.Flatten(), nn.Linear(12 * 64, K))))
+export("avgpool-part", Tail(nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(48, K))))
+export("maxpool", Tail(nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(12, K))))
+export("timm-conv-head", Tail(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(12, 20, 1), nn.Hardswish(), nn.Flatten(), nn.Linear(20, K))))
+export("squeezenet-padded", Tail(nn.Sequential(nn.Conv2d(12, K, 1, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())))
+
 # Written node by node: forms that torch 1.13 does not write.
 rng = np.random.default_rng(1)
 f32 = lambda *s: rng.standard_normal(s).astype(np.float32)
@@ -145,6 +174,26 @@ graph("constant-nodes", gap + [h.make_node("Constant", [], ["w"], value=nh.from_
 graph("transposed-weight", gap + [h.make_node("Transpose", ["wt"], ["w"], perm=[1, 0])] + linear, {"conv": CONV, "wt": np.ascontiguousarray(FC.T), "b": BIAS}, "z", 13)
 graph("gemm-alpha-beta", gap + [h.make_node("Gemm", ["f", "w", "b"], ["z"], alpha=0.5, beta=2.0)], base, "z", 13)
 graph("external", gap + linear, base, "z", 13, save_as_external_data=True, location="external.bin", size_threshold=0)
+graph("gemm-add", gap + [h.make_node("Gemm", ["f", "w"], ["m"]), h.make_node("Add", ["m", "b"], ["z"])], base, "z", 13)
+graph("softmax-reshape", gap + linear + [h.make_node("Softmax", ["z"], ["p"], axis=1), h.make_node("Reshape", ["p", "s"], ["r"])],
+      {**base, "s": np.array([-1, K])}, "r", 13)
+graph("value-ints", body + [h.make_node("Constant", [], ["axes"], value_ints=[2, 3]), h.make_node("ReduceMean", ["map", "axes"], ["f"], keepdims=0)] + linear, base, "z", 18)
+# A weight that only the branches of an If read.
+branch = lambda name: h.make_graph([h.make_node("Identity", ["two"], [name])], name, [], [h.make_tensor_value_info(name, T.FLOAT, [1])])
+graph("if-body", gap + [h.make_node("If", ["yes"], ["k"], then_branch=branch("then_out"), else_branch=branch("else_out")), h.make_node("Mul", ["f", "k"], ["g2"])] +
+      [h.make_node("MatMul", ["g2", "w"], ["m"]), h.make_node("Add", ["m", "b"], ["z"])],
+      {**base, "two": np.array([2], np.float32), "yes": np.array(True)}, "z", 13)
+# A float16 graph with its weights in Constant nodes.
+half = lambda a: nh.from_array(a.astype(np.float16))
+graph("half-constants", [h.make_node("Cast", ["x"], ["x16"], to=10), h.make_node("Constant", [], ["conv"], value=half(CONV)),
+                         h.make_node("Constant", [], ["w"], value=half(FC)), h.make_node("Constant", [], ["b"], value=half(BIAS)),
+                         h.make_node("Conv", ["x16", "conv"], ["c"], kernel_shape=[3, 3]), h.make_node("Relu", ["c"], ["map"]),
+                         h.make_node("GlobalAveragePool", ["map"], ["g"]), h.make_node("Flatten", ["g"], ["f"]), h.make_node("Gemm", ["f", "w", "b"], ["z16"]),
+                         h.make_node("Cast", ["z16"], ["z"], to=1)], {}, "z", 13)
+# Two outputs, the features first.
+g = h.make_graph(gap + linear, "two-outputs", [h.make_tensor_value_info("x", T.FLOAT, ("n", 3, 16, 16))],
+                 [h.make_tensor_value_info("f", T.FLOAT, ["n", 12]), h.make_tensor_value_info("z", T.FLOAT, ["n", K])], [nh.from_array(v, k) for k, v in base.items()])
+onnx.save(h.make_model(g, opset_imports=[h.make_opsetid("", 13)], ir_version=8), "heads/two-outputs.onnx")
 # tf2onnx: the image NHWC, a Transpose, pooling and Squeeze, MatMul, BiasAdd, Softmax.
 graph("tf2onnx", [h.make_node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2]), h.make_node("Conv", ["t", "conv"], ["c"], kernel_shape=[3, 3]),
                   h.make_node("Relu", ["c"], ["map"]), h.make_node("ReduceMean", ["map"], ["f"], axes=[2, 3], keepdims=0)] + linear +
