@@ -15,12 +15,13 @@ import (
 	"cutmix-eval/datasets/scenes"
 )
 
-// ExportScenes writes a split of the embedded scenes under dir: PNG pictures in
-// class folders, and beside those boxes.csv (path,class,x0,y0,x1,y1: pixels from
-// the top left, x1 and y1 exclusive) and masks/ (the same paths, white where the
-// object is visible). dir must not exist or be empty. n limits the number of
-// scenes; 0 is all. done, if not nil, is told how many are written.
-func ExportScenes(ctx context.Context, dir, split string, n int, done func(int)) (int, error) {
+// ExportScenes writes a split of the embedded scenes to the folder dir: PNG
+// pictures in class folders, and beside those boxes.csv (path,class,x0,y0,x1,y1:
+// pixels from the top left, x1 and y1 exclusive). masks, if not empty, is a folder
+// for the masks: the same paths, white where the object is visible. dir must not
+// exist or be empty. n limits the number of scenes; 0 is all. done, if not nil, is
+// told how many are written.
+func ExportScenes(ctx context.Context, dir, masks, split string, n int, done func(int)) (int, error) {
 	sp, err := scenes.ParseSplit(split)
 	if err != nil {
 		return 0, err
@@ -55,15 +56,17 @@ func ExportScenes(ctx context.Context, dir, split string, n int, done func(int))
 		}
 		copy(mask.Pix, sc.Mask)
 		_, rel, _ := strings.Cut(scenes.ID(sp, i), "/") // without the split
-		if err := writePNG(filepath.Join(dir, "images", filepath.FromSlash(rel)), rgba); err != nil {
+		if err := writePNG(filepath.Join(dir, filepath.FromSlash(rel)), rgba); err != nil {
 			return i, err
 		}
 		if !sc.Box.Empty() {
-			if err := writePNG(filepath.Join(dir, "masks", filepath.FromSlash(rel)), mask); err != nil {
-				return i, err
+			if masks != "" {
+				if err := writePNG(filepath.Join(masks, filepath.FromSlash(rel)), mask); err != nil {
+					return i, err
+				}
 			}
 			b := sc.Box
-			fmt.Fprintf(w, "%s,%s,%d,%d,%d,%d\n", path.Join("images", rel), path.Dir(rel), b.Min.X, b.Min.Y, b.Max.X, b.Max.Y)
+			fmt.Fprintf(w, "%s,%s,%d,%d,%d,%d\n", rel, path.Dir(rel), b.Min.X, b.Min.Y, b.Max.X, b.Max.Y)
 		}
 		if done != nil {
 			done(i + 1)

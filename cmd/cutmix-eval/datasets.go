@@ -45,12 +45,12 @@ func newDatasetsList(s streams) *cobra.Command {
 }
 
 func newDatasetsExport(s streams) *cobra.Command {
-	split, out, n, quiet := string(scenes.Test), "", 0, false
+	split, out, masks, n, quiet := string(scenes.Test), "", "", 0, false
 	cmd := &cobra.Command{
-		Use: "export scenes", Short: "Write embedded scenes as an image folder with boxes and masks",
-		Long: `export writes a split of the embedded scenes as PNG files in class folders
-(images/), with boxes (boxes.csv: path,class,x0,y0,x1,y1 in pixels, x1 and y1
-exclusive) and masks (masks/).`,
+		Use: "export scenes", Short: "Write embedded scenes as an image folder with boxes",
+		Long: `export writes a split of the embedded scenes as an ordinary image folder: PNG
+files in class folders, and boxes in boxes.csv (path,class,x0,y0,x1,y1 in pixels,
+x1 and y1 exclusive). Masks go to a folder of their own where --masks names one.`,
 		Example: "  cutmix-eval datasets export scenes --split test --out scenes-test",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -72,7 +72,7 @@ exclusive) and masks (masks/).`,
 			}
 			progress, finish := imageBar(s.err, quiet, total, "export")
 			defer finish()
-			written, err := datasets.ExportScenes(cmd.Context(), out, split, n, progress)
+			written, err := datasets.ExportScenes(cmd.Context(), out, masks, split, n, progress)
 			if err != nil {
 				return fmt.Errorf("exporting scenes to %q: %w", out, err)
 			}
@@ -84,6 +84,7 @@ exclusive) and masks (masks/).`,
 	fs := cmd.Flags()
 	fs.StringVar(&split, "split", split, "train, val, test, ood-near, ood-texture or ood-noise")
 	fs.StringVar(&out, "out", "", "folder to write, new or empty")
+	fs.StringVar(&masks, "masks", "", "folder for the masks (default: none are written)")
 	fs.IntVar(&n, "limit", 0, "write only the first `N` scenes")
 	fs.BoolVar(&quiet, "quiet", false, "no progress bar")
 	return cmd

@@ -452,15 +452,15 @@ func TestModels(t *testing.T) {
 // Scenes that are written and read back are the scenes: the same numbers.
 func TestExport(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "scenes")
-	code, out, errs := command(t, "datasets", "export", "scenes", "--split", "val", "--out", dir, "--limit", "200")
+	masks := filepath.Join(t.TempDir(), "masks")
+	code, out, errs := command(t, "datasets", "export", "scenes", "--split", "val", "--out", dir, "--masks", masks, "--limit", "200")
 	if code != exitDone || !strings.Contains(out, "200 scenes") {
 		t.Fatalf("%d %s %s", code, out, errs)
 	}
-	a := classifyJSON(t, exitDone, "--data", filepath.Join(dir, "images"), "--bootstrap", "0")
+	a := classifyJSON(t, exitDone, "--data", dir, "--bootstrap", "0")
 	if a.Dataset.N != 200 || !strings.Contains(a.Dataset.Labels, "class names in the model") {
 		t.Errorf("%+v", a.Dataset)
 	}
-	// val has 1000; its first 200 are not what --limit picks, so count by hand.
 	boxes, err := os.ReadFile(filepath.Join(dir, "boxes.csv"))
 	if err != nil {
 		t.Fatal(err)
@@ -468,8 +468,8 @@ func TestExport(t *testing.T) {
 	if rows := strings.Count(string(boxes), "\n"); rows != 201 {
 		t.Errorf("%d rows in boxes.csv", rows)
 	}
-	if masks, err := filepath.Glob(filepath.Join(dir, "masks", "*", "*.png")); err != nil || len(masks) != 200 {
-		t.Errorf("%d masks", len(masks))
+	if written, err := filepath.Glob(filepath.Join(masks, "*", "*.png")); err != nil || len(written) != 200 {
+		t.Errorf("%d masks", len(written))
 	}
 	if top1 := metric(t, a, "top1").Value; top1 < 0.8 {
 		t.Errorf("top-1 %v on exported scenes", top1)
