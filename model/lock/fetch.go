@@ -27,6 +27,11 @@ func (e Entry) Path(dir string) string {
 // nothing of it stays. progress is told the bytes so far and in all; it may be
 // nil.
 func (e Entry) Fetch(ctx context.Context, dir string, progress func(done, total int64)) (string, error) {
+	return e.fetch(ctx, dir, time.Minute, progress)
+}
+
+// fetch gives up when nothing has come for as long as patience.
+func (e Entry) fetch(ctx context.Context, dir string, patience time.Duration, progress func(done, total int64)) (string, error) {
 	if e.Kind != Download {
 		return "", fmt.Errorf("model %q is %s; there is nothing to download", e.Name, e.Kind)
 	}
@@ -56,7 +61,7 @@ func (e Entry) Fetch(ctx context.Context, dir string, progress func(done, total 
 		return path, nil
 	}
 	part := path + ".part"
-	if err := e.download(ctx, part, progress); err != nil {
+	if err := e.download(ctx, part, patience, progress); err != nil {
 		return "", fmt.Errorf("fetching model %q from %s: %w", e.Name, e.URL, err)
 	}
 	if err := pin.Check(part, e.SHA256); err != nil {
@@ -69,7 +74,7 @@ func (e Entry) Fetch(ctx context.Context, dir string, progress func(done, total 
 }
 
 // download completes the file part.
-func (e Entry) download(ctx context.Context, part string, progress func(done, total int64)) error {
+func (e Entry) download(ctx context.Context, part string, patience time.Duration, progress func(done, total int64)) error {
 	f, err := os.OpenFile(part, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return err
@@ -138,9 +143,6 @@ func (e Entry) download(ctx context.Context, part string, progress func(done, to
 	}
 	return nil
 }
-
-// patience is how long a download may bring nothing.
-var patience = time.Minute
 
 var errStalled = errors.New("nothing came for too long")
 

@@ -241,8 +241,6 @@ func TestFetch(t *testing.T) {
 		}
 	})
 	t.Run("stalled", func(t *testing.T) {
-		defer func(old time.Duration) { patience = old }(patience)
-		patience = 100 * time.Millisecond
 		hang := make(chan struct{})
 		ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "500000")
@@ -254,7 +252,7 @@ func TestFetch(t *testing.T) {
 		defer close(hang)
 		e, dir := setup(&server{})
 		e.URL = ts.URL
-		if _, err := e.Fetch(ctx, dir, nil); !errors.Is(err, errStalled) || !strings.Contains(err.Error(), "1000 of 500000") {
+		if _, err := e.fetch(ctx, dir, 100*time.Millisecond, nil); !errors.Is(err, errStalled) || !strings.Contains(err.Error(), "1000 of 500000") {
 			t.Errorf("%v", err)
 		}
 	})

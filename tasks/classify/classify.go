@@ -253,13 +253,9 @@ func (res *Result) compute(ctx context.Context, c Config, in Input, rows *spool.
 	if failed != nil {
 		return failed
 	}
-	res.Whole = metrics.Evaluate(out, c.Bins)
-	if c.Replicates > 0 {
-		iv, err := metrics.EvaluateIntervals(ctx, res.Whole, out, c.Bins, c.Replicates, c.Seed)
-		if err != nil {
-			return err
-		}
-		res.Intervals = &iv
+	var err error
+	if res.Whole, res.Intervals, err = c.evaluate(ctx, out); err != nil {
+		return err
 	}
 	if err := res.temperature(ctx, c, rows, out); err != nil {
 		return err
@@ -304,15 +300,19 @@ func (res *Result) temperature(ctx context.Context, c Config, rows *spool.Rows, 
 	if failed != nil {
 		return failed
 	}
-	res.Scaled = metrics.Evaluate(scaled, c.Bins)
-	if c.Replicates > 0 {
-		iv, err := metrics.EvaluateIntervals(ctx, res.Scaled, scaled, c.Bins, c.Replicates, c.Seed)
-		if err != nil {
-			return err
-		}
-		res.ScaledInterval = &iv
+	res.Scaled, res.ScaledInterval, err = c.evaluate(ctx, scaled)
+	return err
+}
+
+// evaluate computes all numbers, and their intervals where the configuration
+// wants a bootstrap.
+func (c Config) evaluate(ctx context.Context, v []metrics.Outcome) (metrics.Classification, *metrics.Intervals, error) {
+	all := metrics.Evaluate(v, c.Bins)
+	if c.Replicates == 0 {
+		return all, nil, nil
 	}
-	return nil
+	iv, err := metrics.EvaluateIntervals(ctx, all, v, c.Bins, c.Replicates, c.Seed)
+	return all, &iv, err
 }
 
 // confused lists the pairs with the most errors, then by class order.
