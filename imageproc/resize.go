@@ -247,6 +247,14 @@ func (r *Resizer) horizontal(src Image, wt *weights, w int) Image {
 			n := int(wt.count[x])
 			k := wt.k[x*wt.size:][:n]
 			p := in[int(wt.first[x])*3:][:3*n]
+			if n == 3 { // usual for photographs
+				q, k0, k1, k2 := (*[9]byte)(p), k[0], k[1], k[2]
+				to := (*[3]byte)(o[3*x:])
+				to[0] = clip8(half + int32(q[0])*k0 + int32(q[3])*k1 + int32(q[6])*k2)
+				to[1] = clip8(half + int32(q[1])*k0 + int32(q[4])*k1 + int32(q[7])*k2)
+				to[2] = clip8(half + int32(q[2])*k0 + int32(q[5])*k1 + int32(q[8])*k2)
+				continue
+			}
 			a, b, c := int32(half), int32(half), int32(half)
 			for i, kv := range k {
 				q := p[3*i : 3*i+3 : 3*i+3]
@@ -275,11 +283,15 @@ func (r *Resizer) verticalFrom(src Image, wt *weights, h, from int) Image {
 	}
 	acc := r.acc[:stride]
 	for y := range h {
+		k := wt.k[y*wt.size:][:wt.count[y]]
+		at := int(wt.first[y]) - from
+		if len(k) >= 2 && len(k) <= 4 { // usual for photographs: no sums in memory
+			few(out.Pix[y*stride:][:stride], src.Pix[at*stride:], k)
+			continue
+		}
 		for i := range acc {
 			acc[i] = half
 		}
-		k := wt.k[y*wt.size:][:wt.count[y]]
-		at := int(wt.first[y]) - from
 		for i, kv := range k {
 			in := src.Pix[(at+i)*stride:][:len(acc)]
 			for x, v := range in {
@@ -292,6 +304,32 @@ func (r *Resizer) verticalFrom(src Image, wt *weights, h, from int) Image {
 		}
 	}
 	return out
+}
+
+// few computes one output row from two to four input rows, which follow each
+// other in src.
+func few(out, src []byte, k []int32) {
+	n := len(out)
+	a, b := src[:n], src[n:2*n]
+	switch len(k) {
+	case 2:
+		k0, k1 := k[0], k[1]
+		for x := range out {
+			out[x] = clip8(half + int32(a[x])*k0 + int32(b[x])*k1)
+		}
+	case 3:
+		c := src[2*n : 3*n]
+		k0, k1, k2 := k[0], k[1], k[2]
+		for x := range out {
+			out[x] = clip8(half + int32(a[x])*k0 + int32(b[x])*k1 + int32(c[x])*k2)
+		}
+	case 4:
+		c, d := src[2*n:3*n], src[3*n:4*n]
+		k0, k1, k2, k3 := k[0], k[1], k[2], k[3]
+		for x := range out {
+			out[x] = clip8(half + int32(a[x])*k0 + int32(b[x])*k1 + int32(c[x])*k2 + int32(d[x])*k3)
+		}
+	}
 }
 
 // nearest follows Pillow's affine scaling: positions are accumulated, not

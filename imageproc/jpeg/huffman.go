@@ -3,7 +3,7 @@ package jpeg
 import "encoding/binary"
 
 // lookBits is the number of bits resolved by one table look-up.
-const lookBits = 9
+const lookBits = 10
 
 type huffman struct {
 	ok   bool

@@ -244,22 +244,44 @@ func (d *Decoder) sequential(c *component, blk *[64]int16) int {
 	blk[0] = int16(c.dc)
 	t := &d.acTab[c.ta]
 	last := 0
+	acc, n := b.acc, b.n // the reader's state, in registers while nothing else reads
 	for k := 1; k < 64; k++ {
-		if b.n <= 32 {
+		if n <= 32 {
+			b.acc, b.n = acc, n
 			b.fill()
+			acc, n = b.acc, b.n
 		}
-		if b.n >= lookBits {
-			if e := t.coef[b.acc>>uint(b.n-lookBits)&(1<<lookBits-1)]; e != 0 {
-				b.n -= int(e & 255)
+		if n > 32 { // enough for any code and its value
+			at := acc >> uint(n-lookBits) & (1<<lookBits - 1)
+			if e := t.coef[at]; e != 0 {
+				n -= int(e & 255)
 				k += int(e >> 8 & 255)
 				blk[natural[k]] = int16(e >> 16)
 				last = k
 				continue
 			}
+			if e := t.look[at]; e != 0 {
+				n -= int(e >> 8)
+				r, size := int(e>>4&15), int(e&15)
+				if size == 0 {
+					if r != 15 {
+						break
+					}
+					k += 15
+					continue
+				}
+				k += r
+				n -= size
+				blk[natural[k]] = int16(signed(int32(acc>>uint(n))&(1<<uint(size)-1), size))
+				last = k
+				continue
+			}
 		}
+		b.acc, b.n = acc, n
 		rs := b.decode(t)
-		r, n := int(rs>>4), int(rs&15)
-		if n == 0 {
+		r, size := int(rs>>4), int(rs&15)
+		if size == 0 {
+			acc, n = b.acc, b.n
 			if r != 15 {
 				break
 			}
@@ -267,9 +289,11 @@ func (d *Decoder) sequential(c *component, blk *[64]int16) int {
 			continue
 		}
 		k += r
-		blk[natural[k]] = int16(b.extend(n))
+		blk[natural[k]] = int16(b.extend(size))
+		acc, n = b.acc, b.n
 		last = k
 	}
+	b.acc, b.n = acc, n
 	return last
 }
 
