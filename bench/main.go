@@ -26,6 +26,7 @@ func main() {
 	rounds := flag.Int("rounds", 3, "rounds; the median is printed")
 	python := flag.String("python", "", "Python with torch and torchvision, to run python_way.py as well")
 	torchModel := flag.String("torch-model", "resnet50", "model of torchvision that python_way.py runs")
+	repeat := flag.Int("repeat", 1, "how often a round goes over the images")
 	recipe := flag.String("recipe", "", "named preprocessing")
 	flag.StringVar(&c.Model, "model", c.Model, "ONNX file or embedded model")
 	flag.StringVar(&c.Data, "data", c.Data, "images")
@@ -35,19 +36,27 @@ func main() {
 	flag.IntVar(&c.Limit, "limit", 0, "images")
 	flag.Parse()
 	c.Recipe = *recipe
-	if err := run(context.Background(), c, *rounds, *python, *torchModel); err != nil {
+	if err := run(context.Background(), c, *rounds, max(*repeat, 1), *python, *torchModel); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, c evaluation.Config, rounds int, python, torchModel string) error {
+func run(ctx context.Context, c evaluation.Config, rounds, repeat int, python, torchModel string) error {
 	s, err := evaluation.Open(ctx, c, nil)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	n := len(s.Data.Samples)
+	var all []int
+	for range repeat {
+		for i := range s.Data.Samples {
+			all = append(all, i)
+		}
+	}
+	n := len(all)
+	way := s.Pipeline(nil)
+	way.Images = way.Images.Subset(all)
 	fmt.Printf("model %s, %d images of %s, %d threads, %d decoders, batch %d\n", s.Model.Name, n, s.Data.Name, s.Session.Threads, s.Workers, s.Batch)
 	var alone, whole, load, wait, py []float64
 	for range rounds {
@@ -55,7 +64,7 @@ func run(ctx context.Context, c evaluation.Config, rounds int, python, torchMode
 		if err != nil {
 			return err
 		}
-		stats, err := pipeline.Run(ctx, s.Pipeline(nil), func(pipeline.Result) error { return nil })
+		stats, err := pipeline.Run(ctx, way, func(pipeline.Result) error { return nil })
 		if err != nil {
 			return err
 		}
@@ -99,7 +108,7 @@ func modelAlone(ctx context.Context, s *evaluation.Setup, n int) (float64, error
 		if err != nil {
 			return 0, err
 		}
-		img, err := s.Data.Loader().Load(i % n)
+		img, err := s.Data.Loader().Load(i % len(s.Data.Samples))
 		if err != nil {
 			return 0, err
 		}
