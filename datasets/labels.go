@@ -103,9 +103,12 @@ func (l *labelFile) parse(data []byte, t *tree, base string, images []int, dirs 
 		return l.namesInOrder(rows, images)
 	}
 	m, hits := matchImages(rows, t, base, images)
-	folders := 0
+	folders, isDir := 0, make(map[string]bool, len(dirs))
+	for _, d := range dirs {
+		isDir[d] = true
+	}
 	for _, r := range rows.rows {
-		if slices.Contains(dirs, strings.TrimSpace(r[0])) || slices.Contains(dirs, strings.Join(r, " ")) {
+		if isDir[strings.TrimSpace(r[0])] || isDir[strings.Join(r, " ")] {
 			folders++
 		}
 	}

@@ -139,12 +139,8 @@ func (f *finder) through(t string, visit func(*onnx.Node)) (tensor string, node 
 // head finds the head that makes logits; output is the graph's output behind it.
 func (f *finder) head(output, logits string) (*Head, error) {
 	h := &Head{}
-	for t := output; t != logits; { // what lies behind an activation
-		end, n := f.through(t, h.remember)
-		if n == nil || len(n.In) == 0 || end == logits {
-			break
-		}
-		t = n.In[0]
+	if output != logits { // what lies behind an activation
+		f.through(output, h.remember)
 	}
 	t, n := f.through(logits, h.remember)
 	if n == nil {
@@ -157,16 +153,16 @@ func (f *finder) head(output, logits string) (*Head, error) {
 			h.Relu = true
 			t, n = f.through(n.In[0], h.remember)
 		}
-		if n == nil || n.Op != "Conv" {
+		if n == nil || n.Op != "Conv" || pooled.kind != MapNCHW {
 			return nil, noHead("%q is pooled, but what is pooled comes from %s, not from a 1x1 Conv", logits, label(n))
 		}
-		h.PerPlace = true
+		h.PerPlace, h.Direct = true, pooled.linear
 	}
 	if err := f.layer(h, t, n); err != nil {
 		return nil, err
 	}
 	if h.PerPlace {
-		h.FeatureMap, h.MapKind, h.Direct = h.Input, MapNCHW, true
+		h.FeatureMap, h.MapKind = h.Input, MapNCHW
 		return h, nil
 	}
 	h.Penultimate = h.Input

@@ -42,6 +42,7 @@ var headCases = map[string]headCase{
 	"two-layer":         {"Gemm", "GlobalAveragePool", MapNCHW, false, false, 10},
 	"conv-after-pool":   {"Conv", "GlobalAveragePool", MapNCHW, true, false, 12},
 	"squeezenet":        {"Conv", "GlobalAveragePool", MapNCHW, true, true, 12},
+	"conv-then-max":     {"Conv", "GlobalMaxPool", MapNCHW, false, true, 12},
 	"vgg-gap":           {"Gemm", "GlobalAveragePool", MapNCHW, true, false, 16},
 	"vgg-flatten":       {"Gemm", "", "", false, false, 20},
 	"densenet":          {"Gemm", "GlobalAveragePool", MapNCHW, true, false, 8},
@@ -268,17 +269,24 @@ func poolMap(t *testing.T, h *Head, v []float32, shape []int64) []float32 {
 	return out
 }
 
-// perPlace applies the linear layer at every place and takes the mean.
+// perPlace applies the linear layer at every place and takes the mean, or the
+// largest value.
 func perPlace(h *Head, v []float32) []float32 {
 	places := len(v) / h.Features
 	out, at, z := make([]float32, h.Classes), make([]float32, h.Features), make([]float32, h.Classes)
+	largest := h.Pool == "GlobalMaxPool"
 	for p := range places {
 		for c := range at {
 			at[c] = v[c*places+p]
 		}
 		h.Logits(z, at)
 		for k := range out {
-			if !h.Relu || z[k] > 0 {
+			switch {
+			case largest && p == 0:
+				out[k] = z[k]
+			case largest:
+				out[k] = max(out[k], z[k])
+			case !h.Relu || z[k] > 0:
 				out[k] += z[k] / float32(places)
 			}
 		}

@@ -36,14 +36,8 @@ func (e Entry) fetch(ctx context.Context, dir string, patience time.Duration, pr
 		return "", fmt.Errorf("model %q is %s; there is nothing to download", e.Name, e.Kind)
 	}
 	path := e.Path(dir)
-	err := pin.Check(path, e.SHA256)
-	if err == nil {
+	if pin.Check(path, e.SHA256) == nil {
 		return path, nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		if err := os.Remove(path); err != nil { // damaged since: fetch it anew
-			return "", err
-		}
 	}
 	if cache.Offline() {
 		return "", fmt.Errorf("fetching model %q: %s forbids downloads; unset it, or get %s elsewhere and pin it under another name with models add", e.Name, cache.EnvOffline, e.URL)
@@ -57,8 +51,13 @@ func (e Entry) fetch(ctx context.Context, dir string, patience time.Duration, pr
 		return "", fmt.Errorf("fetching model %q: %w", e.Name, err)
 	}
 	defer release()
-	if pin.Check(path, e.SHA256) == nil { // another process was quicker
+	switch err := pin.Check(path, e.SHA256); {
+	case err == nil: // another process was quicker
 		return path, nil
+	case !errors.Is(err, fs.ErrNotExist): // damaged since: fetch it anew
+		if err := os.Remove(path); err != nil {
+			return "", err
+		}
 	}
 	part := path + ".part"
 	if err := e.download(ctx, part, patience, progress); err != nil {

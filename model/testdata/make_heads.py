@@ -3,6 +3,7 @@ whose head must be found. torch 1.13, torchvision 0.14, onnx 1.12 (Debian 12).
 
     /usr/bin/python3 make_heads.py
 """
+import pathlib
 import warnings
 
 import numpy as np
@@ -173,8 +174,11 @@ graph("constant-nodes", gap + [h.make_node("Constant", [], ["w"], value=nh.from_
       {"conv": CONV}, "z", 13)
 graph("transposed-weight", gap + [h.make_node("Transpose", ["wt"], ["w"], perm=[1, 0])] + linear, {"conv": CONV, "wt": np.ascontiguousarray(FC.T), "b": BIAS}, "z", 13)
 graph("gemm-alpha-beta", gap + [h.make_node("Gemm", ["f", "w", "b"], ["z"], alpha=0.5, beta=2.0)], base, "z", 13)
+pathlib.Path("heads/external.bin").unlink(missing_ok=True)  # onnx appends to it
 graph("external", gap + linear, base, "z", 13, save_as_external_data=True, location="external.bin", size_threshold=0)
 graph("gemm-add", gap + [h.make_node("Gemm", ["f", "w"], ["m"]), h.make_node("Add", ["m", "b"], ["z"])], base, "z", 13)
+graph("conv-then-max", body + [h.make_node("Conv", ["map", "w1"], ["k"], kernel_shape=[1, 1]), h.make_node("GlobalMaxPool", ["k"], ["m"]), h.make_node("Flatten", ["m"], ["z"])],
+      {"conv": CONV, "w1": np.ascontiguousarray(FC.T)[:, :, None, None]}, "z", 13)
 graph("softmax-reshape", gap + linear + [h.make_node("Softmax", ["z"], ["p"], axis=1), h.make_node("Reshape", ["p", "s"], ["r"])],
       {**base, "s": np.array([-1, K])}, "r", 13)
 graph("value-ints", body + [h.make_node("Constant", [], ["axes"], value_ints=[2, 3]), h.make_node("ReduceMean", ["map", "axes"], ["f"], keepdims=0)] + linear, base, "z", 18)

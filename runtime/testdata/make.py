@@ -2,6 +2,8 @@
 
     /usr/bin/python3 make.py
 """
+import pathlib
+
 import numpy as np
 import onnx
 from onnx import TensorProto as T, helper as h, numpy_helper as nh
@@ -38,6 +40,7 @@ linear("double.onnx", typ=T.DOUBLE)
 linear("fixed2.onnx", batch=2)
 linear("softmax.onnx", softmax=True)
 linear("two-outputs.onnx", two=True)
+pathlib.Path("external.bin").unlink(missing_ok=True)  # onnx appends to it
 linear("external.onnx", save_as_external_data=True, location="external.bin", size_threshold=0)
 
 # Work that grows with the batch, to be interrupted: 60 products of n matrices

@@ -122,7 +122,7 @@ func Run(ctx context.Context, c Config, in Input) (*Result, error) {
 	}
 	start := time.Now()
 	res.Probabilities = seen.probabilities()
-	if err := res.compute(ctx, c, in, rows); err != nil {
+	if err := res.compute(ctx, c, in, compete, rows); err != nil {
 		return nil, err
 	}
 	res.warn(in)
@@ -236,8 +236,8 @@ func (res *Result) logits(ctx context.Context, rows *spool.Rows, pick func(int) 
 	}
 }
 
-func (res *Result) compute(ctx context.Context, c Config, in Input, rows *spool.Rows) error {
-	compete, _ := in.competing(c.Restrict)
+// compute computes all numbers from the spooled scores of the outputs compete.
+func (res *Result) compute(ctx context.Context, c Config, in Input, compete []int, rows *spool.Rows) error {
 	out := make([]metrics.Outcome, 0, len(res.Good))
 	var failed error
 	for z, label := range res.logits(ctx, rows, nil, &failed) {
