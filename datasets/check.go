@@ -68,7 +68,7 @@ func (d *Dataset) Check(ctx context.Context, workers int, done func()) (*Checkup
 				default:
 					f.sum, f.empty = sha256.Sum256(data), len(data) == 0
 					var img imageproc.Image
-					if img, f.err = l.decode(data); f.err == nil {
+					if img, f.err = l.decode(data, nil); f.err == nil {
 						f.w, f.h, f.format = img.W, img.H, imageproc.Sniff(data)
 					}
 				}

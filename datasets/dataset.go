@@ -274,7 +274,11 @@ func (l *Loader) read(i int) (data []byte, img *imageproc.Image, err error) {
 }
 
 // Load decodes sample i. The image is valid until the next call.
-func (l *Loader) Load(i int) (imageproc.Image, error) {
+func (l *Loader) Load(i int) (imageproc.Image, error) { return l.LoadWindow(i, nil) }
+
+// LoadWindow is Load for a reader who will look at a part of the picture only:
+// see imageproc.Decoder.DecodeWindow.
+func (l *Loader) LoadWindow(i int, want imageproc.Window) (imageproc.Image, error) {
 	data, img, err := l.read(i)
 	if err != nil {
 		return imageproc.Image{}, err
@@ -282,11 +286,11 @@ func (l *Loader) Load(i int) (imageproc.Image, error) {
 	if img != nil {
 		return *img, nil
 	}
-	return l.decode(data)
+	return l.decode(data, want)
 }
 
-func (l *Loader) decode(data []byte) (imageproc.Image, error) {
-	img, _, err := l.dec.Decode(data)
+func (l *Loader) decode(data []byte, want imageproc.Window) (imageproc.Image, error) {
+	img, _, err := l.dec.DecodeWindow(data, want)
 	return img, err
 }
 

@@ -224,8 +224,8 @@ func (s *Setup) Close() {
 // Pipeline is the configuration that sends the data through the model.
 func (s *Setup) Pipeline(progress func(done int)) pipeline.Config {
 	return pipeline.Config{
-		Images: pipeline.Images{N: len(s.Data.Samples), Loader: func() func(int) (imageproc.Image, error) {
-			return s.Data.Loader().Load
+		Images: pipeline.Images{N: len(s.Data.Samples), Loader: func() pipeline.Load {
+			return s.Data.Loader().LoadWindow
 		}},
 		Recipe:   s.Recipe,
 		NewBatch: func(n int) (pipeline.Batch, error) { return s.Session.NewBatch(n) },

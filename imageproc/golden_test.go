@@ -242,7 +242,7 @@ func TestWholePipeline(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			img, _, err := dec.Decode(data)
+			img, _, err := dec.DecodeWindow(data, tr.Window)
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}

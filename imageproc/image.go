@@ -95,6 +95,17 @@ type Decoder struct {
 // The result is valid until the next call. Files of more than jpeg.MaxPixels
 // pixels are refused before they are decoded.
 func (d *Decoder) Decode(data []byte) (img Image, format Format, err error) {
+	return d.DecodeWindow(data, nil)
+}
+
+// Window says which rectangle of a w x h picture will be looked at; nil is all of
+// it.
+type Window func(w, h int) image.Rectangle
+
+// DecodeWindow is Decode for a reader who will look at one rectangle of the
+// picture only (Transform.Window gives it): the
+// pixels outside may be undefined. The size and the errors are those of Decode.
+func (d *Decoder) DecodeWindow(data []byte, want Window) (img Image, format Format, err error) {
 	format = Sniff(data)
 	if cap(d.pix) > 64<<20 {
 		d.pix = nil // one huge picture must not hold memory for ever
@@ -107,7 +118,7 @@ func (d *Decoder) Decode(data []byte) (img Image, format Format, err error) {
 	switch format {
 	case JPEG:
 		var h jpeg.Header
-		d.pix, h, err = d.jpeg.Decode(data, d.pix)
+		d.pix, h, err = d.jpeg.Decode(data, d.pix, want)
 		img = Image{h.Width, h.Height, d.pix}
 	case PNG:
 		img, err = d.decodePNG(data)
@@ -141,7 +152,7 @@ func (d *Decoder) Decode(data []byte) (img Image, format Format, err error) {
 func (d *Decoder) room(w, h int) Image {
 	n := w * h * 3
 	if cap(d.pix) < n {
-		d.pix = make([]byte, n)
+		d.pix = make([]byte, n, n+n/8)
 	}
 	d.pix = d.pix[:n]
 	return Image{w, h, d.pix}

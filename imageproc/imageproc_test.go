@@ -1,9 +1,12 @@
 package imageproc
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"image"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -269,7 +272,62 @@ func FuzzDecode(f *testing.F) {
 		if img.W <= 0 || img.H <= 0 || len(img.Pix) != img.W*img.H*3 {
 			t.Fatalf("%d x %d with %d bytes", img.W, img.H, len(img.Pix))
 		}
+		w := image.Rect(img.W/3, img.H/4, (2*img.W+2)/3, (3*img.H+3)/4)
+		var part Decoder
+		got, _, err := part.DecodeWindow(data, func(int, int) image.Rectangle { return w })
+		if err != nil || !sameWithin(img, got, w) {
+			t.Fatalf("window %v of %d x %d: other pixels (%v)", w, img.W, img.H, err)
+		}
 	})
+}
+
+// sameWithin says whether two pictures of one size agree in a rectangle.
+func sameWithin(a, b Image, r image.Rectangle) bool {
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		if from, to := (y*a.W+r.Min.X)*3, (y*a.W+r.Max.X)*3; !bytes.Equal(a.Pix[from:to], b.Pix[from:to]) {
+			return false
+		}
+	}
+	return true
+}
+
+// A window of a file has the pixels of the whole file there, whatever the buffers
+// held before, and nothing is computed in vain: another part stays as it was.
+func TestDecodeWindow(t *testing.T) {
+	for name := range expected(t).RGB {
+		data, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var d, part Decoder
+		whole, format, err := d.Decode(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rng := rand.New(rand.NewPCG(7, 7))
+		for range 300 {
+			x, y := rng.IntN(whole.W), rng.IntN(whole.H)
+			w := image.Rect(x, y, x+1+rng.IntN(whole.W-x), y+1+rng.IntN(whole.H-y))
+			for i := range part.pix[:cap(part.pix)] {
+				part.pix[:cap(part.pix)][i] = 77
+			}
+			got, _, err := part.DecodeWindow(data, func(pw, ph int) image.Rectangle {
+				if pw != whole.W || ph != whole.H {
+					t.Errorf("%s: window asked for %d x %d", name, pw, ph)
+				}
+				return w
+			})
+			if err != nil || got.W != whole.W || got.H != whole.H || !sameWithin(whole, got, w) {
+				t.Fatalf("%s: window %v: %v", name, w, err)
+			}
+		}
+		if format == JPEG {
+			got, _, _ := part.DecodeWindow(data, func(int, int) image.Rectangle { return image.Rect(0, 0, 8, 8) })
+			if sameWithin(whole, got, image.Rect(40, 40, whole.W, whole.H)) {
+				t.Errorf("%s: the part that nobody wants was computed", name)
+			}
+		}
+	}
 }
 
 // claimedSize is the size that the header of a JPEG or PNG file claims.

@@ -2,6 +2,7 @@ package imageproc
 
 import (
 	"fmt"
+	"image"
 	"math"
 )
 
@@ -95,8 +96,16 @@ const precision = 32 - 8 - 2
 type weights struct {
 	first []int32 // first source position of each output
 	count []int32
-	k     []int32 // size of them per output
-	size  int
+	k     []int32 // size of them per output, zeros behind the last
+	size  int     // a multiple of 4
+	reach int     // bytes of an RGB row that groups of four taps look at
+}
+
+// from and to bound the source positions that count.
+func (w *weights) from() int { return int(w.first[0]) }
+func (w *weights) to() int {
+	n := len(w.first)
+	return int(w.first[n-1] + w.count[n-1])
 }
 
 // axis computes the weights for outputs lo..hi of an axis of in samples that
@@ -106,9 +115,9 @@ func axis(in, out, lo, hi int, f Filter) *weights {
 	scale := float64(in) / float64(out)
 	wide := max(scale, 1)
 	support *= wide
-	size := int(math.Ceil(support))*2 + 1
+	size := (int(math.Ceil(support))*2 + 1 + 3) &^ 3
 	n := hi - lo
-	w := &weights{make([]int32, n), make([]int32, n), make([]int32, n*size), size}
+	w := &weights{first: make([]int32, n), count: make([]int32, n), k: make([]int32, n*size), size: size}
 	k := make([]float64, size)
 	inv := 1 / wide
 	for i := range n {
@@ -134,6 +143,7 @@ func axis(in, out, lo, hi int, f Filter) *weights {
 			w.k[i*size+x] = int32(v) // truncates towards zero, as C does
 		}
 		w.first[i], w.count[i] = int32(first), int32(count)
+		w.reach = max(w.reach, 3*first+12*((count-1)/4)+16)
 	}
 	return w
 }
@@ -193,8 +203,7 @@ func (r *Resizer) Window(src Image, w, h, left, top, cw, ch int, f Filter) Image
 		if w == src.W {
 			return r.cut(r.vertical(src, vert, ch), left, 0, cw, ch)
 		}
-		lo := int(vert.first[0])
-		hi := int(vert.first[ch-1] + vert.count[ch-1])
+		lo, hi := vert.from(), vert.to()
 		mid := r.horizontal(r.rows(src, lo, hi-lo), r.axis(src.W, w, left, left+cw, f), cw)
 		return r.verticalFrom(mid, vert, ch, lo)
 	}
@@ -243,6 +252,10 @@ func (r *Resizer) horizontal(src Image, wt *weights, w int) Image {
 	for y := range src.H {
 		in := src.Pix[y*src.W*3 : (y+1)*src.W*3]
 		o := out.Pix[y*w*3 : (y+1)*w*3]
+		if fast && wt.reach <= cap(in) { // near the end of memory, one by one
+			horizontalAVX2(&o[0], &in[0], &wt.first[0], &wt.count[0], &wt.k[0], wt.size, w)
+			continue
+		}
 		for x := range w {
 			n := int(wt.count[x])
 			k := wt.k[x*wt.size:][:n]
@@ -281,55 +294,71 @@ func (r *Resizer) verticalFrom(src Image, wt *weights, h, from int) Image {
 	if cap(r.acc) < stride {
 		r.acc = make([]int32, stride)
 	}
-	acc := r.acc[:stride]
 	for y := range h {
 		k := wt.k[y*wt.size:][:wt.count[y]]
 		at := int(wt.first[y]) - from
-		if len(k) >= 2 && len(k) <= 4 { // usual for photographs: no sums in memory
-			few(out.Pix[y*stride:][:stride], src.Pix[at*stride:], k)
-			continue
+		in := src.Pix[at*stride : (at+len(k))*stride]
+		o := out.Pix[y*stride : (y+1)*stride]
+		if n := stride &^ 15; fast && n > 0 {
+			verticalAVX2(&o[0], &in[0], stride, &k[0], len(k), n)
+			o, in = o[n:], in[n:]
 		}
-		for i := range acc {
-			acc[i] = half
-		}
-		for i, kv := range k {
-			in := src.Pix[(at+i)*stride:][:len(acc)]
-			for x, v := range in {
-				acc[x] += int32(v) * kv
-			}
-		}
-		o := out.Pix[y*stride:][:len(acc)]
-		for x, v := range acc {
-			o[x] = clip8(v)
-		}
+		columns(o, in, stride, k, r.acc)
 	}
 	return out
 }
 
-// few computes one output row from two to four input rows, which follow each
-// other in src.
-func few(out, src []byte, k []int32) {
+// columns computes one output row from len(k) input rows, which begin stride
+// bytes apart in src. acc has room for the row's sums.
+func columns(out, src []byte, stride int, k, acc []int32) {
 	n := len(out)
-	a, b := src[:n], src[n:2*n]
-	switch len(k) {
+	switch len(k) { // usual for photographs: no sums in memory
 	case 2:
+		a, b := src[:n], src[stride:][:n]
 		k0, k1 := k[0], k[1]
 		for x := range out {
 			out[x] = clip8(half + int32(a[x])*k0 + int32(b[x])*k1)
 		}
+		return
 	case 3:
-		c := src[2*n : 3*n]
+		a, b, c := src[:n], src[stride:][:n], src[2*stride:][:n]
 		k0, k1, k2 := k[0], k[1], k[2]
 		for x := range out {
 			out[x] = clip8(half + int32(a[x])*k0 + int32(b[x])*k1 + int32(c[x])*k2)
 		}
-	case 4:
-		c, d := src[2*n:3*n], src[3*n:4*n]
-		k0, k1, k2, k3 := k[0], k[1], k[2], k[3]
-		for x := range out {
-			out[x] = clip8(half + int32(a[x])*k0 + int32(b[x])*k1 + int32(c[x])*k2 + int32(d[x])*k3)
+		return
+	}
+	acc = acc[:n]
+	for i := range acc {
+		acc[i] = half
+	}
+	for i, kv := range k {
+		for x, v := range src[i*stride:][:n] {
+			acc[x] += int32(v) * kv
 		}
 	}
+	for x, v := range acc {
+		out[x] = clip8(v)
+	}
+}
+
+// source is the part of a sw x sh image that Window looks at to make a window of
+// its resized form.
+func (r *Resizer) source(sw, sh, w, h, left, top, cw, ch int, f Filter) image.Rectangle {
+	span := func(in, out, lo, n int) (int, int) {
+		switch {
+		case in == out:
+			return lo, lo + n
+		case f == Nearest:
+			at := steps(in, out)
+			return at[lo], at[lo+n-1] + 1
+		}
+		wt := r.axis(in, out, lo, lo+n, f)
+		return wt.from(), wt.to()
+	}
+	x0, x1 := span(sw, w, left, cw)
+	y0, y1 := span(sh, h, top, ch)
+	return image.Rect(x0, y0, x1, y1)
 }
 
 // nearest follows Pillow's affine scaling: positions are accumulated, not

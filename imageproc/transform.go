@@ -2,6 +2,7 @@ package imageproc
 
 import (
 	"fmt"
+	"image"
 	"math"
 )
 
@@ -42,13 +43,11 @@ func NewTransform(r Recipe) (*Transform, error) {
 // width that the resized one would have more than 65536 pixels a side.
 func (t *Transform) Pixels(img Image) (Image, error) {
 	g := t.recipe.Geometry(img.W, img.H)
-	if g.W > 4*maxSide || g.H > 4*maxSide {
+	if g.excessive() {
 		return Image{}, fmt.Errorf("resizing %d x %d to %d x %d: too long for its width", img.W, img.H, g.W, g.H)
 	}
-	// The part of the crop that lies in the image.
-	l, tp := max(g.Left, 0), max(g.Top, 0)
-	r, b := min(g.Left+g.CropW, g.W), min(g.Top+g.CropH, g.H)
-	win := t.resizer.Window(img, g.W, g.H, l, tp, r-l, b-tp, t.recipe.Interpolation)
+	l, tp, w, h := g.visible()
+	win := t.resizer.Window(img, g.W, g.H, l, tp, w, h, t.recipe.Interpolation)
 	if win.W == g.CropW && win.H == g.CropH {
 		return win, nil
 	}
@@ -60,10 +59,29 @@ func (t *Transform) Pixels(img Image) (Image, error) {
 	return out, nil
 }
 
+// Window is the part of a w x h image that Pixels and Apply look at, for
+// Decoder.DecodeWindow.
+func (t *Transform) Window(w, h int) image.Rectangle {
+	g := t.recipe.Geometry(w, h)
+	if g.excessive() {
+		return image.Rect(0, 0, w, h)
+	}
+	l, tp, cw, ch := g.visible()
+	return t.resizer.source(w, h, g.W, g.H, l, tp, cw, ch, t.recipe.Interpolation)
+}
+
 // Geometry says where the pixels of a w x h image go: it is resized to W x H,
 // then the window CropW x CropH at (Left, Top) is taken; the offset is negative
 // where the window is larger than the image (black border).
 type Geometry struct{ W, H, Left, Top, CropW, CropH int }
+
+// visible is the part of the crop that lies in the resized image.
+func (g Geometry) visible() (left, top, w, h int) {
+	left, top = max(g.Left, 0), max(g.Top, 0)
+	return left, top, min(g.Left+g.CropW, g.W) - left, min(g.Top+g.CropH, g.H) - top
+}
+
+func (g Geometry) excessive() bool { return g.W > 4*maxSide || g.H > 4*maxSide }
 
 // Geometry computes torchvision's sizes and offsets for a w x h image.
 func (r Recipe) Geometry(w, h int) Geometry {

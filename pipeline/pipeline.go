@@ -17,18 +17,21 @@ import (
 )
 
 // Images are the samples: how many, and how to load one. Loader is called once
-// per worker; the function it returns is used by that worker alone, and its
-// image need only live until the next call.
+// per worker; the function it returns is used by that worker alone.
 type Images struct {
 	N      int
-	Loader func() func(i int) (imageproc.Image, error)
+	Loader func() Load
 }
+
+// Load loads image i, of which only the part that want gives will be looked at.
+// The image need only live until the next call.
+type Load func(i int, want imageproc.Window) (imageproc.Image, error)
 
 // Subset is the images at the given indices.
 func (im Images) Subset(at []int) Images {
-	return Images{N: len(at), Loader: func() func(int) (imageproc.Image, error) {
+	return Images{N: len(at), Loader: func() Load {
 		load := im.Loader()
-		return func(i int) (imageproc.Image, error) { return load(at[i]) }
+		return func(i int, want imageproc.Window) (imageproc.Image, error) { return load(at[i], want) }
 	}}
 }
 
@@ -199,7 +202,7 @@ func dispatch(ctx context.Context, n, size int, free <-chan Batch, jobs chan<- j
 	}
 }
 
-func work(ctx context.Context, load func(int) (imageproc.Image, error), t *imageproc.Transform, jobs <-chan job, spent *atomic.Int64) {
+func work(ctx context.Context, load Load, t *imageproc.Transform, jobs <-chan job, spent *atomic.Int64) {
 	for j := range jobs {
 		if ctx.Err() != nil {
 			return
@@ -217,13 +220,13 @@ func work(ctx context.Context, load func(int) (imageproc.Image, error), t *image
 	}
 }
 
-func fill(load func(int) (imageproc.Image, error), t *imageproc.Transform, i int, dst []float32) (err error) {
+func fill(load Load, t *imageproc.Transform, i int, dst []float32) (err error) {
 	defer func() {
 		if r := recover(); r != nil { // one image must not end the run
 			err = fmt.Errorf("loading stopped: %v", r)
 		}
 	}()
-	img, err := load(i)
+	img, err := load(i, t.Window)
 	if err != nil {
 		return err
 	}

@@ -42,8 +42,8 @@ func config(n, batch, workers int, closed *atomic.Int32) Config {
 	}
 	recipe.Range = 255
 	return Config{
-		Images: Images{N: n, Loader: func() func(int) (imageproc.Image, error) {
-			return func(i int) (imageproc.Image, error) {
+		Images: Images{N: n, Loader: func() Load {
+			return func(i int, _ imageproc.Window) (imageproc.Image, error) {
 				if i%7 == 3 {
 					time.Sleep(time.Duration(i%5) * 100 * time.Microsecond) // finish out of order
 				}

@@ -4,7 +4,7 @@ package jpeg
 func (d *Decoder) convert(dst []byte) ([]byte, error) {
 	n := d.Width * d.Height * 3
 	if cap(dst) < n {
-		dst = make([]byte, n)
+		dst = make([]byte, n, n+n/8)
 	}
 	dst = dst[:n]
 	for i := range d.comps {
@@ -17,11 +17,12 @@ func (d *Decoder) convert(dst []byte) ([]byte, error) {
 		}
 	}
 	var row [4][]byte
-	for y := range d.Height {
+	x0, x1 := d.want.Min.X, d.want.Max.X
+	for y := d.want.Min.Y; y < d.want.Max.Y; y++ {
 		for i := range d.comps {
-			row[i] = d.upsample(&d.comps[i], y, d.rows[i])[:d.Width]
+			row[i] = d.upsample(&d.comps[i], y, d.rows[i])[x0:x1]
 		}
-		out := dst[y*d.Width*3 : (y+1)*d.Width*3]
+		out := dst[(y*d.Width+x0)*3 : (y*d.Width+x1)*3]
 		switch d.Space {
 		case Grey:
 			for x, v := range row[0] {
@@ -95,6 +96,16 @@ func clip(v int32) byte {
 
 func yccRow(out, ys, cbs, crs []byte) {
 	cbs, crs = cbs[:len(ys)], crs[:len(ys)]
+	out = out[:3*len(ys)]
+	if n := len(ys) &^ 15; fast && n > 0 {
+		yccRowAVX2(&out[0], &ys[0], &cbs[0], &crs[0], n)
+		out, ys, cbs, crs = out[3*n:], ys[n:], cbs[n:], crs[n:]
+	}
+	yccRowGo(out, ys, cbs, crs)
+}
+
+func yccRowGo(out, ys, cbs, crs []byte) {
+	cbs, crs = cbs[:len(ys)], crs[:len(ys)]
 	for x, yv := range ys {
 		y, cb, cr := int32(yv), cbs[x], crs[x]
 		o := out[3*x : 3*x+3 : 3*x+3]
@@ -105,61 +116,56 @@ func yccRow(out, ys, cbs, crs []byte) {
 }
 
 // upsample returns row y of component c at full resolution, in buf unless the
-// plane has that resolution already. Which filter is used follows libjpeg:
-// triangle filters for the ratios 2:1, 1:2 and 2:2 (the horizontal ones only
-// when the plane is wider than two samples), plain repetition otherwise. Rows
-// and columns beyond the plane repeat its border.
+// plane has that resolution already; only the wanted columns are computed. Which
+// filter is used follows libjpeg: triangle filters for the ratios 2:1, 1:2 and 2:2
+// (the horizontal ones only when the plane is wider than two samples), plain
+// repetition otherwise. Rows and columns beyond the plane repeat its border.
 func (d *Decoder) upsample(c *component, y int, buf []byte) []byte {
 	stride := c.strideX * 8
+	w := c.width
 	line := func(y int) []byte {
 		y = min(max(y, 0), c.height-1)
 		return c.plane[y*stride : y*stride+stride]
 	}
 	hx, vx := d.maxH/c.h, d.maxV/c.v
-	w := c.width
+	lo, hi := d.want.Min.X/hx, min(ceilDiv(d.want.Max.X, hx), w) // wanted samples of the plane
 	switch {
 	case hx == 1 && vx == 1:
 		return line(y)
 	case hx == 2 && vx == 1 && w > 2:
 		in := line(y)[:w]
-		buf[0] = in[0]
-		buf[1] = byte((3*int32(in[0]) + int32(in[1]) + 2) >> 2)
-		for x := 1; x < w-1; x++ {
+		for x := lo; x < hi; x++ {
 			v := 3 * int32(in[x])
-			buf[2*x] = byte((v + int32(in[x-1]) + 1) >> 2)
-			buf[2*x+1] = byte((v + int32(in[x+1]) + 2) >> 2)
+			o := buf[2*x : 2*x+2 : 2*x+2]
+			o[0] = byte((v + int32(in[max(x-1, 0)]) + 1) >> 2)
+			o[1] = byte((v + int32(in[min(x+1, w-1)]) + 2) >> 2)
 		}
-		buf[2*w-2] = byte((3*int32(in[w-1]) + int32(in[w-2]) + 1) >> 2)
-		buf[2*w-1] = in[w-1]
 	case hx == 1 && vx == 2:
-		near, far, bias := line(y/2), line(y/2-1), int32(1)
+		near, far, bias := line(y / 2)[lo:hi], line(y/2 - 1)[lo:hi], int32(1)
 		if y&1 == 1 {
-			far, bias = line(y/2+1), 2
+			far, bias = line(y/2 + 1)[lo:hi], 2
 		}
-		for x := range w {
-			buf[x] = byte((3*int32(near[x]) + int32(far[x]) + bias) >> 2)
+		out := buf[lo:hi]
+		for x, v := range near {
+			out[x] = byte((3*int32(v) + int32(far[x]) + bias) >> 2)
 		}
 	case hx == 2 && vx == 2 && w > 2:
 		near, far := line(y / 2)[:w], line(y/2 - 1)[:w]
 		if y&1 == 1 {
 			far = line(y/2 + 1)[:w]
 		}
-		last := 3*int32(near[0]) + int32(far[0])
-		this := last
-		next := 3*int32(near[1]) + int32(far[1])
-		buf[0] = byte((4*this + 8) >> 4)
-		buf[1] = byte((3*this + next + 7) >> 4)
-		for x := 1; x < w-1; x++ {
-			last, this, next = this, next, 3*int32(near[x+1])+int32(far[x+1])
+		at := func(x int) int32 { return 3*int32(near[x]) + int32(far[x]) }
+		last, this := at(max(lo-1, 0)), at(lo)
+		for x := lo; x < hi; x++ {
+			next := at(min(x+1, w-1))
 			o := buf[2*x : 2*x+2 : 2*x+2]
 			o[0] = byte((3*this + last + 8) >> 4)
 			o[1] = byte((3*this + next + 7) >> 4)
+			last, this = this, next
 		}
-		buf[2*w-2] = byte((3*next + this + 8) >> 4)
-		buf[2*w-1] = byte((4*next + 7) >> 4)
 	default:
 		in := line(y / vx)
-		for x := range d.Width {
+		for x := d.want.Min.X; x < d.want.Max.X; x++ {
 			buf[x] = in[x/hx]
 		}
 	}

@@ -1,5 +1,7 @@
 package jpeg
 
+import "math"
+
 // The accurate integer inverse DCT of Loeffler, Ligtenberg and Moschytz in the
 // fixed-point form of the Independent JPEG Group: constants with 13 fraction
 // bits, two extra bits kept after the column pass, rounding by adding a half
@@ -24,10 +26,10 @@ const (
 
 // idct dequantises blk (natural order), transforms it and writes 8 x 8 samples
 // to dst. last is the last zigzag position that may be non-zero.
-func idct(blk *[64]int16, q *[64]uint16, dst []byte, stride, last int) {
+func idct(blk *[64]int16, q *[64]int16, dst []byte, stride, last int) {
 	if last == 0 {
 		// Only the mean: both passes reduce to one rounding.
-		v := clamp((int32(blk[0])*int32(q[0])<<passBits + 1<<(passBits+2)) >> (passBits + 3))
+		v := clamp((int32(blk[0]*q[0])<<passBits + 1<<(passBits+2)) >> (passBits + 3))
 		for y := range 8 {
 			row := dst[y*stride : y*stride+8 : y*stride+8]
 			for x := range row {
@@ -36,25 +38,29 @@ func idct(blk *[64]int16, q *[64]uint16, dst []byte, stride, last int) {
 		}
 		return
 	}
+	if fast {
+		idctAVX2(blk, q, &dst[:7*stride+8][0], stride)
+		return
+	}
+	idctGo(blk, q, dst, stride)
+}
+
+func idctGo(blk *[64]int16, q *[64]int16, dst []byte, stride int) {
 	var ws [64]int32
 	for x := range 8 {
-		c1, c2, c3 := int32(blk[8+x]), int32(blk[16+x]), int32(blk[24+x])
-		c4, c5, c6, c7 := int32(blk[32+x]), int32(blk[40+x]), int32(blk[48+x]), int32(blk[56+x])
-		c0 := int32(blk[x]) * int32(q[x])
+		// Products of 16 bits, and sums clipped to 16 below, are what
+		// libjpeg-turbo's vector code has; they matter in damaged files only.
+		c0, c1 := int32(blk[x]*q[x]), int32(blk[8+x]*q[8+x])
+		c2, c3 := int32(blk[16+x]*q[16+x]), int32(blk[24+x]*q[24+x])
+		c4, c5 := int32(blk[32+x]*q[32+x]), int32(blk[40+x]*q[40+x])
+		c6, c7 := int32(blk[48+x]*q[48+x]), int32(blk[56+x]*q[56+x])
 		if c1|c2|c3|c4|c5|c6|c7 == 0 {
-			dc := c0 << passBits
+			dc := clip16(c0 << passBits)
 			for y := range 8 {
 				ws[y*8+x] = dc
 			}
 			continue
 		}
-		c1 *= int32(q[8+x])
-		c2 *= int32(q[16+x])
-		c3 *= int32(q[24+x])
-		c4 *= int32(q[32+x])
-		c5 *= int32(q[40+x])
-		c6 *= int32(q[48+x])
-		c7 *= int32(q[56+x])
 
 		z1 := (c2 + c6) * f0541
 		e2 := z1 - c6*f1847
@@ -66,14 +72,14 @@ func idct(blk *[64]int16, q *[64]uint16, dst []byte, stride, last int) {
 
 		o0, o1, o2, o3 := odd(c7, c5, c3, c1)
 		const r, s = 1 << (constBits - passBits - 1), constBits - passBits
-		ws[x] = (t10 + o3 + r) >> s
-		ws[56+x] = (t10 - o3 + r) >> s
-		ws[8+x] = (t11 + o2 + r) >> s
-		ws[48+x] = (t11 - o2 + r) >> s
-		ws[16+x] = (t12 + o1 + r) >> s
-		ws[40+x] = (t12 - o1 + r) >> s
-		ws[24+x] = (t13 + o0 + r) >> s
-		ws[32+x] = (t13 - o0 + r) >> s
+		ws[x] = clip16((t10 + o3 + r) >> s)
+		ws[56+x] = clip16((t10 - o3 + r) >> s)
+		ws[8+x] = clip16((t11 + o2 + r) >> s)
+		ws[48+x] = clip16((t11 - o2 + r) >> s)
+		ws[16+x] = clip16((t12 + o1 + r) >> s)
+		ws[40+x] = clip16((t12 - o1 + r) >> s)
+		ws[24+x] = clip16((t13 + o0 + r) >> s)
+		ws[32+x] = clip16((t13 - o0 + r) >> s)
 	}
 	for y := range 8 {
 		w := (*[8]int32)(ws[y*8:])
@@ -119,6 +125,8 @@ func odd(t0, t1, t2, t3 int32) (o0, o1, o2, o3 int32) {
 	z4 = z4*-f0390 + z5
 	return t0 + z1 + z3, t1 + z2 + z4, t2 + z2 + z3, t3 + z1 + z4
 }
+
+func clip16(v int32) int32 { return min(max(v, math.MinInt16), math.MaxInt16) }
 
 // clamp shifts a level-centred sample to 0..255.
 func clamp(v int32) byte {

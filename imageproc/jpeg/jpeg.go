@@ -22,6 +22,7 @@ package jpeg
 import (
 	"errors"
 	"fmt"
+	"image"
 )
 
 // MaxPixels is the largest width x height that is decoded. It is Pillow's
@@ -63,14 +64,17 @@ type component struct {
 	tq     int // quantisation table
 	td, ta int // Huffman tables of the current scan
 
-	blocksX, blocksY int     // blocks that carry image samples
-	strideX, strideY int     // blocks allocated: whole MCUs
-	coef             []int16 // 64 per block, in natural order; nil when decoded straight to samples
-	plane            []byte  // strideX*8 by strideY*8 samples
-	width, height    int     // samples that belong to the image
-	dc               int32   // DC predictor
-	quant            [64]uint16
+	blocksX, blocksY int       // blocks that carry image samples
+	strideX, strideY int       // blocks allocated: whole MCUs
+	coef             []int16   // 64 per block, in natural order; nil when decoded straight to samples
+	plane            []byte    // strideX*8 by strideY*8 samples
+	width, height    int       // samples that belong to the image
+	dc               int32     // DC predictor
+	quant            [64]int16 // the low 16 bits
 	haveQuant        bool
+
+	// Blocks that the wanted samples lie in, borders for upsampling included.
+	wantX, wantY [2]int
 }
 
 // Decoder decodes one file at a time and reuses its buffers from file to
@@ -89,7 +93,9 @@ type Decoder struct {
 	maxV      int
 	mcusX     int
 	mcusY     int
-	quant     [4][64]uint16
+	quant     [4][64]int16
+	wanted    func(w, h int) image.Rectangle
+	want      image.Rectangle // what of the picture is wanted
 	haveQuant [4]bool
 	dcTab     [4]huffman
 	acTab     [4]huffman
@@ -132,7 +138,7 @@ const (
 const keepBytes = 64 << 20
 
 func (d *Decoder) reset(data []byte) {
-	d.data, d.pos = data, 0
+	d.data, d.pos, d.wanted = data, 0, nil
 	for i := range d.compBuf { // one huge picture must not hold memory for ever
 		if c := &d.compBuf[i]; cap(c.plane)+2*cap(c.coef) > keepBytes {
 			c.plane, c.coef = nil, nil
@@ -174,8 +180,14 @@ func (d *Decoder) ReadHeader(data []byte) (Header, error) {
 // Decode decodes data into RGB bytes, row by row, three bytes a pixel. The
 // result uses dst's memory when its capacity suffices. An error leaves the
 // contents of dst undefined.
-func (d *Decoder) Decode(data, dst []byte) (pix []byte, h Header, err error) {
+//
+// Where want is not nil it says which rectangle of a w x h picture will be looked
+// at: pixels outside are left undefined, which saves the work of transforming
+// them. The result has the whole picture's size all the same, and the same
+// errors.
+func (d *Decoder) Decode(data, dst []byte, want func(w, h int) image.Rectangle) (pix []byte, h Header, err error) {
 	d.reset(data)
+	d.wanted = want
 	if err := d.start(); err != nil {
 		return nil, Header{}, err
 	}
@@ -307,7 +319,7 @@ func (d *Decoder) quantTables(p []byte) error {
 			if prec == 1 {
 				v = uint16(p[1+2*i])<<8 | uint16(p[2+2*i])
 			}
-			d.quant[id][natural[i]] = v
+			d.quant[id][natural[i]] = int16(v)
 		}
 		d.haveQuant[id] = true
 		p = p[1+n:]
@@ -389,6 +401,10 @@ func (d *Decoder) frameHeader(p []byte, progressive bool) error {
 		d.maxH, d.maxV = max(d.maxH, c.h), max(d.maxV, c.v)
 		d.Sampling[i] = [2]int{c.h, c.v}
 	}
+	d.want = image.Rect(0, 0, d.Width, d.Height)
+	if d.wanted != nil {
+		d.want = d.want.Intersect(d.wanted(d.Width, d.Height))
+	}
 	d.mcusX = ceilDiv(d.Width, 8*d.maxH)
 	d.mcusY = ceilDiv(d.Height, 8*d.maxV)
 	for i := range d.comps {
@@ -400,10 +416,27 @@ func (d *Decoder) frameHeader(p []byte, progressive bool) error {
 		c.height = ceilDiv(d.Height*c.v, d.maxV)
 		c.blocksX, c.blocksY = ceilDiv(c.width, 8), ceilDiv(c.height, 8)
 		c.strideX, c.strideY = d.mcusX*c.h, d.mcusY*c.v
+		c.wantX = blocks(d.want.Min.X, d.want.Max.X, d.maxH/c.h, c.width)
+		c.wantY = blocks(d.want.Min.Y, d.want.Max.Y, d.maxV/c.v, c.height)
 	}
 	d.Space = d.space()
 	d.frame = true
 	return nil
+}
+
+// blocks is the range of blocks along an axis of n samples, each of which stands
+// for ratio pixels, that pixels lo to hi are made from: upsampling looks at the
+// neighbours too.
+func blocks(lo, hi, ratio, n int) [2]int {
+	if lo >= hi {
+		return [2]int{}
+	}
+	return [2]int{max(lo/ratio-1, 0) / 8, ceilDiv(min(ceilDiv(hi, ratio)+1, n), 8)}
+}
+
+// wants says whether the block at (bx, by) is needed.
+func (c *component) wants(bx, by int) bool {
+	return bx >= c.wantX[0] && bx < c.wantX[1] && by >= c.wantY[0] && by < c.wantY[1]
 }
 
 // space deduces the colour space by libjpeg's rules.
@@ -433,9 +466,9 @@ func (d *Decoder) space() Space {
 
 func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
-// natural maps zigzag position to natural position; the 16 entries behind the
+// natural maps zigzag position to natural position; the entries behind the
 // 64 catch runs that lead out of a block in damaged data.
-var natural = [64 + 16]uint8{
+var natural = [128]uint8{
 	0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5,
 	12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
 	35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,

@@ -199,7 +199,9 @@ func (d *Decoder) mcus(comps []*component, s progression, direct bool) error {
 							if !skip {
 								last = d.sequential(c, &block)
 							}
-							idct(&block, &c.quant, c.plane[by*8*c.strideX*8+bx*8:], c.strideX*8, last)
+							if c.wants(bx, by) {
+								idct(&block, &c.quant, c.plane[by*8*c.strideX*8+bx*8:], c.strideX*8, last)
+							}
 							continue
 						}
 						if skip || len(c.coef) == 0 {
@@ -252,11 +254,11 @@ func (d *Decoder) sequential(c *component, blk *[64]int16) int {
 			acc, n = b.acc, b.n
 		}
 		if n > 32 { // enough for any code and its value
-			at := acc >> uint(n-lookBits) & (1<<lookBits - 1)
+			at := acc >> (uint(n-lookBits) & 63) & (1<<lookBits - 1) // the & 63 spares a check
 			if e := t.coef[at]; e != 0 {
 				n -= int(e & 255)
-				k += int(e >> 8 & 255)
-				blk[natural[k]] = int16(e >> 16)
+				k += int(e >> 8 & 15)
+				blk[natural[k&127]&63] = int16(e >> 16)
 				last = k
 				continue
 			}
@@ -272,7 +274,7 @@ func (d *Decoder) sequential(c *component, blk *[64]int16) int {
 				}
 				k += r
 				n -= size
-				blk[natural[k]] = int16(signed(int32(acc>>uint(n))&(1<<uint(size)-1), size))
+				blk[natural[k&127]&63] = int16(signed(int32(acc>>(uint(n)&63))&(1<<uint(size)-1), size))
 				last = k
 				continue
 			}
@@ -433,8 +435,8 @@ func (d *Decoder) samples() {
 		if len(c.coef) == 0 {
 			continue
 		}
-		for by := range c.strideY {
-			for bx := range c.strideX {
+		for by := c.wantY[0]; by < c.wantY[1]; by++ {
+			for bx := c.wantX[0]; bx < c.wantX[1]; bx++ {
 				blk := (*[64]int16)(c.coef[(by*c.strideX+bx)*64:])
 				idct(blk, &c.quant, c.plane[by*8*c.strideX*8+bx*8:], c.strideX*8, 63)
 			}

@@ -55,8 +55,8 @@ func input(table [][]float32, classes, output []int) Input {
 		in.Names = append(in.Names, string(rune('a'+i)))
 	}
 	in.Pixels = pipeline.Config{
-		Images: pipeline.Images{N: len(table), Loader: func() func(int) (imageproc.Image, error) {
-			return func(i int) (imageproc.Image, error) {
+		Images: pipeline.Images{N: len(table), Loader: func() pipeline.Load {
+			return func(i int, _ imageproc.Window) (imageproc.Image, error) {
 				if table[i] == nil {
 					return imageproc.Image{}, errors.New("broken")
 				}

@@ -1,0 +1,17 @@
+package jpeg
+
+import "golang.org/x/sys/cpu"
+
+// fast says whether the functions of avx2_amd64.s can run. They give the values
+// of their counterparts in Go, bit for bit.
+var fast = cpu.X86.HasAVX2
+
+// idctAVX2 is idct for blocks of more than a mean. dst has 7*stride+8 bytes.
+//
+//go:noescape
+func idctAVX2(blk, q *[64]int16, dst *byte, stride int)
+
+// yccRowAVX2 converts n pixels, a multiple of 16 and not 0.
+//
+//go:noescape
+func yccRowAVX2(out, ys, cbs, crs *byte, n int)

@@ -1,0 +1,363 @@
+#include "textflag.h"
+
+// Constants of the inverse DCT, in the order of the macros below (idct.go).
+DATA dct<>+0(SB)/4, $4433 // f0541
+DATA dct<>+4(SB)/4, $-15137 // n1847
+DATA dct<>+8(SB)/4, $6270 // f0765
+DATA dct<>+12(SB)/4, $9633 // f1175
+DATA dct<>+16(SB)/4, $2446 // f0298
+DATA dct<>+20(SB)/4, $16819 // f2053
+DATA dct<>+24(SB)/4, $25172 // f3072
+DATA dct<>+28(SB)/4, $12299 // f1501
+DATA dct<>+32(SB)/4, $-7373 // n0899
+DATA dct<>+36(SB)/4, $-20995 // n2562
+DATA dct<>+40(SB)/4, $-16069 // n1961
+DATA dct<>+44(SB)/4, $-3196 // n0390
+DATA dct<>+48(SB)/4, $1024 // r1
+DATA dct<>+52(SB)/4, $131072 // r2
+DATA dct<>+56(SB)/4, $-32768 // least
+DATA dct<>+60(SB)/4, $32767 // most
+GLOBL dct<>(SB), RODATA|NOPTR, $64
+#define LEAST dct<>+56(SB)
+#define MOST dct<>+60(SB)
+#define F0541 dct<>+0(SB)
+#define N1847 dct<>+4(SB)
+#define F0765 dct<>+8(SB)
+#define F1175 dct<>+12(SB)
+#define F0298 dct<>+16(SB)
+#define F2053 dct<>+20(SB)
+#define F3072 dct<>+24(SB)
+#define F1501 dct<>+28(SB)
+#define N0899 dct<>+32(SB)
+#define N2562 dct<>+36(SB)
+#define N1961 dct<>+40(SB)
+#define N0390 dct<>+44(SB)
+#define R1 dct<>+48(SB)
+#define R2 dct<>+52(SB)
+
+// Rows of a group of four packed rows, in order.
+DATA order<>+0(SB)/8, $0x0000000400000000
+DATA order<>+8(SB)/8, $0x0000000500000001
+DATA order<>+16(SB)/8, $0x0000000600000002
+DATA order<>+24(SB)/8, $0x0000000700000003
+GLOBL order<>(SB), RODATA|NOPTR, $32
+
+// MUL multiplies the lanes of r by a constant.
+#define MUL(c, r) \
+	VPBROADCASTD c, Y15 \
+	VPMULLD Y15, r, r
+
+// PASS is one direction of the transform for eight columns at once: Y0 to Y7 in,
+// Y8 to Y15 out. The steps and their order are those of idct in idct.go.
+#define PASS(round, shift) \
+	VPADDD Y6, Y2, Y8 \
+	MUL(F0541, Y8) \
+	MUL(N1847, Y6) \
+	VPADDD Y6, Y8, Y9 \
+	MUL(F0765, Y2) \
+	VPADDD Y2, Y8, Y10 \
+	VPADDD Y4, Y0, Y11 \
+	VPSUBD Y4, Y0, Y12 \
+	VPSLLD $13, Y11, Y11 \
+	VPSLLD $13, Y12, Y12 \
+	VPBROADCASTD round, Y15 \
+	VPADDD Y15, Y11, Y11 \
+	VPADDD Y15, Y12, Y12 \
+	VPADDD Y10, Y11, Y0 \
+	VPSUBD Y10, Y11, Y4 \
+	VPADDD Y9, Y12, Y2 \
+	VPSUBD Y9, Y12, Y6 \
+	VPADDD Y1, Y7, Y8 \
+	VPADDD Y3, Y5, Y9 \
+	VPADDD Y3, Y7, Y10 \
+	VPADDD Y1, Y5, Y11 \
+	VPADDD Y10, Y11, Y12 \
+	MUL(F1175, Y12) \
+	MUL(F0298, Y7) \
+	MUL(F2053, Y5) \
+	MUL(F3072, Y3) \
+	MUL(F1501, Y1) \
+	MUL(N0899, Y8) \
+	MUL(N2562, Y9) \
+	MUL(N1961, Y10) \
+	MUL(N0390, Y11) \
+	VPADDD Y12, Y10, Y10 \
+	VPADDD Y12, Y11, Y11 \
+	VPADDD Y8, Y7, Y7 \
+	VPADDD Y10, Y7, Y7 \
+	VPADDD Y9, Y5, Y5 \
+	VPADDD Y11, Y5, Y5 \
+	VPADDD Y9, Y3, Y3 \
+	VPADDD Y10, Y3, Y3 \
+	VPADDD Y8, Y1, Y1 \
+	VPADDD Y11, Y1, Y1 \
+	VPADDD Y1, Y0, Y8 \
+	VPSUBD Y1, Y0, Y15 \
+	VPADDD Y3, Y2, Y9 \
+	VPSUBD Y3, Y2, Y14 \
+	VPADDD Y5, Y6, Y10 \
+	VPSUBD Y5, Y6, Y13 \
+	VPADDD Y7, Y4, Y11 \
+	VPSUBD Y7, Y4, Y12 \
+	VPSRAD $shift, Y8, Y8 \
+	VPSRAD $shift, Y9, Y9 \
+	VPSRAD $shift, Y10, Y10 \
+	VPSRAD $shift, Y11, Y11 \
+	VPSRAD $shift, Y12, Y12 \
+	VPSRAD $shift, Y13, Y13 \
+	VPSRAD $shift, Y14, Y14 \
+	VPSRAD $shift, Y15, Y15
+
+// TRANSPOSE turns the 8 x 8 values in Y8 to Y15 round, into Y0 to Y7.
+#define TRANSPOSE \
+	VPUNPCKLDQ Y9, Y8, Y0 \
+	VPUNPCKHDQ Y9, Y8, Y1 \
+	VPUNPCKLDQ Y11, Y10, Y2 \
+	VPUNPCKHDQ Y11, Y10, Y3 \
+	VPUNPCKLDQ Y13, Y12, Y4 \
+	VPUNPCKHDQ Y13, Y12, Y5 \
+	VPUNPCKLDQ Y15, Y14, Y6 \
+	VPUNPCKHDQ Y15, Y14, Y7 \
+	VPUNPCKLQDQ Y2, Y0, Y8 \
+	VPUNPCKHQDQ Y2, Y0, Y9 \
+	VPUNPCKLQDQ Y3, Y1, Y10 \
+	VPUNPCKHQDQ Y3, Y1, Y11 \
+	VPUNPCKLQDQ Y6, Y4, Y12 \
+	VPUNPCKHQDQ Y6, Y4, Y13 \
+	VPUNPCKLQDQ Y7, Y5, Y14 \
+	VPUNPCKHQDQ Y7, Y5, Y15 \
+	VPERM2I128 $0x20, Y12, Y8, Y0 \
+	VPERM2I128 $0x20, Y13, Y9, Y1 \
+	VPERM2I128 $0x20, Y14, Y10, Y2 \
+	VPERM2I128 $0x20, Y15, Y11, Y3 \
+	VPERM2I128 $0x31, Y12, Y8, Y4 \
+	VPERM2I128 $0x31, Y13, Y9, Y5 \
+	VPERM2I128 $0x31, Y14, Y10, Y6 \
+	VPERM2I128 $0x31, Y15, Y11, Y7
+
+// CLIP16 clips Y0 to Y7 to the range of 16-bit integers.
+#define CLIP16 \
+	VPBROADCASTD LEAST, Y14 \
+	VPBROADCASTD MOST, Y15 \
+	VPMAXSD Y14, Y0, Y0 \
+	VPMINSD Y15, Y0, Y0 \
+	VPMAXSD Y14, Y1, Y1 \
+	VPMINSD Y15, Y1, Y1 \
+	VPMAXSD Y14, Y2, Y2 \
+	VPMINSD Y15, Y2, Y2 \
+	VPMAXSD Y14, Y3, Y3 \
+	VPMINSD Y15, Y3, Y3 \
+	VPMAXSD Y14, Y4, Y4 \
+	VPMINSD Y15, Y4, Y4 \
+	VPMAXSD Y14, Y5, Y5 \
+	VPMINSD Y15, Y5, Y5 \
+	VPMAXSD Y14, Y6, Y6 \
+	VPMINSD Y15, Y6, Y6 \
+	VPMAXSD Y14, Y7, Y7 \
+	VPMINSD Y15, Y7, Y7
+
+// func idctAVX2(blk, q *[64]int16, dst *byte, stride int)
+TEXT ·idctAVX2(SB), NOSPLIT, $0-32
+	MOVQ blk+0(FP), SI
+	MOVQ q+8(FP), BX
+	MOVQ dst+16(FP), DI
+	MOVQ stride+24(FP), DX
+	VMOVDQU (SI), X0
+	VMOVDQU 16(SI), X1
+	VMOVDQU 32(SI), X2
+	VMOVDQU 48(SI), X3
+	VMOVDQU 64(SI), X4
+	VMOVDQU 80(SI), X5
+	VMOVDQU 96(SI), X6
+	VMOVDQU 112(SI), X7
+	VPMULLW (BX), X0, X0
+	VPMULLW 16(BX), X1, X1
+	VPMULLW 32(BX), X2, X2
+	VPMULLW 48(BX), X3, X3
+	VPMULLW 64(BX), X4, X4
+	VPMULLW 80(BX), X5, X5
+	VPMULLW 96(BX), X6, X6
+	VPMULLW 112(BX), X7, X7
+	VPMOVSXWD X0, Y0
+	VPMOVSXWD X1, Y1
+	VPMOVSXWD X2, Y2
+	VPMOVSXWD X3, Y3
+	VPMOVSXWD X4, Y4
+	VPMOVSXWD X5, Y5
+	VPMOVSXWD X6, Y6
+	VPMOVSXWD X7, Y7
+	PASS(R1, 11)
+	TRANSPOSE
+	CLIP16
+	PASS(R2, 18)
+	TRANSPOSE
+
+	// Rows to bytes, shifted from -128 … 127 to 0 … 255 and clipped there.
+	MOVL $0x00800080, AX
+	MOVQ AX, X8
+	VPBROADCASTD X8, Y8
+	VPACKSSDW Y1, Y0, Y0
+	VPACKSSDW Y3, Y2, Y2
+	VPACKSSDW Y5, Y4, Y4
+	VPACKSSDW Y7, Y6, Y6
+	VPADDW Y8, Y0, Y0
+	VPADDW Y8, Y2, Y2
+	VPADDW Y8, Y4, Y4
+	VPADDW Y8, Y6, Y6
+	VPACKUSWB Y2, Y0, Y0
+	VPACKUSWB Y6, Y4, Y4
+	VMOVDQU order<>(SB), Y9
+	VPERMD Y0, Y9, Y0
+	VPERMD Y4, Y9, Y4
+	LEAQ (DX)(DX*2), CX
+	LEAQ (DI)(DX*4), R8
+	VEXTRACTI128 $1, Y0, X1
+	VEXTRACTI128 $1, Y4, X5
+	VMOVQ X0, (DI)
+	VPEXTRQ $1, X0, (DI)(DX*1)
+	VMOVQ X1, (DI)(DX*2)
+	VPEXTRQ $1, X1, (DI)(CX*1)
+	VMOVQ X4, (R8)
+	VPEXTRQ $1, X4, (R8)(DX*1)
+	VMOVQ X5, (R8)(DX*2)
+	VPEXTRQ $1, X5, (R8)(CX*1)
+	VZEROUPPER
+	RET
+
+// Colour: each constant sixteen times, as 16-bit words.
+DATA centre<>+0(SB)/8, $0x0080008000800080
+DATA centre<>+8(SB)/8, $0x0080008000800080
+DATA centre<>+16(SB)/8, $0x0080008000800080
+DATA centre<>+24(SB)/8, $0x0080008000800080
+GLOBL centre<>(SB), RODATA|NOPTR, $32
+DATA one<>+0(SB)/8, $0x0001000100010001
+DATA one<>+8(SB)/8, $0x0001000100010001
+DATA one<>+16(SB)/8, $0x0001000100010001
+DATA one<>+24(SB)/8, $0x0001000100010001
+GLOBL one<>(SB), RODATA|NOPTR, $32
+// 1.402 - 1 and 1.772 - 2 in 16-bit fixed point.
+DATA crToR<>+0(SB)/8, $0x66e966e966e966e9
+DATA crToR<>+8(SB)/8, $0x66e966e966e966e9
+DATA crToR<>+16(SB)/8, $0x66e966e966e966e9
+DATA crToR<>+24(SB)/8, $0x66e966e966e966e9
+GLOBL crToR<>(SB), RODATA|NOPTR, $32
+DATA cbToB<>+0(SB)/8, $0xc5a2c5a2c5a2c5a2
+DATA cbToB<>+8(SB)/8, $0xc5a2c5a2c5a2c5a2
+DATA cbToB<>+16(SB)/8, $0xc5a2c5a2c5a2c5a2
+DATA cbToB<>+24(SB)/8, $0xc5a2c5a2c5a2c5a2
+GLOBL cbToB<>(SB), RODATA|NOPTR, $32
+// Pairs of -0.34414 for Cb and 1 - 0.71414 for Cr.
+DATA toG<>+0(SB)/8, $0x492ea7e6492ea7e6
+DATA toG<>+8(SB)/8, $0x492ea7e6492ea7e6
+DATA toG<>+16(SB)/8, $0x492ea7e6492ea7e6
+DATA toG<>+24(SB)/8, $0x492ea7e6492ea7e6
+GLOBL toG<>(SB), RODATA|NOPTR, $32
+DATA half<>+0(SB)/8, $0x0000800000008000
+DATA half<>+8(SB)/8, $0x0000800000008000
+DATA half<>+16(SB)/8, $0x0000800000008000
+DATA half<>+24(SB)/8, $0x0000800000008000
+GLOBL half<>(SB), RODATA|NOPTR, $32
+// Where the bytes of three planes go in 48 bytes of RGB: nine shuffles.
+DATA weave<>+0(SB)/8, $0x8002808001808000
+DATA weave<>+8(SB)/8, $0x0580800480800380
+DATA weave<>+16(SB)/8, $0x0280800180800080
+DATA weave<>+24(SB)/8, $0x8080048080038080
+DATA weave<>+32(SB)/8, $0x8080018080008080
+DATA weave<>+40(SB)/8, $0x8004808003808002
+DATA weave<>+48(SB)/8, $0x8080078080068080
+DATA weave<>+56(SB)/8, $0x800a808009808008
+DATA weave<>+64(SB)/8, $0x8007808006808005
+DATA weave<>+72(SB)/8, $0x0a80800980800880
+DATA weave<>+80(SB)/8, $0x0780800680800580
+DATA weave<>+88(SB)/8, $0x8080098080088080
+DATA weave<>+96(SB)/8, $0x0d80800c80800b80
+DATA weave<>+104(SB)/8, $0x80800f80800e8080
+DATA weave<>+112(SB)/8, $0x80800c80800b8080
+DATA weave<>+120(SB)/8, $0x800f80800e80800d
+DATA weave<>+128(SB)/8, $0x800c80800b80800a
+DATA weave<>+136(SB)/8, $0x0f80800e80800d80
+GLOBL weave<>(SB), RODATA|NOPTR, $144
+
+// func yccRowAVX2(out, ys, cbs, crs *byte, n int)
+TEXT ·yccRowAVX2(SB), NOSPLIT, $0-40
+	MOVQ out+0(FP), DI
+	MOVQ ys+8(FP), SI
+	MOVQ cbs+16(FP), BX
+	MOVQ crs+24(FP), DX
+	MOVQ n+32(FP), CX
+	VMOVDQU centre<>(SB), Y15
+	VMOVDQU one<>(SB), Y14
+	VMOVDQU crToR<>(SB), Y13
+	VMOVDQU cbToB<>(SB), Y12
+	VMOVDQU toG<>(SB), Y11
+	VMOVDQU half<>(SB), Y10
+
+pixels:
+	VPMOVZXBW (SI), Y0
+	VPMOVZXBW (BX), Y1
+	VPMOVZXBW (DX), Y2
+	VPSUBW Y15, Y1, Y1
+	VPSUBW Y15, Y2, Y2
+
+	// R = Y + Cr + round(0.402 Cr): twice the product, then half of it rounded.
+	VPADDW Y2, Y2, Y3
+	VPMULHW Y13, Y3, Y3
+	VPADDW Y14, Y3, Y3
+	VPSRAW $1, Y3, Y3
+	VPADDW Y2, Y3, Y3
+	VPADDW Y0, Y3, Y3
+
+	// B = Y + 2 Cb + round(-0.228 Cb)
+	VPADDW Y1, Y1, Y4
+	VPMULHW Y12, Y4, Y5
+	VPADDW Y14, Y5, Y5
+	VPSRAW $1, Y5, Y5
+	VPADDW Y4, Y5, Y5
+	VPADDW Y0, Y5, Y5
+
+	// G = Y - Cr + round(-0.344 Cb + 0.286 Cr)
+	VPUNPCKLWD Y2, Y1, Y4
+	VPUNPCKHWD Y2, Y1, Y6
+	VPMADDWD Y11, Y4, Y4
+	VPMADDWD Y11, Y6, Y6
+	VPADDD Y10, Y4, Y4
+	VPADDD Y10, Y6, Y6
+	VPSRAD $16, Y4, Y4
+	VPSRAD $16, Y6, Y6
+	VPACKSSDW Y6, Y4, Y4
+	VPSUBW Y2, Y4, Y4
+	VPADDW Y0, Y4, Y4
+
+	VEXTRACTI128 $1, Y3, X0
+	VPACKUSWB X0, X3, X3
+	VEXTRACTI128 $1, Y4, X0
+	VPACKUSWB X0, X4, X4
+	VEXTRACTI128 $1, Y5, X0
+	VPACKUSWB X0, X5, X5
+
+	VPSHUFB weave<>+0(SB), X3, X0
+	VPSHUFB weave<>+16(SB), X4, X1
+	VPSHUFB weave<>+32(SB), X5, X2
+	VPOR X1, X0, X0
+	VPOR X2, X0, X0
+	VMOVDQU X0, (DI)
+	VPSHUFB weave<>+48(SB), X3, X0
+	VPSHUFB weave<>+64(SB), X4, X1
+	VPSHUFB weave<>+80(SB), X5, X2
+	VPOR X1, X0, X0
+	VPOR X2, X0, X0
+	VMOVDQU X0, 16(DI)
+	VPSHUFB weave<>+96(SB), X3, X0
+	VPSHUFB weave<>+112(SB), X4, X1
+	VPSHUFB weave<>+128(SB), X5, X2
+	VPOR X1, X0, X0
+	VPOR X2, X0, X0
+	VMOVDQU X0, 32(DI)
+	ADDQ $48, DI
+	ADDQ $16, SI
+	ADDQ $16, BX
+	ADDQ $16, DX
+	SUBQ $16, CX
+	JG pixels
+	VZEROUPPER
+	RET

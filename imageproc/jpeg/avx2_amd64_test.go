@@ -1,0 +1,74 @@
+package jpeg
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+)
+
+// The functions in assembly give the bytes of those in Go: on blocks such as
+// files hold, on coefficients and tables of any value (damaged files have
+// them), and on single coefficients.
+func TestInverseDCTInAssembly(t *testing.T) {
+	if !fast {
+		t.Skip("this processor has no AVX2")
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	const stride = 24
+	for i := range 30000 {
+		var blk [64]int16
+		var q [64]int16
+		for k := range 64 {
+			q[k] = int16(1 + rng.IntN(64))
+			switch {
+			case i%3 == 0:
+				blk[k] = int16(rng.IntN(1 << 16))
+				q[k] = int16(rng.IntN(1 << 16))
+			case rng.IntN(10) == 0:
+				blk[k] = int16(rng.IntN(400) - 200)
+			}
+		}
+		if i < 64 {
+			blk = [64]int16{}
+			blk[i] = 1000
+		}
+		got, want := make([]byte, 8*stride), make([]byte, 8*stride)
+		idctAVX2(&blk, &q, &got[8], stride)
+		idctGo(&blk, &q, want[8:], stride)
+		if !bytes.Equal(got, want) {
+			t.Fatalf("block %d: %v with %v", i, blk, q)
+		}
+	}
+}
+
+// Every pair of Cb and Cr, with Y at the ends of its range and between.
+func TestColourInAssembly(t *testing.T) {
+	if !fast {
+		t.Skip("this processor has no AVX2")
+	}
+	var ys, cbs, crs [256]byte
+	for i := range crs {
+		crs[i] = byte(i)
+	}
+	got, want := make([]byte, 3*256), make([]byte, 3*256)
+	for cb := range 256 {
+		for _, y := range []int{0, 1, 77, 128, 200, 254, 255} {
+			for i := range ys {
+				ys[i], cbs[i] = byte(y), byte(cb)
+			}
+			yccRow(got, ys[:], cbs[:], crs[:])
+			yccRowGo(want, ys[:], cbs[:], crs[:])
+			if !bytes.Equal(got, want) {
+				t.Fatalf("cb %d, y %d", cb, y)
+			}
+		}
+	}
+	for n := range 50 { // lengths that are no multiple of 16
+		got, want := make([]byte, 3*n+3), make([]byte, 3*n+3)
+		yccRow(got[:3*n], ys[:n], cbs[:n], crs[:n])
+		yccRowGo(want[:3*n], ys[:n], cbs[:n], crs[:n])
+		if !bytes.Equal(got, want) {
+			t.Fatalf("%d pixels", n)
+		}
+	}
+}

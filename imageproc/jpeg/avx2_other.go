@@ -1,0 +1,9 @@
+//go:build !amd64
+
+package jpeg
+
+const fast = false
+
+func idctAVX2(_, _ *[64]int16, _ *byte, _ int) { panic("jpeg: no AVX2") }
+
+func yccRowAVX2(_, _, _, _ *byte, _ int) { panic("jpeg: no AVX2") }
