@@ -2,14 +2,13 @@
 images, a DataLoader with one process per core, the model in torch on the CPU.
 Prints images per second, from the first batch to the last result.
 
-    python3 bench/python_way.py resnet50 images.tar
+    python3 bench/python_way.py resnet50 folder-of-class-folders [frozen]
+
+frozen compiles the model first (torch.jit.trace, freeze, optimize_for_inference).
 """
-import io
 import json
 import os
 import sys
-import tarfile
-import tempfile
 import time
 
 import torch
@@ -21,17 +20,15 @@ def main():
     name, data = sys.argv[1:3]
     torch.manual_seed(0)
     model = getattr(torchvision.models, name)(weights=None).eval()
-    tmp = None
-    if data.endswith(".tar"):  # ImageFolder wants files; unpacking is not timed
-        tmp = tempfile.TemporaryDirectory()
-        with tarfile.open(data) as t:
-            t.extractall(tmp.name)
-        data = os.path.join(tmp.name, os.listdir(tmp.name)[0])
+    if sys.argv[3:] == ["frozen"]:
+        with torch.no_grad():
+            model = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(model, torch.zeros(8, 3, 224, 224))))
     pre = T.Compose([T.Resize(256), T.CenterCrop(224), T.ToTensor(), T.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))])
     loader = torch.utils.data.DataLoader(torchvision.datasets.ImageFolder(data, pre), batch_size=8, num_workers=os.cpu_count())
     n = 0
     with torch.inference_mode():
-        model(torch.zeros(8, 3, 224, 224))
+        for _ in range(3):
+            model(torch.zeros(8, 3, 224, 224))
         start = time.perf_counter()
         for x, _ in loader:
             n += len(model(x).argmax(1))

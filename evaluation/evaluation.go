@@ -113,7 +113,7 @@ func Open(ctx context.Context, c Config, progress runtime.Progress) (*Setup, err
 	}
 	threads := c.Threads
 	if threads <= 0 {
-		threads = goruntime.NumCPU()
+		threads = goruntime.GOMAXPROCS(0)
 	}
 	if err := s.openSession(ctx, threads, shape); err != nil {
 		return nil, err
@@ -126,7 +126,7 @@ func Open(ctx context.Context, c Config, progress runtime.Progress) (*Setup, err
 		return nil, fmt.Errorf("model %q: tensor %q has %d values per image, its output %q has %d classes", c.Model, s.Model.Logits, s.Outputs, s.Model.Output, s.Model.Classes)
 	}
 	if s.Workers = c.Workers; s.Workers <= 0 {
-		s.Workers = goruntime.NumCPU()
+		s.Workers = goruntime.GOMAXPROCS(0)
 	}
 	if s.Batch = c.Batch; s.Batch <= 0 {
 		s.Batch = automaticBatch(shape)

@@ -127,10 +127,7 @@ func (d *Decoder) DecodeWindow(data []byte, want Window) (img Image, format Form
 	case WebP:
 		img, err = d.decodeWebP(data)
 	case BMP:
-		var m image.Image
-		if m, err = checked(data, bmp.DecodeConfig, bmp.Decode); err == nil {
-			img = d.fromGo(m)
-		}
+		img, err = d.decodeBMP(data)
 	case Unknown:
 		switch {
 		case len(data) == 0:
@@ -146,6 +143,24 @@ func (d *Decoder) DecodeWindow(data []byte, want Window) (img Image, format Form
 		return Image{}, format, fmt.Errorf("%s: %w", format, err)
 	}
 	return img, format, nil
+}
+
+// decodeBMP reads uncompressed files, the only ones its decoder takes: a byte
+// holds at most eight pixels, so a size that the file cannot fill is refused
+// before memory is taken for it.
+func (d *Decoder) decodeBMP(data []byte) (Image, error) {
+	c, err := bmp.DecodeConfig(bytes.NewReader(data))
+	if err == nil && checkSize(c.Width, c.Height) == nil && c.Width*c.Height > 8*len(data) {
+		err = fmt.Errorf("%d x %d pixels cannot be in %d bytes: %w", c.Width, c.Height, len(data), ErrTruncated)
+	}
+	if err != nil {
+		return Image{}, err
+	}
+	m, err := checked(data, bmp.DecodeConfig, bmp.Decode)
+	if err != nil {
+		return Image{}, err
+	}
+	return d.fromGo(m), nil
 }
 
 // room makes space for a w x h image in the decoder's buffer.

@@ -2,13 +2,16 @@ package imageproc
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"image"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -326,6 +329,53 @@ func TestDecodeWindow(t *testing.T) {
 			if sameWithin(whole, got, image.Rect(40, 40, whole.W, whole.H)) {
 				t.Errorf("%s: the part that nobody wants was computed", name)
 			}
+		}
+	}
+}
+
+// A file of a few bytes that claims a huge picture is an error, and costs no
+// memory worth speaking of: neither sizes beyond the limit nor those below it.
+func TestAbsurdSizes(t *testing.T) {
+	png := func(w, h uint32) []byte {
+		chunk := func(kind string, body []byte) []byte {
+			c := append([]byte(kind), body...)
+			out := binary.BigEndian.AppendUint32(nil, uint32(len(body)))
+			return binary.BigEndian.AppendUint32(append(out, c...), crc32.ChecksumIEEE(c))
+		}
+		head := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, w), h)
+		return slices.Concat([]byte("\x89PNG\r\n\x1a\n"), chunk("IHDR", append(head, 8, 2, 0, 0, 0)), chunk("IDAT", []byte{0x78, 0x9c, 1}))
+	}
+	own := func(name string, at int, size ...byte) []byte {
+		data, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		copy(data[at:], size)
+		return data
+	}
+	jpeg := own("420.jpg", 0)
+	frame := bytes.Index(jpeg, []byte{0xff, 0xc0})
+	for name, data := range map[string][]byte{
+		"png over the limit":   png(50000, 50000),
+		"png under the limit":  png(13000, 13000),
+		"png of 2^31":          png(1<<31, 1),
+		"png of no size":       png(0, 5),
+		"jpeg under the limit": own("420.jpg", frame+5, 0x32, 0xc8, 0x32, 0xc8),
+		"jpeg over the limit":  own("420.jpg", frame+5, 0xff, 0xff, 0xff, 0xff),
+		"bmp under the limit":  own("plain.bmp", 18, 0xc8, 0x32, 0, 0, 0xc8, 0x32, 0, 0),
+		"bmp over the limit":   own("plain.bmp", 18, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff, 0x7f),
+		"gif over the limit":   own("colours.gif", 6, 0xff, 0xff, 0xff, 0xff),
+	} {
+		var before, after goruntime.MemStats
+		goruntime.ReadMemStats(&before)
+		var d Decoder
+		_, _, err := d.Decode(data)
+		goruntime.ReadMemStats(&after)
+		if err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		if used := after.TotalAlloc - before.TotalAlloc; used > 16<<20 {
+			t.Errorf("%s: %d MiB were allocated before %q", name, used>>20, err)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"image"
 	"image/png"
 	"io"
+	"math"
 )
 
 // decodePNG reads PNG as Pillow does: a wrong checksum of the pixel data
@@ -16,6 +17,9 @@ import (
 func (d *Decoder) decodePNG(data []byte) (Image, error) {
 	clean, err := cleanPNG(data)
 	if err != nil {
+		return Image{}, err
+	}
+	if err := plausiblePNG(clean); err != nil {
 		return Image{}, err
 	}
 	m, err := checked(clean, png.DecodeConfig, png.Decode)
@@ -31,6 +35,20 @@ func (d *Decoder) decodePNG(data []byte) (Image, error) {
 		return d.grey16(m), nil
 	}
 	return d.fromGo(m), nil
+}
+
+// plausiblePNG refuses a size that the file cannot fill before memory is taken
+// for it: deflate makes at most 1032 bytes of one.
+func plausiblePNG(clean []byte) error {
+	w, h := int64(binary.BigEndian.Uint32(clean[16:])), int64(binary.BigEndian.Uint32(clean[20:]))
+	samples := map[byte]int64{0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[clean[25]]
+	if w > math.MaxInt32 || h > math.MaxInt32 || checkSize(int(w), int(h)) != nil {
+		return nil // the decoder's configuration says what is wrong
+	}
+	if need := w * h * samples * int64(clean[24]) / 8; need > 1032*int64(len(clean)) {
+		return fmt.Errorf("%d x %d pixels cannot be in %d bytes: %w", w, h, len(clean), ErrTruncated)
+	}
+	return nil
 }
 
 // grey16 clips 16-bit grey values at 255, as convert("RGB") does through

@@ -104,7 +104,7 @@ func (r Result) Output(k int) []float32 { return r.batch.Output(k, r.slot) }
 func Run(ctx context.Context, c Config, each func(Result) error) (Stats, error) {
 	size, workers := max(c.Batch, 1), c.Workers
 	if workers <= 0 {
-		workers = goruntime.NumCPU()
+		workers = goruntime.GOMAXPROCS(0)
 	}
 	if c.Images.N == 0 {
 		return Stats{}, errors.New("no images to run the model on")

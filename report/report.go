@@ -93,6 +93,10 @@ type Runtime struct {
 	PlacementText string `json:"-"`                     // Placement for people
 }
 
+func (r Runtime) String() string {
+	return fmt.Sprintf("ONNX Runtime %s on %s, %d threads, %d decoders, batch %d%s", r.ORT, r.Device, r.Threads, r.Workers, r.Batch, r.PlacementText)
+}
+
 // Timing holds seconds.
 type Timing struct {
 	Wall            float64 `json:"wall_s"`
@@ -109,6 +113,9 @@ const (
 	Fraction = "fraction"
 	Nats     = "nats"
 	None     = ""
+
+	PerSecond    = "1/s"
+	Milliseconds = "ms"
 )
 
 // Metric is a number with everything that must be said with it.

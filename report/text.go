@@ -46,8 +46,7 @@ func (r *Report) text(w io.Writer) error {
 	line("", "%s images, %d classes, labels matched %s", thousands(r.Dataset.N), r.Dataset.Classes, r.Dataset.Labels)
 	line("pixels", "%s (%s; fingerprint %s)", r.Preprocessing.Summary, r.Preprocessing.Source, r.Preprocessing.Fingerprint)
 	line("decoder", "%s", r.Preprocessing.Decoder)
-	line("runtime", "ONNX Runtime %s on %s, %d threads, %d decoders, batch %d%s",
-		r.Runtime.ORT, r.Runtime.Device, r.Runtime.Threads, r.Runtime.Workers, r.Runtime.Batch, r.Runtime.PlacementText)
+	line("runtime", "%s", r.Runtime)
 	if r.Runtime.FixedBatch != "" {
 		line("batch", "%s", r.Runtime.FixedBatch)
 	}

@@ -81,7 +81,7 @@ func Open(ctx context.Context, src Source, o Options) (*Session, error) {
 		return nil, fmt.Errorf("opening model %q: %w", src.Path, err)
 	}
 	if o.Threads <= 0 {
-		o.Threads = goruntime.NumCPU()
+		o.Threads = goruntime.GOMAXPROCS(0)
 	}
 	s := &Session{Device: o.Device, Threads: o.Threads, name: src.Path}
 	if s.Input, s.Fixed, err = settle(declared, o.Shape); err != nil {

@@ -133,7 +133,7 @@ func runCheck(ctx context.Context, s streams, path string, o datasets.Options, f
 	}
 	defer d.Close()
 	if workers <= 0 {
-		workers = goruntime.NumCPU()
+		workers = goruntime.GOMAXPROCS(0)
 	}
 	progress, finish := imageBar(s.err, quiet, len(d.Samples), "check")
 	defer finish()

@@ -33,7 +33,7 @@ image decoder runs and how many threads there are.`,
 func runDoctor(ctx context.Context, s streams, lib string) error {
 	say := func(format string, a ...any) { fmt.Fprintf(s.out, format+"\n", a...) }
 	say("program   cutmix-eval %s, %s, %s/%s", version, goruntime.Version(), goruntime.GOOS, goruntime.GOARCH)
-	say("cores     %d (threads of the model and decoders, unless --threads and --workers say otherwise)", goruntime.NumCPU())
+	say("cores     %d (threads of the model and decoders, unless --threads and --workers say otherwise)", goruntime.GOMAXPROCS(0))
 	say("decoder   %s", imageproc.DecoderName)
 	dir, err := cache.Dir()
 	if err != nil {

@@ -513,6 +513,27 @@ func TestSmallCommands(t *testing.T) {
 	}
 }
 
+func TestBench(t *testing.T) {
+	ortest.Load(t)
+	code, out, errs := command(t, "bench", "--rounds", "2", "--images", "256", "--format", "json")
+	var r report.Report
+	if err := json.Unmarshal([]byte(out), &r); code != exitDone || err != nil {
+		t.Fatalf("%d %v %s", code, err, errs)
+	}
+	for _, name := range []string{"end_to_end_ratio", "decode_images_per_s", "resize_cpu_ms", "model_images_per_s", "end_to_end_cpu_ms", "allocations"} {
+		if m := metric(t, r, name); !(m.Value > 0) || m.Interval == nil || m.N != 256 {
+			t.Errorf("%+v", m)
+		}
+	}
+	code, out, _ = command(t, "bench", "--rounds", "1", "--images", "128")
+	if code != exitDone || !strings.Contains(out, "end to end / model alone") || !strings.Contains(out, "peak memory") {
+		t.Errorf("%d %s", code, out)
+	}
+	if code, _, _ := command(t, "bench", "--rounds", "0"); code != exitUsage {
+		t.Errorf("no rounds: exit %d", code)
+	}
+}
+
 func TestDoctor(t *testing.T) {
 	code, out, errs := command(t, "doctor")
 	if code != exitDone || !strings.Contains(out, "cpu       starts") || !strings.Contains(out, runtime.Loaded().Path) {

@@ -17,6 +17,7 @@ import (
 var floors = []string{
 	"cmd/cutmix-eval",
 	"tasks/demo",
+	"tasks/bench",
 	"tasks/classify",
 	"evaluation",
 	"report",
