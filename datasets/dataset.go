@@ -210,14 +210,13 @@ func (d *Dataset) Fingerprint() string {
 
 func put(h hash.Hash, s string) { fmt.Fprintf(h, "%d:%s\n", len(s), s) }
 
-// Limit returns a subset of at most n images, with the classes as even as they
-// can be: classes take turns, each giving its images in an order that seed
-// decides. Samples keep their order. Larger limits with the same seed hold the
-// smaller ones.
-func (d *Dataset) Limit(n int, seed uint64) *Dataset {
-	out := *d
+// Pick chooses n samples, with the classes as even as they can be: classes take
+// turns, each giving its images in an order that seed decides. It returns their
+// indices, ascending; nil is all samples, for n of 0 or too large. Larger limits
+// with the same seed hold the smaller ones.
+func (d *Dataset) Pick(n int, seed uint64) []int {
 	if n <= 0 || n >= len(d.Samples) {
-		return &out
+		return nil
 	}
 	byClass := map[int][]int{}
 	var labels []int
@@ -242,11 +241,7 @@ func (d *Dataset) Limit(n int, seed uint64) *Dataset {
 		}
 	}
 	slices.Sort(pick)
-	out.Samples = make([]Sample, n)
-	for i, p := range pick {
-		out.Samples[i] = d.Samples[p]
-	}
-	return &out
+	return pick
 }
 
 // Loader loads images one at a time, reusing its buffers. Use one a goroutine.

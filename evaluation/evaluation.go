@@ -6,7 +6,9 @@ package evaluation
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/bits"
+	"math/rand/v2"
 	goruntime "runtime"
 	"strings"
 	"time"
@@ -68,31 +70,43 @@ func DefaultConfig() Config {
 type Setup struct {
 	Config       Config
 	Data         *datasets.Dataset
+	Selected     []int // samples of Data that --limit chose; nil is all
 	Model        *model.Model
 	Entry        *lock.Entry // of the model in models.lock, nil without one
 	FreedBatch   string      // what became of a batch size fixed in the file; empty for an open one
 	Recipe       imageproc.Recipe
 	RecipeSource string
 	Library      runtime.Candidate
-	Session      *runtime.Session
-	Outputs      int // class scores per image
-	Workers      int
-	Batch        int
-	opening      time.Duration
+	Session      *runtime.Session // nil before Start
+	Taps         []string         // tensors to compute beside the class scores
+	Outputs      int              // class scores per image; 0 where only a session can tell
+	// Probabilities says that the scores are probabilities though nothing in the
+	// graph says so. Known after Start.
+	Probabilities bool
+	Workers       int
+	Batch         int
+	shape         []int64
+	opening       time.Duration
 }
 
-// Open opens data, model and session. Cheap things come first, so that a wrong
-// name is told before a library is installed. progress is told about an
-// installation of ONNX Runtime and may be nil.
+// Open is Prepare and Start.
 func Open(ctx context.Context, c Config, progress runtime.Progress) (*Setup, error) {
+	s, err := Prepare(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Start(ctx, progress); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Prepare opens data and model, without ONNX Runtime: a wrong name is told before
+// a library is installed, and what has been computed needs no session.
+func Prepare(c Config) (*Setup, error) {
 	start := time.Now()
 	s := &Setup{Config: c}
-	ok := false
-	defer func() {
-		if !ok {
-			s.Close()
-		}
-	}()
 	var err error
 	if s.Model, s.Entry, err = OpenModel(c.Model, c.Output); err != nil {
 		return nil, err
@@ -100,43 +114,98 @@ func Open(ctx context.Context, c Config, progress runtime.Progress) (*Setup, err
 	if s.Recipe, s.RecipeSource, err = c.recipe(s.Model, s.Entry); err != nil {
 		return nil, err
 	}
-	shape, err := s.imageShape()
-	if err != nil {
+	if s.shape, err = s.imageShape(); err != nil {
 		return nil, err
 	}
 	if s.Data, err = datasets.Open(c.Data, datasets.Options{Format: c.Format, Labels: c.Labels, Root: c.Root, Split: c.Split}); err != nil {
 		return nil, err
 	}
-	s.Data = s.Data.Limit(c.Limit, c.Seed)
-	if s.Library, err = runtime.Ensure(ctx, c.Library, progress); err != nil {
-		return nil, err
+	s.Selected = s.Data.Pick(c.Limit, c.Seed)
+	s.Outputs = s.Model.Classes
+	if s.Workers = c.Workers; s.Workers <= 0 {
+		s.Workers = goruntime.GOMAXPROCS(0)
 	}
-	threads := c.Threads
+	s.opening = time.Since(start)
+	return s, nil
+}
+
+// Start opens a session for the model and its taps. progress is told about an
+// installation of ONNX Runtime and may be nil. A session that is open stays.
+func (s *Setup) Start(ctx context.Context, progress runtime.Progress) error {
+	if s.Session != nil {
+		return nil
+	}
+	start := time.Now()
+	var err error
+	if s.Library, err = runtime.Ensure(ctx, s.Config.Library, progress); err != nil {
+		return err
+	}
+	threads := s.Config.Threads
 	if threads <= 0 {
 		threads = goruntime.GOMAXPROCS(0)
 	}
-	if err := s.openSession(ctx, threads, shape); err != nil {
-		return nil, err
+	if err := s.openSession(ctx, threads, s.shape); err != nil {
+		return err
 	}
 	s.Outputs = 1
 	for _, d := range s.Session.Outputs[0].Shape[1:] {
 		s.Outputs *= int(d)
 	}
 	if s.Model.Classes > 0 && s.Model.Classes != s.Outputs {
-		return nil, fmt.Errorf("model %q: tensor %q has %d values per image, its output %q has %d classes", c.Model, s.Model.Logits, s.Outputs, s.Model.Output, s.Model.Classes)
+		return fmt.Errorf("model %q: tensor %q has %d values per image, its output %q has %d classes", s.Config.Model, s.Model.Logits, s.Outputs, s.Model.Output, s.Model.Classes)
 	}
-	if s.Workers = c.Workers; s.Workers <= 0 {
-		s.Workers = goruntime.GOMAXPROCS(0)
+	if s.Probabilities, err = s.probabilities(ctx); err != nil {
+		return err
 	}
-	if s.Batch = c.Batch; s.Batch <= 0 {
-		s.Batch = automaticBatch(shape)
+	if s.Batch = s.Config.Batch; s.Batch <= 0 {
+		s.Batch = automaticBatch(s.shape)
 	}
 	if s.Session.Fixed > 0 {
 		s.Batch = s.Session.Fixed
 	}
-	s.opening = time.Since(start)
-	ok = true
-	return s, nil
+	s.opening += time.Since(start)
+	return nil
+}
+
+// probabilities says whether the scores of two images of noise lie in 0..1 and sum
+// to 1, each: logits do not do that by chance.
+func (s *Setup) probabilities(ctx context.Context) (bool, error) {
+	if s.Outputs < 2 {
+		return false, nil
+	}
+	b, err := s.Session.NewBatch(2)
+	if err != nil {
+		return false, err
+	}
+	defer b.Close()
+	noise(b, rand.New(rand.NewPCG(1, 1)))
+	n := min(2, b.Size())
+	if err := b.Run(ctx, n); err != nil {
+		return false, err
+	}
+	for i := range n {
+		sum := 0.0
+		for _, v := range b.Output(0, i) {
+			if !(v >= 0 && v <= 1) {
+				return false, nil
+			}
+			sum += float64(v)
+		}
+		if math.Abs(sum-1) > 1e-3 {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// noise fills a batch.
+func noise(b *runtime.Batch, rng *rand.Rand) {
+	for i := range b.Size() {
+		slot := b.Slot(i)
+		for j := range slot {
+			slot[j] = float32(rng.NormFloat64())
+		}
+	}
 }
 
 // recipe resolves the preprocessing: flags over a named recipe, or over what
@@ -221,19 +290,25 @@ func (s *Setup) Close() {
 	}
 }
 
-// Pipeline is the configuration that sends the data through the model.
-func (s *Setup) Pipeline(progress func(done int)) pipeline.Config {
+// Pipeline is the configuration that sends the samples at (nil is all) through
+// the model. Output 0 holds the class scores, the taps follow.
+func (s *Setup) Pipeline(at []int, progress func(done int)) pipeline.Config {
+	images := pipeline.Images{N: len(s.Data.Samples), Loader: func() pipeline.Load {
+		return s.Data.Loader().LoadWindow
+	}}
+	if at != nil {
+		images = images.Subset(at)
+	}
 	return pipeline.Config{
-		Images: pipeline.Images{N: len(s.Data.Samples), Loader: func() pipeline.Load {
-			return s.Data.Loader().LoadWindow
-		}},
+		Images:   images,
 		Recipe:   s.Recipe,
 		NewBatch: func(n int) (pipeline.Batch, error) { return s.Session.NewBatch(n) },
 		Batch:    s.Batch, Workers: s.Workers, Progress: progress,
 	}
 }
 
-// Report starts a report with everything but the task's own part.
+// Report starts a report with everything but the task's own part, the session
+// and the time.
 func (s *Setup) Report(tool report.Tool) *report.Report {
 	r := &report.Report{Tool: tool}
 	r.Model = report.Model{
@@ -250,12 +325,30 @@ func (s *Setup) Report(tool report.Tool) *report.Report {
 		Recipe: s.Recipe, Summary: s.Recipe.String(), Source: s.RecipeSource,
 		Decoder: imageproc.DecoderName, Fingerprint: s.Recipe.Fingerprint(),
 	}
-	r.Runtime = report.Runtime{
+	if s.Config.Limit > 0 {
+		r.Option("limit %d (seed %d)", s.Config.Limit, s.Config.Seed)
+	}
+	return r
+}
+
+// Runtime is the report's part about the session, which must be open.
+func (s *Setup) Runtime() report.Runtime {
+	return report.Runtime{
 		ORT: s.Library.Version, Library: s.Library.Path, Device: s.Session.Device.String(), Threads: s.Session.Threads,
 		Workers: s.Workers, Batch: s.Batch, Placement: s.Session.Placement, PlacementText: s.Session.PlacementText(), FixedBatch: s.FreedBatch,
 	}
-	r.Timing.Startup = s.opening.Seconds()
-	return r
+}
+
+// Timing is the report's part about time, of a run with these statistics.
+func (s *Setup) Timing(st pipeline.Stats) *report.Timing {
+	t := &report.Timing{
+		Startup: s.opening.Seconds(), Wall: st.Wall.Seconds(), Model: st.Model.Seconds(),
+		ModelWaiting: st.Wait.Seconds(), LoadCPU: st.Load.Seconds(),
+	}
+	if st.Wall > 0 {
+		t.ImagesPerSecond = float64(st.Images) / st.Wall.Seconds()
+	}
+	return t
 }
 
 // Told is what a report says a task was told.

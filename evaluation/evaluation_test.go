@@ -49,7 +49,7 @@ func TestFixedBatch(t *testing.T) {
 				t.Errorf("fixed at %d, %q; want %+v", s.Session.Fixed, s.FreedBatch, want)
 			}
 			n := 0
-			if _, err := pipeline.Run(context.Background(), s.Pipeline(nil), func(r pipeline.Result) error {
+			if _, err := pipeline.Run(context.Background(), s.Pipeline(s.Selected, nil), func(r pipeline.Result) error {
 				n++
 				return r.Err
 			}); err != nil || n != 5 {

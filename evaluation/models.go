@@ -134,7 +134,7 @@ func (s *Setup) openSession(ctx context.Context, threads int, shape []int64) err
 	if src.Path == "" {
 		src.Path = s.Model.Name
 	}
-	o := runtime.Options{Device: s.Config.Device, Threads: threads, Input: s.Model.Input, Outputs: []string{s.Model.Logits}, Shape: shape}
+	o := runtime.Options{Device: s.Config.Device, Threads: threads, Input: s.Model.Input, Outputs: append([]string{s.Model.Logits}, s.Taps...), Shape: shape}
 	var err error
 	if s.Session, err = runtime.Open(ctx, src, o); err != nil || s.Session.Fixed == 0 {
 		return err
@@ -177,11 +177,7 @@ func sameResults(ctx context.Context, a, b *runtime.Session) bool {
 		var out [][]float32
 		for at := 0; at < n; at += batch.Size() {
 			k := min(batch.Size(), n-at)
-			for i := range k {
-				for j := range batch.Slot(i) {
-					batch.Slot(i)[j] = float32(rng.NormFloat64())
-				}
-			}
+			noise(batch, rng)
 			if batch.Run(ctx, k) != nil {
 				return nil
 			}

@@ -45,7 +45,7 @@ func TestCompare(t *testing.T) {
 	near(t, "brier", p.Brier.Value, cb.Brier-ca.Brier)
 	near(t, "ece", p.ECE.Value, cb.Width.ECE-ca.Width.ECE)
 	near(t, "aurc", p.AURC.Value, cb.AURC-ca.AURC)
-	if p.Top1.Interval.Low <= 0 || p.NLL.Interval.High >= 0 || p.P > 1e-6 || p.OnlyB <= p.OnlyA {
+	if p.Top1.Interval.Low <= 0 || p.NLL.Interval.High >= 0 || p.Top1.P > 1e-6 || p.OnlyB <= p.OnlyA {
 		t.Errorf("%+v", p)
 	}
 	// Pairing must count: the difference is known better than each number.
@@ -57,7 +57,7 @@ func TestCompare(t *testing.T) {
 		t.Errorf("paired interval of width %v, single one of %v", w, iv.NLL.High-iv.NLL.Low)
 	}
 	same, err := Compare(context.Background(), a, a, 15, 100, 1)
-	if err != nil || same.Top1.Value != 0 || same.Top1.Interval.High != 0 || same.P != 1 {
+	if err != nil || same.Top1.Value != 0 || same.Top1.Interval.High != 0 || same.Top1.P != 1 || same.NLL.P != 1 {
 		t.Errorf("a model against itself: %+v", same)
 	}
 }

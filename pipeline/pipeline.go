@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	goruntime "runtime"
 	"sync"
 	"sync/atomic"
@@ -80,7 +81,8 @@ type round struct {
 	batch Batch
 	first int // index of the sample in slot 0
 	n     int
-	errs  []error // by slot
+	errs  []error       // by slot
+	sizes []image.Point // of the pictures as loaded, by slot
 	left  atomic.Int32
 	ready chan struct{}
 }
@@ -89,7 +91,8 @@ type round struct {
 // are none. Outputs are valid until each returns.
 type Result struct {
 	Index int
-	Err   error // the image could not be loaded
+	Err   error       // the image could not be loaded
+	Size  image.Point // of the picture as loaded, 0 x 0 with an error
 	batch Batch
 	slot  int
 }
@@ -159,7 +162,7 @@ func Run(ctx context.Context, c Config, each func(Result) error) (Stats, error) 
 		}
 		stats.Model += time.Since(ran)
 		for i := range r.n {
-			if err := each(Result{Index: r.first + i, Err: r.errs[i], batch: r.batch, slot: i}); err != nil {
+			if err := each(Result{Index: r.first + i, Err: r.errs[i], Size: r.sizes[i], batch: r.batch, slot: i}); err != nil {
 				return stats, err
 			}
 		}
@@ -185,7 +188,7 @@ func dispatch(ctx context.Context, n, size int, free <-chan Batch, jobs chan<- j
 			return
 		}
 		r := &round{batch: b, first: first, n: min(size, n-first), ready: make(chan struct{})}
-		r.errs = make([]error, r.n)
+		r.errs, r.sizes = make([]error, r.n), make([]image.Point, r.n)
 		r.left.Store(int32(r.n))
 		select {
 		case order <- r:
@@ -209,10 +212,11 @@ func work(ctx context.Context, load Load, t *imageproc.Transform, jobs <-chan jo
 		}
 		start := time.Now()
 		dst := j.r.batch.Slot(j.slot)
-		if err := fill(load, t, j.index, dst); err != nil {
+		size, err := fill(load, t, j.index, dst)
+		if err != nil {
 			clear(dst) // the slot runs with the rest; nobody looks at its result
-			j.r.errs[j.slot] = err
 		}
+		j.r.sizes[j.slot], j.r.errs[j.slot] = size, err
 		spent.Add(int64(time.Since(start)))
 		if j.r.left.Add(-1) == 0 {
 			close(j.r.ready)
@@ -220,15 +224,18 @@ func work(ctx context.Context, load Load, t *imageproc.Transform, jobs <-chan jo
 	}
 }
 
-func fill(load Load, t *imageproc.Transform, i int, dst []float32) (err error) {
+func fill(load Load, t *imageproc.Transform, i int, dst []float32) (size image.Point, err error) {
 	defer func() {
 		if r := recover(); r != nil { // one image must not end the run
-			err = fmt.Errorf("loading stopped: %v", r)
+			size, err = image.Point{}, fmt.Errorf("loading stopped: %v", r)
 		}
 	}()
 	img, err := load(i, t.Window)
-	if err != nil {
-		return err
+	if err == nil {
+		err = t.Apply(img, dst)
 	}
-	return t.Apply(img, dst)
+	if err != nil {
+		return image.Point{}, err
+	}
+	return image.Pt(img.W, img.H), nil
 }

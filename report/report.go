@@ -27,14 +27,22 @@ type Report struct {
 	Dataset       Dataset       `json:"dataset"`
 	Preprocessing Preprocessing `json:"preprocessing"`
 	Runtime       Runtime       `json:"runtime"`
-	Timing        Timing        `json:"timing"`
-	Config        any           `json:"config"` // what the task was told: seed, limit, its own options
+	Timing        *Timing       `json:"timing,omitempty"` // of a run without a directory; what is computed again from records has none
+	Config        any           `json:"config"`           // what the task was told: seed, limit, its own options
 	Metrics       []Metric      `json:"metrics"`
 	Groups        []Group       `json:"groups,omitempty"`
 	Tables        []Table       `json:"tables,omitempty"`
 	BadImages     []BadImage    `json:"bad_images,omitempty"`
 	Warnings      []string      `json:"warnings"`
-	Options       string        `json:"-"` // Config for people: what differs from the defaults
+	Options       string        `json:"options,omitempty"` // Config for people: what differs from the defaults
+}
+
+// Option adds to Options.
+func (r *Report) Option(format string, a ...any) {
+	if r.Options != "" {
+		r.Options += ", "
+	}
+	r.Options += fmt.Sprintf(format, a...)
 }
 
 // Tool says what made the report.
@@ -79,22 +87,31 @@ type Preprocessing struct {
 	Fingerprint string `json:"fingerprint"`
 }
 
-// Runtime says what ran the model, and how.
+// Runtime says what ran the model, and how. What does not change results is left
+// out where they come from records.
 type Runtime struct {
 	ORT       string         `json:"ort"`
-	Library   string         `json:"library"`
+	Library   string         `json:"library,omitempty"`
 	Device    string         `json:"device"`
-	Threads   int            `json:"threads"`
-	Workers   int            `json:"workers"`
-	Batch     int            `json:"batch"`
+	Threads   int            `json:"threads,omitempty"`
+	Workers   int            `json:"workers,omitempty"`
+	Batch     int            `json:"batch,omitempty"`
 	Placement map[string]int `json:"nodes_by_provider,omitempty"`
 
+	Reused        string `json:"reused,omitempty"`      // run directory that results were read from
 	FixedBatch    string `json:"fixed_batch,omitempty"` // what became of a batch size fixed in the file
 	PlacementText string `json:"-"`                     // Placement for people
 }
 
 func (r Runtime) String() string {
-	return fmt.Sprintf("ONNX Runtime %s on %s, %d threads, %d decoders, batch %d%s", r.ORT, r.Device, r.Threads, r.Workers, r.Batch, r.PlacementText)
+	s := fmt.Sprintf("ONNX Runtime %s on %s", r.ORT, r.Device)
+	if r.Threads > 0 {
+		s += fmt.Sprintf(", %d threads, %d decoders, batch %d%s", r.Threads, r.Workers, r.Batch, r.PlacementText)
+	}
+	if r.Reused != "" {
+		s += ", results read from " + r.Reused
+	}
+	return s
 }
 
 // Timing holds seconds.
@@ -106,6 +123,11 @@ type Timing struct {
 	LoadCPU         float64 `json:"load_cpu_s"` // summed over workers
 	Startup         float64 `json:"startup_s"`  // before the first image
 	Metrics         float64 `json:"metrics_s"`
+}
+
+func (t Timing) String() string {
+	return fmt.Sprintf("%.1f s, %.0f images/s (model %.0f %% of the time, waiting for images %.0f %%)",
+		t.Wall, t.ImagesPerSecond, percent(t.Model, t.Wall), percent(t.ModelWaiting, t.Wall))
 }
 
 // Units of metrics.
@@ -126,6 +148,9 @@ type Metric struct {
 	N              int               `json:"n"`
 	Interval       *metrics.Interval `json:"interval,omitempty"`
 	HigherIsBetter bool              `json:"higher_is_better"`
+	P              *float64          `json:"p,omitempty"` // of a difference being 0, by Test
+	PAdjusted      *float64          `json:"p_adjusted,omitempty"`
+	Test           string            `json:"test,omitempty"`
 	Note           string            `json:"note,omitempty"`
 }
 

@@ -26,7 +26,7 @@ func example() *Report {
 		Dataset:       Dataset{Name: "data", Path: "/data", Format: "folders", Recognised: "folder: 3 class folders", N: 12345, Bad: 2, Classes: 3, Labels: "in order", Fingerprint: "f00", Notes: []string{"a note"}},
 		Preprocessing: Preprocessing{Summary: "resize 8", Source: "flags", Decoder: "built-in", Fingerprint: "beef"},
 		Runtime:       Runtime{ORT: "1.30.0", Device: "cuda", Threads: 2, Workers: 3, Batch: 4, Placement: map[string]int{"CUDAExecutionProvider": 7}, PlacementText: ", 7 nodes on CUDA", FixedBatch: "fixed at 1"},
-		Timing:        Timing{Wall: 2, ImagesPerSecond: 6172, Model: 1.5, ModelWaiting: 0.1},
+		Timing:        &Timing{Wall: 2, ImagesPerSecond: 6172, Model: 1.5, ModelWaiting: 0.1},
 		Options:       "limit 12345",
 		Config:        map[string]int{"bins": 15},
 		Metrics: []Metric{

@@ -53,8 +53,9 @@ func (r *Report) text(w io.Writer) error {
 	if r.Options != "" {
 		line("options", "%s", r.Options)
 	}
-	line("time", "%.1f s, %.0f images/s (model %.0f %% of the time, waiting for images %.0f %%)",
-		r.Timing.Wall, r.Timing.ImagesPerSecond, percent(r.Timing.Model, r.Timing.Wall), percent(r.Timing.ModelWaiting, r.Timing.Wall))
+	if r.Timing != nil && r.Timing.Wall > 0 {
+		line("time", "%s", r.Timing)
+	}
 	if err := head.Flush(); err != nil {
 		return err
 	}

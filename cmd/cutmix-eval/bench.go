@@ -55,13 +55,13 @@ func runBench(ctx context.Context, s streams, c evaluation.Config, task bench.Co
 		progress, finish = func(done, _ int) { _ = bar.Set(done) }, func() { _ = bar.Clear() }
 	}
 	defer finish()
-	res, err := bench.Run(ctx, task, setup.Pipeline(nil), progress)
+	res, err := bench.Run(ctx, task, setup.Pipeline(setup.Selected, nil), progress)
 	if err != nil {
 		return err
 	}
 	finish()
 	r := setup.Report(tool())
-	r.Config = c.Told(task)
+	r.Runtime, r.Config = setup.Runtime(), c.Told(task)
 	res.Fill(r)
 	if format != report.Text {
 		return finishReport(s, r, format, res.Bad, quiet)

@@ -2,8 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"strings"
+	"time"
 
 	"cutmix-eval/evaluation"
 	"cutmix-eval/report"
@@ -45,70 +44,43 @@ A model that ends in Softmax is recognised; its logits are read before it.`,
 		if err != nil {
 			return err
 		}
-		task.Seed = c.Seed
 		if err := task.Validate(); err != nil {
 			return usageError{err}
 		}
-		return runClassify(cmd.Context(), s, c, task, format, flags.allowBad, flags.quiet)
+		return runClassify(cmd.Context(), s, c, task, flags.store, format, flags.allowBad, flags.quiet)
 	}
 	return cmd
 }
 
-func runClassify(ctx context.Context, s streams, c evaluation.Config, task classify.Config, format report.Format, allowBad int, quiet bool) error {
-	setup, err := evaluation.Open(ctx, c, installProgress(s.err, quiet))
+func runClassify(ctx context.Context, s streams, c evaluation.Config, task classify.Config, store evaluation.Store, format report.Format, allowBad int, quiet bool) error {
+	setup, err := evaluation.Prepare(c)
 	if err != nil {
 		return err
 	}
 	defer setup.Close()
-	progress, finish := imageBar(s.err, quiet, len(setup.Data.Samples), "classify")
-	defer finish()
-	in, aligned, err := classify.NewInput(setup.Data, setup.Outputs, setup.Model.ClassNames, setup.Pipeline(progress))
+	job, err := classify.Open(ctx, setup, task, store, tool(), installProgress(s.err, quiet))
 	if err != nil {
 		return err
 	}
-	res, err := classify.Run(ctx, task, in)
+	defer job.Close()
+	stats, err := collect(ctx, s, store, quiet, job.Records, job.Collect)
 	if err != nil {
 		return err
 	}
-	finish()
-	r := setup.Report(tool())
-	r.Dataset.Labels = aligned.How
-	r.Config = c.Told(task)
-	r.Options = options(c, task.Restrict, res.Outputs)
-	res.Fill(r, in)
+	if !store.Shard.Whole() {
+		return shardDone(s, store, job.Run)
+	}
+	start := time.Now()
+	r, _, err := classify.Report(ctx, job.Run, nil)
+	if err != nil {
+		return err
+	}
+	if store.Dir == "" { // what is computed from a run directory is the same every time
+		r.Timing = setup.Timing(stats)
+		r.Timing.Metrics = time.Since(start).Seconds()
+		if setup.Session != nil {
+			r.Runtime = setup.Runtime()
+		}
+	}
 	return finishReport(s, r, format, allowBad, quiet)
-}
-
-// options names the choices that change numbers, where they are not the default.
-func options(c evaluation.Config, restrict bool, outputs int) string {
-	var out []string
-	if c.Limit > 0 {
-		out = append(out, fmt.Sprintf("limit %d (seed %d)", c.Limit, c.Seed))
-	}
-	if restrict {
-		out = append(out, fmt.Sprintf("only the data's %d classes compete", outputs))
-	}
-	return strings.Join(out, ", ")
-}
-
-// finishReport writes a report to stdout, its warnings to stderr where stdout is
-// for a program, and turns too many bad images into an error.
-func finishReport(s streams, r *report.Report, format report.Format, allowBad int, quiet bool) error {
-	if err := r.Write(s.out, format); err != nil {
-		return fmt.Errorf("writing the report: %w", err)
-	}
-	if format == report.CSV && !quiet {
-		for _, b := range r.BadImages {
-			fmt.Fprintf(s.err, "bad image: %s: %s\n", b.ID, b.Reason)
-		}
-	}
-	if format != report.Text && !quiet {
-		for _, w := range r.Warnings {
-			fmt.Fprintf(s.err, "warning: %s\n", w)
-		}
-	}
-	if r.Dataset.Bad > allowBad {
-		return badImagesError{r.Dataset.Bad, r.Dataset.N + r.Dataset.Bad}
-	}
-	return nil
 }

@@ -35,7 +35,6 @@ models/README.md.`,
 				err = fmt.Errorf("--limit %d is below 0", c.Limit)
 			}
 			if err == nil {
-				task.Seed = c.Seed
 				err = task.Validate()
 			}
 			if err != nil {

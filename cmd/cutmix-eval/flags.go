@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"os"
 	"strconv"
 	"strings"
 
@@ -10,6 +12,7 @@ import (
 	"cutmix-eval/evaluation"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/report"
+	"cutmix-eval/results"
 	"cutmix-eval/runtime"
 
 	"github.com/spf13/cobra"
@@ -22,6 +25,8 @@ type shared struct {
 	dataFormat, device, format string
 	resize, crop, fit, filter  string
 	mean, std, color, span     string
+	shard, save                string
+	store                      evaluation.Store
 	allowBad                   int
 	quiet                      bool
 }
@@ -54,6 +59,10 @@ func (f *shared) add(cmd *cobra.Command) {
 	fs.IntVar(&c.Batch, "batch", 0, "images a run of the model (default: by image size)")
 	fs.StringVar(&c.Library, "ort-lib", "", "ONNX Runtime library file or its folder (default: searched; see doctor)")
 	fs.Uint64Var(&c.Seed, "seed", 0, "seed of everything random")
+	fs.StringVar(&f.store.Dir, "out", "", "run directory: records are kept there, and the same command goes on where it stopped")
+	fs.StringVar(&f.shard, "shard", "", "do only share `i/n` of the run (0/n to n-1/n), or auto: from a Slurm array or a Kubernetes indexed job")
+	fs.StringVar(&f.save, "save", "", "arrays to keep in the run: logits, features (penultimate vectors)")
+	fs.StringVar(&f.store.Reuse, "reuse", "", "`RUN` of the same model, pixels and data to take scores from instead of running the model")
 	fs.IntVar(&f.allowBad, "allow-bad", 0, "accept up to `N` images that cannot be read")
 	fs.StringVar(&f.format, "format", string(report.Text), "text, json, csv or md")
 	fs.BoolVar(&f.quiet, "quiet", false, "no progress bar, no warnings on stderr")
@@ -123,6 +132,18 @@ func (f *shared) parseInto(cmd *cobra.Command, c *evaluation.Config) (format rep
 		if v < 0 {
 			return "", fmt.Errorf("--%s %d is below 0", name, v)
 		}
+	}
+	if f.store.Shard, err = results.ParseShard(f.shard, os.Getenv); err != nil {
+		return "", err
+	}
+	if f.store.Save, err = evaluation.ParseSave(f.save); err != nil {
+		return "", fmt.Errorf("--save: %w", err)
+	}
+	if f.store.Dir == "" && f.shard != "" {
+		return "", errors.New("--shard needs a run directory: give --out")
+	}
+	if f.store.Dir == "" && f.save != "" {
+		return "", errors.New("--save needs a run directory: give --out")
 	}
 	ch := &c.Changes
 	for flag, set := range map[string]func() error{

@@ -133,7 +133,7 @@ Exit codes:
   2    wrong usage
   3    done, but some images could not be read (--allow-bad N accepts up to N)
   4    a file is not the one that was pinned
-  130  interrupted`,
+  130  interrupted (with --out, the same command goes on where it stopped)`,
 		Example: `  cutmix-eval demo
   cutmix-eval classify
   cutmix-eval classify --model resnet50.onnx --data imagenet/val
@@ -141,6 +141,6 @@ Exit codes:
 		SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRun: func(*cobra.Command, []string) { *started = true },
 	}
-	root.AddCommand(newDemo(s), newClassify(s), newBench(s), newModels(s), newDatasets(s), newRuntime(s), newDoctor(s), newVersion(s))
+	root.AddCommand(newDemo(s), newClassify(s), newReport(s), newCompare(s), newBench(s), newModels(s), newDatasets(s), newRuntime(s), newDoctor(s), newVersion(s))
 	return root
 }

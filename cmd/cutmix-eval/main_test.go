@@ -22,6 +22,7 @@ import (
 	"cutmix-eval/internal/golden"
 	"cutmix-eval/internal/pin"
 	"cutmix-eval/report"
+	"cutmix-eval/results"
 	"cutmix-eval/runtime"
 	"cutmix-eval/runtime/ortest"
 	"cutmix-eval/tasks/classify"
@@ -72,7 +73,7 @@ func TestDefault(t *testing.T) {
 	if r.Dataset.N != 2000 || top1.N != 2000 || top1.Value < 0.7 || top1.Value > 0.99 || top1.Interval.Method != "Wilson" {
 		t.Errorf("%+v %+v", r.Dataset, top1)
 	}
-	if r.Model.Name != evaluation.DefaultModel || len(r.Groups) != 10 || r.SchemaVersion != 1 || r.Runtime.Device != "cpu" || r.Timing.ImagesPerSecond <= 0 {
+	if r.Model.Name != evaluation.DefaultModel || len(r.Groups) != 10 || r.SchemaVersion != 1 || r.Runtime.Device != "cpu" || r.Timing == nil || r.Timing.ImagesPerSecond <= 0 {
 		t.Errorf("%+v %+v", r.Model, r.Runtime)
 	}
 	for _, m := range r.Metrics {
@@ -95,6 +96,24 @@ func TestDefault(t *testing.T) {
 	}
 }
 
+// classified evaluates a setup without a run directory.
+func classified(t *testing.T, setup *evaluation.Setup) (*report.Report, *classify.Result) {
+	t.Helper()
+	job, err := classify.Open(context.Background(), setup, classify.DefaultConfig(), evaluation.Store{}, tool(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer job.Close()
+	if _, err := job.Collect(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	r, res, err := classify.Report(context.Background(), job.Run, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, res
+}
+
 // TestCIFARGolden is the whole way from JPEG files in a tar to predictions,
 // against PyTorch's on all 10,000 images.
 func TestCIFARGolden(t *testing.T) {
@@ -109,14 +128,7 @@ func TestCIFARGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer setup.Close()
-	in, _, err := classify.NewInput(setup.Data, setup.Outputs, setup.Model.ClassNames, setup.Pipeline(nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := classify.Run(context.Background(), classify.DefaultConfig(), in)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, res := classified(t, setup)
 	f, err := os.Open(golden.Path(t, "golden", "classify", "cifar10-test-resnet20.csv"))
 	if err != nil {
 		t.Fatal(err)
@@ -133,15 +145,15 @@ func TestCIFARGolden(t *testing.T) {
 	flips, tops := 0, 0
 	for i, row := range rows {
 		rec := res.Records[i]
-		if rec.ID != row[0] || strconv.Itoa(rec.Class) != row[1] || rec.Err != nil {
+		if rec.ID != row[0] || strconv.Itoa(int(rec.Label)) != row[1] || rec.Status != results.OK {
 			t.Fatalf("row %d: %+v, want %v", i, rec, row[:2])
 		}
-		if strconv.Itoa(rec.Pred) != row[2] {
+		if strconv.Itoa(int(rec.Prediction)) != row[2] {
 			flips++
 		}
 		var top []string
 		for _, o := range rec.Top {
-			top = append(top, strconv.Itoa(o))
+			top = append(top, strconv.Itoa(int(o)))
 		}
 		if strings.Join(top, " ") != row[3] {
 			tops++
@@ -197,20 +209,13 @@ func TestImageNetShape(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer setup.Close()
-	in, aligned, err := classify.NewInput(setup.Data, setup.Outputs, nil, setup.Pipeline(nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := classify.Run(context.Background(), classify.DefaultConfig(), in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(res.Records) != 100 || aligned.How != "by ImageNet synset" || aligned.Output[99] != 990 {
-		t.Fatalf("%d records, labels %s, last output %d", len(res.Records), aligned.How, aligned.Output[99])
+	rep, res := classified(t, setup)
+	if len(res.Records) != 100 || rep.Dataset.Labels != "by ImageNet synset" || res.Records[99].Label != 990 {
+		t.Fatalf("%d records, labels %s, last output %d", len(res.Records), rep.Dataset.Labels, res.Records[99].Label)
 	}
 	for _, rec := range res.Records {
-		if w := want[rec.ID]; rec.Err != nil || rec.Pred != int(w[0]) {
-			t.Errorf("%s: %d %v, want %v", rec.ID, rec.Pred, rec.Err, w[0])
+		if w := want[rec.ID]; rec.Status != results.OK || int(rec.Prediction) != int(w[0]) {
+			t.Errorf("%s: %d %v, want %v", rec.ID, rec.Prediction, rec.Error, w[0])
 		}
 	}
 	bySynset := classifyJSON(t, exitDone, "--model", c.Model, "--data", c.Data)

@@ -12,52 +12,70 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"cutmix-eval/datasets"
-	"cutmix-eval/internal/spool"
+	"cutmix-eval/evaluation"
 	"cutmix-eval/metrics"
-	"cutmix-eval/pipeline"
+	"cutmix-eval/report"
+	"cutmix-eval/results"
 )
 
 // Config holds what the task can be told.
 type Config struct {
-	Bins       int    `json:"bins"`      // of the calibration errors
-	Replicates int    `json:"bootstrap"` // replicates; 0 leaves those intervals out
-	Seed       uint64 `json:"-"`         // of the bootstrap
-	Pairs      int    `json:"pairs"`     // most confused pairs to list
-	Restrict   bool   `json:"restrict"`  // only the outputs that are classes of the data compete
+	Bins       int `json:"bins"`      // of the calibration errors
+	Replicates int `json:"bootstrap"` // replicates; 0 leaves those intervals out
+	Pairs      int `json:"pairs"`     // most confused pairs to list
+	// By are the groupings to report, Worst the number of wrong images to list.
+	By       []string `json:"by"`
+	Worst    int      `json:"worst"`
+	Restrict bool     `json:"restrict"` // only the outputs that are classes of the data compete
 }
 
 // DefaultConfig is what the command line starts from.
 func DefaultConfig() Config {
-	return Config{Bins: 15, Replicates: 1000, Seed: 0, Pairs: 10}
+	return Config{Bins: 15, Replicates: 1000, Pairs: 10, By: []string{"class"}}
 }
 
-// Input is what is evaluated.
-type Input struct {
-	IDs     []string         // of the samples
-	Classes []int            // of the samples: index into Output and ClassNames
-	Output  []int            // model output by class, from datasets.Align
-	Names   []string         // class names
-	Orders  []datasets.Order // other numberings, to explain a bad match
-	Outputs int              // number of the model's outputs
-	Pixels  pipeline.Config  // images, preprocessing and model; its output 0 holds the scores
-}
-
-// Record is what one image gave.
+// Record is what one image gave: a row of the run's parts. A bad image's own
+// columns are -1, 0 or empty.
 type Record struct {
-	ID    string
-	Class int // index into Input.Names
-	Err   error
-	metrics.Outcome
-	Top []int // best outputs first, five of them at most
+	results.Row
+	Label          int32     `parquet:"label"`          // model output that its class is
+	Prediction     int32     `parquet:"prediction"`     // model output with the largest score
+	PredictedClass string    `parquet:"predicted,dict"` // its class in the data; empty where it is none
+	Correct        bool      `parquet:"correct"`        //
+	Rank           int32     `parquet:"rank"`           // outputs that come before the label: below 5 is a top-5 hit
+	Confidence     float64   `parquet:"confidence"`     // softmax probability of the prediction
+	Loss           float64   `parquet:"loss"`           // negative log-likelihood, nats
+	Brier          float64   `parquet:"brier"`          // 0 to 2
+	Top            []int32   `parquet:"top5,list"`      // best outputs first
+	TopProbability []float32 `parquet:"top5_probability,list"`
+}
+
+// Outcome is the record's part of the metrics.
+func (r *Record) Outcome() metrics.Outcome {
+	return metrics.Outcome{Label: int(r.Label), Pred: int(r.Prediction), Rank: int(r.Rank), Confidence: r.Confidence, NLL: r.Loss, Brier: r.Brier}
+}
+
+// About is what a report needs beside the records; it is kept with them.
+type About struct {
+	Report  report.Report    `json:"report"` // model, data, pixels, device, options
+	Config  Config           `json:"config"`
+	Seed    uint64           `json:"seed"`
+	Names   []string         `json:"classes"` // class names
+	Output  []int            `json:"output"`  // model output by class, from datasets.Align
+	Orders  []datasets.Order `json:"orders"`  // other numberings, to explain a bad match
+	Outputs int              `json:"outputs"` // number of the model's outputs
+	// Probabilities says that the model's scores are probabilities: their
+	// logarithms are used.
+	Probabilities bool `json:"probabilities"`
 }
 
 // Result is everything the task found.
 type Result struct {
 	Records        []Record // in sample order, bad images included
 	Good           []int    // indices of records with an outcome
+	class          []int    // of the good records: index into About.Names
 	Whole          metrics.Classification
 	Intervals      *metrics.Intervals // nil without a bootstrap
 	Temperature    *metrics.Temperature
@@ -65,11 +83,17 @@ type Result struct {
 	Scaled         metrics.Classification // with the temperature of the other half of the images
 	ScaledInterval *metrics.Intervals
 	Pairs          []Pair
-	Outputs        int  // outputs that competed
-	Probabilities  bool // the model's scores were probabilities; their logarithms were used
-	Stats          pipeline.Stats
-	Computing      time.Duration // spent on metrics
+	Outputs        int // outputs that competed
 	Warnings       []string
+}
+
+// Outcomes are those of the good records, in order.
+func (res *Result) Outcomes() []metrics.Outcome {
+	out := make([]metrics.Outcome, len(res.Good))
+	for i, at := range res.Good {
+		out[i] = res.Records[at].Outcome()
+	}
+	return out
 }
 
 // Pair is a class that is taken for another.
@@ -81,37 +105,94 @@ type Pair struct {
 // ErrNothingLeft says that not one image could be evaluated.
 var ErrNothingLeft = errors.New("not one image could be evaluated")
 
-// Run evaluates in. On cancellation it returns the context's error.
-func Run(ctx context.Context, c Config, in Input) (*Result, error) {
-	if err := c.Validate(); err != nil {
-		return nil, err
-	}
-	if len(in.IDs) != len(in.Classes) || len(in.IDs) != in.Pixels.Images.N {
-		panic("classify: IDs, Classes and Images of different lengths")
-	}
-	res := &Result{Records: make([]Record, 0, len(in.IDs))}
-	compete, place := in.competing(c.Restrict)
-	res.Outputs = len(compete)
-	rows, err := spool.New(len(compete))
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
+// Collector turns what the model gives into records.
+type Collector struct {
+	about   About
+	compete []int    // outputs that compete
+	place   []int    // of an output among them, -1
+	names   []string // class of the data by output
+	z       []float32
+	p       []float64
+}
 
-	z := make([]float32, len(compete))
-	seen := scores{}
-	res.Stats, err = pipeline.Run(ctx, in.Pixels, func(r pipeline.Result) error {
-		rec := Record{ID: in.IDs[r.Index], Class: in.Classes[r.Index], Err: r.Err}
-		if rec.Err == nil {
-			rec.Err = rec.take(in, r.Output(0), compete, z, &seen)
+// NewCollector prepares for the records of a run.
+func NewCollector(a About) *Collector {
+	c := &Collector{about: a, names: make([]string, a.Outputs)}
+	c.compete, c.place = a.competing()
+	for class, o := range a.Output {
+		c.names[o] = a.Names[class]
+	}
+	c.z, c.p = make([]float32, len(c.compete)), make([]float64, len(c.compete))
+	return c
+}
+
+// Record is the record of sample id of the given class, whose scores are out or
+// which could not be read.
+func (c *Collector) Record(index int, id string, class int, size [2]int, out []float32, bad error) (Record, error) {
+	r := Record{
+		Row:   results.Row{Index: int64(index), ID: id, Class: c.about.Names[class], Status: results.OK, Width: int32(size[0]), Height: int32(size[1])},
+		Label: int32(c.about.Output[class]), Prediction: -1, Rank: -1,
+	}
+	if bad == nil {
+		switch i := metrics.NotFinite(out); {
+		case len(out) != c.about.Outputs:
+			return r, fmt.Errorf("the model gave %d scores, not %d", len(out), c.about.Outputs)
+		case i >= 0:
+			bad = fmt.Errorf("the model gave %v for output %d", out[i], i)
 		}
-		if rec.Err == nil {
-			res.Good = append(res.Good, len(res.Records))
-			if err := rows.Append(z, place[in.Output[rec.Class]]); err != nil {
-				return err
+	}
+	if bad != nil {
+		r.Status, r.Error = results.Bad, bad.Error()
+		return r, nil
+	}
+	c.about.logits(c.z, out, c.compete)
+	o, err := metrics.Score(c.z, c.place[r.Label], 1)
+	if err != nil {
+		return r, err
+	}
+	r.Prediction, r.Rank, r.Correct = int32(c.compete[o.Pred]), int32(o.Rank), o.Correct()
+	r.PredictedClass = c.names[r.Prediction]
+	r.Confidence, r.Loss, r.Brier = o.Confidence, o.NLL, o.Brier
+	metrics.Softmax(c.p, c.z)
+	for _, i := range metrics.TopK(c.z, 5) {
+		r.Top = append(r.Top, int32(c.compete[i]))
+		r.TopProbability = append(r.TopProbability, float32(c.p[i]))
+	}
+	return r, nil
+}
+
+// logits writes the scores of the outputs compete to z, as logits.
+func (a About) logits(z, scores []float32, compete []int) {
+	for i, o := range compete {
+		z[i] = scores[o]
+		if a.Probabilities {
+			// The smallest probability that is not 0 bounds what rounding to 0 hid.
+			z[i] = float32(math.Log(max(float64(z[i]), math.SmallestNonzeroFloat32)))
+		}
+	}
+}
+
+// Evaluate computes all numbers from the records of a run. On cancellation it
+// returns the context's error.
+func Evaluate(ctx context.Context, a About, run *results.Run) (*Result, error) {
+	if err := a.Config.Validate(); err != nil {
+		return nil, err
+	}
+	compete, place := a.competing()
+	res := &Result{Outputs: len(compete)}
+	classes := map[string]int{}
+	for i, name := range a.Names {
+		classes[name] = i
+	}
+	err := results.Each[Record](ctx, run, nil, func(r *Record, _ [][]float32) error {
+		if r.Status == results.OK {
+			class, ok := classes[r.Class]
+			if !ok || int(r.Label) >= a.Outputs || int(r.Prediction) >= a.Outputs || r.Label < 0 || r.Prediction < 0 || place[r.Label] < 0 {
+				return fmt.Errorf("the record of %s does not belong to this run's classes", r.ID)
 			}
+			res.Good, res.class = append(res.Good, len(res.Records)), append(res.class, class)
 		}
-		res.Records = append(res.Records, rec)
+		res.Records = append(res.Records, *r)
 		return nil
 	})
 	if err != nil {
@@ -120,13 +201,14 @@ func Run(ctx context.Context, c Config, in Input) (*Result, error) {
 	if len(res.Good) == 0 {
 		return nil, res.nothingLeft()
 	}
-	start := time.Now()
-	res.Probabilities = seen.probabilities()
-	if err := res.compute(ctx, c, in, compete, rows); err != nil {
+	if res.Whole, res.Intervals, err = a.evaluate(ctx, res.Outcomes()); err != nil {
 		return nil, err
 	}
-	res.warn(in)
-	res.Computing = time.Since(start)
+	if err := res.temperature(ctx, a, run, compete, place); err != nil {
+		return nil, err
+	}
+	res.Pairs = res.confused(a)
+	res.warn(a)
 	return res, nil
 }
 
@@ -139,7 +221,7 @@ func (res *Result) nothingLeft() error {
 			names = append(names, fmt.Sprintf("and %d more", len(res.Records)-i))
 			break
 		}
-		names = append(names, fmt.Sprintf("%s: %v", r.ID, r.Err))
+		names = append(names, fmt.Sprintf("%s: %s", r.ID, r.Error))
 	}
 	return fmt.Errorf("%w: %s", ErrNothingLeft, strings.Join(names, "; "))
 }
@@ -153,18 +235,25 @@ func (c Config) Validate() error {
 		return fmt.Errorf("%d bootstrap replicates: 0 for none, or at least 100", c.Replicates)
 	case c.Pairs < 0:
 		return fmt.Errorf("%d confused pairs", c.Pairs)
+	case c.Worst < 0:
+		return fmt.Errorf("%d worst images", c.Worst)
+	}
+	for _, kind := range c.By {
+		if !slices.Contains(Groupings(), kind) {
+			return fmt.Errorf("grouping %q is not one of %s", kind, strings.Join(Groupings(), ", "))
+		}
 	}
 	return nil
 }
 
 // competing lists the outputs that compete and where each output is in it (-1
 // where it does not).
-func (in Input) competing(restrict bool) (compete, place []int) {
-	place = make([]int, in.Outputs)
-	if restrict {
-		compete = slices.Sorted(slices.Values(in.Output))
+func (a About) competing() (compete, place []int) {
+	place = make([]int, a.Outputs)
+	if a.Config.Restrict {
+		compete = slices.Sorted(slices.Values(a.Output))
 	} else {
-		for o := range in.Outputs {
+		for o := range a.Outputs {
 			compete = append(compete, o)
 		}
 	}
@@ -177,98 +266,40 @@ func (in Input) competing(restrict bool) (compete, place []int) {
 	return compete, place
 }
 
-// scores watches whether the model's numbers are logits or probabilities.
-type scores struct {
-	rows, likeProbabilities int
-}
-
-func (s *scores) see(v []float32) {
-	s.rows++
-	sum := 0.0
-	for _, x := range v {
-		if x < 0 || x > 1 {
-			return
-		}
-		sum += float64(x)
-	}
-	if len(v) > 1 && math.Abs(sum-1) < 1e-3 {
-		s.likeProbabilities++
-	}
-}
-
-// probabilities says that every row lies in 0..1 and sums to 1: logits do not do
-// that by chance.
-func (s *scores) probabilities() bool { return s.rows > 0 && s.likeProbabilities == s.rows }
-
-// take checks the model's output for one image and keeps the scores that
-// compete in z.
-func (rec *Record) take(in Input, out []float32, compete []int, z []float32, seen *scores) error {
-	if len(out) != in.Outputs {
-		return fmt.Errorf("the model gave %d scores, not %d", len(out), in.Outputs)
-	}
-	if i := metrics.NotFinite(out); i >= 0 {
-		return fmt.Errorf("the model gave %v for output %d", out[i], i)
-	}
-	seen.see(out)
-	for i, o := range compete {
-		z[i] = out[o]
-	}
-	for _, i := range metrics.TopK(z, 5) {
-		rec.Top = append(rec.Top, compete[i])
-	}
-	return nil
-}
-
-// logits yields the rows that pick picks, as logits.
-func (res *Result) logits(ctx context.Context, rows *spool.Rows, pick func(int) bool, failed *error) iter.Seq2[[]float32, int] {
+// rows yields the logits of the outputs that compete, of the good records i for
+// which pick(i) holds, and the label's place among them.
+func (a About) rows(ctx context.Context, run *results.Run, compete, place []int, pick func(int) bool, failed *error) iter.Seq2[[]float32, int] {
+	stop := errors.New("enough")
 	return func(yield func([]float32, int) bool) {
-		for z, label := range rows.Each(ctx, pick, failed) {
-			if res.Probabilities {
-				for i, p := range z {
-					// The smallest probability that is not 0 bounds what rounding to 0 hid.
-					z[i] = float32(math.Log(max(float64(p), math.SmallestNonzeroFloat32)))
-				}
+		z, i := make([]float32, len(compete)), -1
+		err := results.Each[Record](ctx, run, []string{evaluation.Logits}, func(r *Record, arrays [][]float32) error {
+			if r.Status != results.OK {
+				return nil
 			}
-			if !yield(z, label) {
-				return
+			if i++; pick != nil && !pick(i) {
+				return nil
 			}
+			a.logits(z, arrays[0], compete)
+			if !yield(z, place[r.Label]) {
+				return stop
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, stop) {
+			*failed = err
 		}
 	}
-}
-
-// compute computes all numbers from the spooled scores of the outputs compete.
-func (res *Result) compute(ctx context.Context, c Config, in Input, compete []int, rows *spool.Rows) error {
-	out := make([]metrics.Outcome, 0, len(res.Good))
-	var failed error
-	for z, label := range res.logits(ctx, rows, nil, &failed) {
-		o, err := metrics.Score(z, label, 1)
-		if err != nil {
-			return err
-		}
-		rec := &res.Records[res.Good[len(out)]]
-		out = append(out, o)
-		o.Label, o.Pred = compete[o.Label], compete[o.Pred]
-		rec.Outcome = o
-	}
-	if failed != nil {
-		return failed
-	}
-	var err error
-	if res.Whole, res.Intervals, err = c.evaluate(ctx, out); err != nil {
-		return err
-	}
-	if err := res.temperature(ctx, c, rows, out); err != nil {
-		return err
-	}
-	res.Pairs = res.confused(in, c.Pairs)
-	return nil
 }
 
 // temperature fits T on all images, and measures its use without looking at an
 // image twice: even images get the T of the odd ones and the other way round.
-func (res *Result) temperature(ctx context.Context, c Config, rows *spool.Rows, out []metrics.Outcome) error {
+func (res *Result) temperature(ctx context.Context, a About, run *results.Run, compete, place []int) error {
+	if _, ok := run.HasArray(evaluation.Logits); !ok {
+		res.NoTemperature = errors.New("the run keeps no logits")
+		return nil
+	}
 	var failed error
-	whole, err := metrics.FitTemperature(res.logits(ctx, rows, nil, &failed))
+	whole, err := metrics.FitTemperature(a.rows(ctx, run, compete, place, nil, &failed))
 	if failed != nil {
 		return failed
 	}
@@ -279,7 +310,7 @@ func (res *Result) temperature(ctx context.Context, c Config, rows *spool.Rows, 
 	res.Temperature = &whole
 	var half [2]float64
 	for k := range half {
-		t, err := metrics.FitTemperature(res.logits(ctx, rows, func(i int) bool { return i%2 != k }, &failed))
+		t, err := metrics.FitTemperature(a.rows(ctx, run, compete, place, func(i int) bool { return i%2 != k }, &failed))
 		if failed != nil {
 			return failed
 		}
@@ -288,10 +319,9 @@ func (res *Result) temperature(ctx context.Context, c Config, rows *spool.Rows, 
 		}
 		half[k] = t.Value
 	}
-	scaled := make([]metrics.Outcome, 0, len(out))
-	for z, label := range res.logits(ctx, rows, nil, &failed) {
-		i := len(scaled)
-		o, err := metrics.Score(z, label, half[i%2])
+	scaled := make([]metrics.Outcome, 0, len(res.Good))
+	for z, label := range a.rows(ctx, run, compete, place, nil, &failed) {
+		o, err := metrics.Score(z, label, half[len(scaled)%2])
 		if err != nil {
 			return err
 		}
@@ -300,31 +330,32 @@ func (res *Result) temperature(ctx context.Context, c Config, rows *spool.Rows, 
 	if failed != nil {
 		return failed
 	}
-	res.Scaled, res.ScaledInterval, err = c.evaluate(ctx, scaled)
+	res.Scaled, res.ScaledInterval, err = a.evaluate(ctx, scaled)
 	return err
 }
 
 // evaluate computes all numbers, and their intervals where the configuration
 // wants a bootstrap.
-func (c Config) evaluate(ctx context.Context, v []metrics.Outcome) (metrics.Classification, *metrics.Intervals, error) {
+func (a About) evaluate(ctx context.Context, v []metrics.Outcome) (metrics.Classification, *metrics.Intervals, error) {
+	c := a.Config
 	all := metrics.Evaluate(v, c.Bins)
 	if c.Replicates == 0 {
 		return all, nil, nil
 	}
-	iv, err := metrics.EvaluateIntervals(ctx, all, v, c.Bins, c.Replicates, c.Seed)
+	iv, err := metrics.EvaluateIntervals(ctx, all, v, c.Bins, c.Replicates, a.Seed)
 	return all, &iv, err
 }
 
 // confused lists the pairs with the most errors, then by class order.
-func (res *Result) confused(in Input, most int) []Pair {
+func (res *Result) confused(a About) []Pair {
 	type key struct{ class, as int }
 	count := map[key]int{}
-	of := make([]int, len(in.Names))
-	for _, at := range res.Good {
-		r := &res.Records[at]
-		of[r.Class]++
-		if !r.Correct() {
-			count[key{r.Class, r.Pred}]++
+	of := make([]int, len(a.Names))
+	for i, at := range res.Good {
+		r, class := &res.Records[at], res.class[i]
+		of[class]++
+		if !r.Correct {
+			count[key{class, int(r.Prediction)}]++
 		}
 	}
 	var out []Pair
@@ -334,34 +365,34 @@ func (res *Result) confused(in Input, most int) []Pair {
 	slices.SortFunc(out, func(a, b Pair) int {
 		return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.Class, b.Class), cmp.Compare(a.As, b.As))
 	})
-	return out[:min(most, len(out))]
+	return out[:min(a.Config.Pairs, len(out))]
 }
 
 // warn says what about the numbers is suspicious.
-func (res *Result) warn(in Input) {
+func (res *Result) warn(a About) {
 	add := func(format string, a ...any) { res.Warnings = append(res.Warnings, fmt.Sprintf(format, a...)) }
-	if res.Probabilities {
+	if a.Probabilities {
 		add("the model's scores are probabilities (each image's sum to 1), so their logarithms were taken as logits; where a probability was rounded to 0, NLL is too low")
 	}
-	if w := res.orderWarning(in); w != "" {
+	if w := res.orderWarning(a); w != "" {
 		add("%s", w)
 	}
 	predicted := map[int]bool{}
 	for _, at := range res.Good {
-		predicted[res.Records[at].Pred] = true
+		predicted[int(res.Records[at].Prediction)] = true
 	}
 	if len(predicted) == 1 && len(res.Good) >= 20 && res.Whole.Top1 < 0.9 {
 		add("the model predicts the same output for every image: preprocessing or model is likely wrong")
 	}
-	n, seen := len(in.Output), map[int]bool{}
-	for _, at := range res.Good {
-		seen[res.Records[at].Class] = true
+	n, seen := len(a.Output), map[int]bool{}
+	for _, class := range res.class {
+		seen[class] = true
 	}
 	if len(seen) < n {
 		add("%d of %d classes have no evaluated image", n-len(seen), n)
 	}
 	if n < res.Outputs {
-		add("the data has %d of the model's %d classes, and all %d outputs compete; published ImageNet-A and -R numbers let only the data's classes compete (--restrict)", n, in.Outputs, res.Outputs)
+		add("the data has %d of the model's %d classes, and all %d outputs compete; published ImageNet-A and -R numbers let only the data's classes compete (--restrict)", n, a.Outputs, res.Outputs)
 	}
 	if res.NoTemperature != nil {
 		add("no temperature: %v", res.NoTemperature)
@@ -370,8 +401,8 @@ func (res *Result) warn(in Input) {
 
 // orderWarning explains an accuracy near chance: if the predictions fit another
 // numbering of the classes far better, the labels are in another order.
-func (res *Result) orderWarning(in Input) string {
-	n, k := len(res.Good), len(in.Output)
+func (res *Result) orderWarning(a About) string {
+	n, k := len(res.Good), len(a.Output)
 	chance := 1 / float64(res.Outputs)
 	// Near chance: half as much again, or a tenth of the way to 1 where that is
 	// less; with many outputs, where chance is nearly nothing, two percent.
@@ -381,9 +412,8 @@ func (res *Result) orderWarning(in Input) string {
 		return ""
 	}
 	count := map[[2]int]int{} // class, prediction
-	for _, at := range res.Good {
-		r := &res.Records[at]
-		count[[2]int{r.Class, r.Pred}]++
+	for i, at := range res.Good {
+		count[[2]int{res.class[i], int(res.Records[at].Prediction)}]++
 	}
 	fit := func(output []int) float64 {
 		hits := 0
@@ -395,7 +425,7 @@ func (res *Result) orderWarning(in Input) string {
 	// Clearly better than what is there, and than chance.
 	enough := min(max(3*res.Whole.Top1, 5*chance, 0.1), (1+chance)/2)
 	best, name := 0.0, ""
-	for _, o := range in.Orders {
+	for _, o := range a.Orders {
 		if f := fit(o.Output); f > best {
 			best, name = f, o.Name
 		}

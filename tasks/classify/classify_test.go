@@ -11,64 +11,60 @@ import (
 	"testing"
 
 	"cutmix-eval/datasets"
-	"cutmix-eval/imageproc"
+	"cutmix-eval/evaluation"
 	"cutmix-eval/metrics"
-	"cutmix-eval/pipeline"
 	"cutmix-eval/report"
+	"cutmix-eval/results"
 )
 
-// fake is a "model" that answers image i with the i-th row of a table: images
-// are 1x1 pixels that hold their own index in two channels.
-type fake struct {
-	table [][]float32
-	in    []float32
-	out   [][]float32
-	fail  error
+// input is an evaluation of scores from a table: row i is what the model gives for
+// image i, nil for an image that cannot be read.
+type input struct {
+	about   About
+	table   [][]float32
+	classes []int
 }
 
-func (f *fake) Size() int                 { return len(f.out) }
-func (f *fake) Slot(i int) []float32      { return f.in[3*i : 3*i+3] }
-func (f *fake) Output(_, i int) []float32 { return f.out[i] }
-func (f *fake) Close() error              { return nil }
-func (f *fake) Run(ctx context.Context, n int) error {
-	for i := range n {
-		at := int(f.in[3*i]) + 256*int(f.in[3*i+1])
-		f.out[i] = f.table[at]
-	}
-	return errors.Join(f.fail, ctx.Err())
-}
-
-// input makes an evaluation of the table's rows with the given classes; a nil
-// row is an image that cannot be read.
-func input(table [][]float32, classes, output []int) Input {
-	recipe, err := imageproc.NamedRecipe("raw")
-	if err != nil {
-		panic(err)
-	}
-	recipe.Range = 255
-	in := Input{Classes: classes, Output: output, Outputs: 0}
-	for i, row := range table {
-		in.IDs = append(in.IDs, fmt.Sprintf("img%03d.png", i))
-		in.Outputs = max(in.Outputs, len(row))
+func newInput(table [][]float32, classes, output []int) *input {
+	in := &input{table: table, classes: classes, about: About{Config: quick(), Output: output}}
+	for _, row := range table {
+		in.about.Outputs = max(in.about.Outputs, len(row))
 	}
 	for i := range output {
-		in.Names = append(in.Names, string(rune('a'+i)))
-	}
-	in.Pixels = pipeline.Config{
-		Images: pipeline.Images{N: len(table), Loader: func() pipeline.Load {
-			return func(i int, _ imageproc.Window) (imageproc.Image, error) {
-				if table[i] == nil {
-					return imageproc.Image{}, errors.New("broken")
-				}
-				return imageproc.Image{W: 1, H: 1, Pix: []byte{byte(i), byte(i >> 8), 0}}, nil
-			}
-		}},
-		Recipe: recipe, Batch: 3, Workers: 2,
-		NewBatch: func(n int) (pipeline.Batch, error) {
-			return &fake{table: table, in: make([]float32, 3*n), out: make([][]float32, n)}, nil
-		},
+		in.about.Names = append(in.about.Names, string(rune('a'+i)))
 	}
 	return in
+}
+
+// run makes the records and evaluates them.
+func (in *input) run(t testing.TB) (*Result, error) {
+	t.Helper()
+	run, err := results.Temporary(results.Manifest{
+		Key:    results.Key{Task: Name, Data: results.Data{N: len(in.table)}},
+		Arrays: []results.Array{{Name: evaluation.Logits, Width: in.about.Outputs}},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	c, w := NewCollector(in.about), results.NewWriter[Record](run)
+	for i, row := range in.table {
+		var bad error
+		if row == nil {
+			bad = errors.New("broken")
+		}
+		rec, err := c.Record(i, fmt.Sprintf("img%03d.png", i), in.classes[i], [2]int{20 + i, 300}, row, bad)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Add(rec, row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return Evaluate(context.Background(), in.about, run)
 }
 
 func quick() Config {
@@ -83,7 +79,8 @@ func TestRun(t *testing.T) {
 		{3, 1, 0}, {0, 2, 0}, nil, {1, 1, 0}, {0, 0, 5}, {0, nan, 0}, {0, 4, 0},
 	}
 	classes := []int{0, 1, 0, 1, 0, 1, 1}
-	res, err := Run(context.Background(), quick(), input(table, classes, []int{0, 1, 2}))
+	in := newInput(table, classes, []int{0, 1, 2})
+	res, err := in.run(t)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,13 +88,13 @@ func TestRun(t *testing.T) {
 	if !slices.Equal(res.Good, []int{0, 1, 3, 4, 6}) || res.Whole.N != 5 || res.Whole.Top1Hits != 3 {
 		t.Errorf("good %v, %+v", res.Good, res.Whole)
 	}
-	if r := res.Records[2]; r.Err == nil || r.Err.Error() != "broken" {
+	if r := res.Records[2]; r.Status != results.Bad || r.Error != "broken" {
 		t.Errorf("%+v", r)
 	}
-	if r := res.Records[5]; r.Err == nil || !strings.Contains(r.Err.Error(), "NaN for output 1") {
+	if r := res.Records[5]; r.Status != results.Bad || !strings.Contains(r.Error, "NaN for output 1") {
 		t.Errorf("%+v", r)
 	}
-	if got := res.Records[4].Top; !slices.Equal(got, []int{2, 0, 1}) {
+	if got := res.Records[4].Top; !slices.Equal(got, []int32{2, 0, 1}) {
 		t.Errorf("top %v", got)
 	}
 	want := []Pair{{Class: 0, As: 2, N: 1, Of: 2}, {Class: 1, As: 0, N: 1, Of: 3}}
@@ -105,8 +102,20 @@ func TestRun(t *testing.T) {
 		t.Errorf("pairs %+v, want %+v", res.Pairs, want)
 	}
 	var r report.Report
-	in := input(table, classes, []int{0, 1, 2})
-	res.Fill(&r, in)
+	in.about.Config.Worst = 5
+	in.about.Config.By = Groupings()
+	res.Fill(&r, in.about)
+	if worst := r.Tables[len(r.Tables)-1]; worst.Name != "worst" || len(worst.Rows) != 2 || worst.Rows[0][0] != "img004.png" {
+		t.Errorf("%+v", worst)
+	}
+	// Five images, each in one group of every kind.
+	n := map[string]int{}
+	for _, g := range r.Groups {
+		n[g.Kind] += g.Metrics[0].N
+	}
+	if len(n) != 4 || n["class"] != 5 || n["predicted"] != 5 || n["size"] != 5 || n["confidence"] != 5 {
+		t.Errorf("%v", n)
+	}
 	if len(r.BadImages) != 2 || r.BadImages[0].ID != "img002.png" || r.Dataset.N != 5 || r.Dataset.Bad != 2 {
 		t.Errorf("%+v %+v", r.BadImages, r.Dataset)
 	}
@@ -142,11 +151,11 @@ func TestOutputNumbers(t *testing.T) {
 		}
 		classes = append(classes, class)
 	}
-	a, err := Run(context.Background(), quick(), input(plain, classes, []int{0, 1, 2, 3}))
+	a, err := newInput(plain, classes, []int{0, 1, 2, 3}).run(t)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := Run(context.Background(), quick(), input(moved, classes, perm))
+	b, err := newInput(moved, classes, perm).run(t)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,14 +168,13 @@ func TestOutputNumbers(t *testing.T) {
 // With --restrict only the data's classes compete, in accuracy and in NLL.
 func TestRestrict(t *testing.T) {
 	table := [][]float32{{1, 9, 0, 2}, {2, 9, 0, 1}, {0, 9, 0, 3}}
-	in := input(table, []int{1, 0, 1}, []int{0, 3}) // classes are outputs 0 and 3
-	open, err := Run(context.Background(), quick(), in)
+	in := newInput(table, []int{1, 0, 1}, []int{0, 3}) // classes are outputs 0 and 3
+	open, err := in.run(t)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := quick()
-	c.Restrict = true
-	closed, err := Run(context.Background(), c, in)
+	in.about.Config.Restrict = true
+	closed, err := in.run(t)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,8 +185,8 @@ func TestRestrict(t *testing.T) {
 	if math.Abs(closed.Whole.NLL-want) > 1e-12 {
 		t.Errorf("NLL %v, want %v", closed.Whole.NLL, want)
 	}
-	if closed.Records[0].Pred != 3 {
-		t.Errorf("prediction %d must be the model's output number 3", closed.Records[0].Pred)
+	if closed.Records[0].Prediction != 3 {
+		t.Errorf("prediction %d must be the model's output number 3", closed.Records[0].Prediction)
 	}
 	if !slices.ContainsFunc(open.Warnings, func(s string) bool { return strings.Contains(s, "--restrict") }) {
 		t.Errorf("%v", open.Warnings)
@@ -200,11 +208,13 @@ func TestProbabilities(t *testing.T) {
 		probs = append(probs, []float32{float32(p[0]), float32(p[1]), float32(p[2])})
 		classes = append(classes, rng.IntN(3))
 	}
-	a, err := Run(context.Background(), quick(), input(logits, classes, []int{0, 1, 2}))
+	a, err := newInput(logits, classes, []int{0, 1, 2}).run(t)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := Run(context.Background(), quick(), input(probs, classes, []int{0, 1, 2}))
+	in := newInput(probs, classes, []int{0, 1, 2})
+	in.about.Probabilities = true
+	b, err := in.run(t)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,11 +222,8 @@ func TestProbabilities(t *testing.T) {
 	if math.Abs(a.Whole.NLL-b.Whole.NLL) > 1e-5 || a.Whole.Top1 != b.Whole.Top1 {
 		t.Errorf("NLL %v from logits, %v from probabilities", a.Whole.NLL, b.Whole.NLL)
 	}
-	if !b.Probabilities || !slices.ContainsFunc(b.Warnings, func(s string) bool { return strings.Contains(s, "are probabilities") }) {
-		t.Errorf("probabilities %v, %q", b.Probabilities, b.Warnings)
-	}
-	if a.Probabilities {
-		t.Error("logits were taken for probabilities")
+	if !slices.ContainsFunc(b.Warnings, func(s string) bool { return strings.Contains(s, "are probabilities") }) {
+		t.Errorf("%q", b.Warnings)
 	}
 }
 
@@ -243,9 +250,9 @@ func TestOrderWarning(t *testing.T) {
 		for i := range output {
 			output[i] = i
 		}
-		in := input(table, classes, output)
-		in.Names, in.Orders = names, d.Orders(k)
-		res, err := Run(context.Background(), quick(), in)
+		in := newInput(table, classes, output)
+		in.about.Names, in.about.Orders = names, d.Orders(k)
+		res, err := in.run(t)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -284,9 +291,9 @@ func TestOrderWarning(t *testing.T) {
 		for o := range few {
 			output = append(output, o)
 		}
-		in := input(table, classes, output)
-		in.Orders = (&datasets.Dataset{Classes: names[:few]}).Orders(few)
-		res, err := Run(context.Background(), quick(), in)
+		in := newInput(table, classes, output)
+		in.about.Orders = (&datasets.Dataset{Classes: names[:few]}).Orders(few)
+		res, err := in.run(t)
 		if err != nil || has(res, "near chance") {
 			t.Errorf("%d classes, top-1 %v: %q %v", few, res.Whole.Top1, res.Warnings, err)
 		}
@@ -302,49 +309,24 @@ func TestOrderWarning(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	_, err := Run(context.Background(), quick(), input([][]float32{nil, nil}, []int{0, 0}, []int{0}))
+	none := newInput([][]float32{nil, nil}, []int{0, 0}, []int{0})
+	none.about.Outputs = 1
+	_, err := none.run(t)
 	if !errors.Is(err, ErrNothingLeft) || !strings.Contains(err.Error(), "img000.png: broken") {
 		t.Errorf("%v", err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if _, err := Run(ctx, quick(), input([][]float32{{1, 2}}, []int{0}, []int{0, 1})); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v", err)
-	}
-	c := quick()
-	c.Bins = 1
-	if _, err := Run(context.Background(), c, input([][]float32{{1, 2}}, []int{0}, []int{0, 1})); err == nil {
+	in := newInput([][]float32{{1, 2}}, []int{0}, []int{0, 1})
+	in.about.Config.Bins = 1
+	if _, err := in.run(t); err == nil {
 		t.Error("one bin: no error")
 	}
+	c := NewCollector(newInput([][]float32{{1, 2}}, []int{0}, []int{0, 1}).about)
+	if _, err := c.Record(0, "x", 0, [2]int{1, 1}, []float32{1, 2, 3}, nil); err == nil {
+		t.Error("three scores of a model of two: no error")
+	}
 	// Every prediction right: no temperature, said in a warning, not a number.
-	res, err := Run(context.Background(), quick(), input([][]float32{{3, 0}, {0, 3}}, []int{0, 1}, []int{0, 1}))
+	res, err := newInput([][]float32{{3, 0}, {0, 3}}, []int{0, 1}, []int{0, 1}).run(t)
 	if err != nil || res.Temperature != nil || !strings.Contains(strings.Join(res.Warnings, " "), "no temperature") {
 		t.Errorf("%v %+v", err, res)
-	}
-}
-
-// Results do not depend on batch size, workers or seed-independent order.
-func TestSameWhateverTheBatch(t *testing.T) {
-	rng := rand.New(rand.NewPCG(3, 3))
-	var table [][]float32
-	var classes []int
-	for range 101 {
-		table = append(table, []float32{rng.Float32(), rng.Float32(), rng.Float32()})
-		classes = append(classes, rng.IntN(3))
-	}
-	var first metrics.Classification
-	var iv metrics.Intervals
-	for i, c := range [][2]int{{1, 1}, {7, 3}, {200, 2}} {
-		in := input(table, classes, []int{0, 1, 2})
-		in.Pixels.Batch, in.Pixels.Workers = c[0], c[1]
-		res, err := Run(context.Background(), quick(), in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if i == 0 {
-			first, iv = res.Whole, *res.Intervals
-		} else if res.Whole != first || *res.Intervals != iv {
-			t.Errorf("batch %d, workers %d: other numbers", c[0], c[1])
-		}
 	}
 }

@@ -6,12 +6,13 @@ import (
 
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
+	"cutmix-eval/results"
 )
 
-// Fill writes the task's part of a report: metrics, groups, tables, bad images,
-// warnings and timing.
-func (res *Result) Fill(r *report.Report, in Input) {
-	r.Task = "classify"
+// Fill writes the task's part of a report: metrics, groups, tables, bad images
+// and warnings.
+func (res *Result) Fill(r *report.Report, a About) {
+	r.Task = Name
 	n := res.Whole.N
 	iv := func(pick func(*metrics.Intervals) *metrics.Interval, from *metrics.Intervals) *metrics.Interval {
 		if from == nil {
@@ -29,7 +30,7 @@ func (res *Result) Fill(r *report.Report, in Input) {
 		top5 := metrics.Wilson(w.Top5Hits, n)
 		add("top5", w.Top5, report.Fraction, &top5, true, "")
 	}
-	if !even(res, in) {
+	if !res.even(a) {
 		add("balanced_accuracy", w.BalancedAccuracy, report.Fraction,
 			iv(func(i *metrics.Intervals) *metrics.Interval { return &i.Balanced }, res.Intervals), true, "mean over classes")
 	}
@@ -63,36 +64,34 @@ func (res *Result) Fill(r *report.Report, in Input) {
 			add(m.name+"_scaled", m.value(res.Scaled), m.unit, iv(m.pick, res.ScaledInterval), false, "with the temperature of the other half")
 		}
 	}
-	r.Groups = append(r.Groups, res.byClass(in)...)
+	for _, kind := range a.Config.By {
+		r.Groups = append(r.Groups, res.groups(kind, a)...)
+	}
 	if len(res.Pairs) > 0 {
 		t := report.Table{Name: "confused", Title: "most confused", Columns: []string{"class", "taken for", "images", "of"}}
 		for _, p := range res.Pairs {
-			t.Rows = append(t.Rows, []string{in.Names[p.Class], in.outputName(p.As), strconv.Itoa(p.N), strconv.Itoa(p.Of)})
+			t.Rows = append(t.Rows, []string{a.Names[p.Class], a.outputName(p.As), strconv.Itoa(p.N), strconv.Itoa(p.Of)})
 		}
 		r.Tables = append(r.Tables, t)
 	}
+	if a.Config.Worst > 0 {
+		r.Tables = append(r.Tables, res.worst(a.Config.Worst, a))
+	}
 	for _, rec := range res.Records {
-		if rec.Err != nil {
-			r.BadImages = append(r.BadImages, report.BadImage{ID: rec.ID, Reason: rec.Err.Error()})
+		if rec.Status != results.OK {
+			r.BadImages = append(r.BadImages, report.BadImage{ID: rec.ID, Reason: rec.Error})
 		}
 	}
 	r.Dataset.N, r.Dataset.Bad = n, len(res.Records)-n
 	r.Warnings = append(r.Warnings, res.Warnings...)
-	s := res.Stats
-	r.Timing.Wall, r.Timing.Model = s.Wall.Seconds(), s.Model.Seconds()
-	r.Timing.ModelWaiting, r.Timing.LoadCPU = s.Wait.Seconds(), s.Load.Seconds()
-	r.Timing.Metrics = res.Computing.Seconds()
-	if s.Wall > 0 {
-		r.Timing.ImagesPerSecond = float64(s.Images) / s.Wall.Seconds()
-	}
 }
 
 // even says whether all classes have the same number of evaluated images:
 // balanced accuracy is top-1 then.
-func even(res *Result, in Input) bool {
-	count := make([]int, len(in.Names))
-	for _, at := range res.Good {
-		count[res.Records[at].Class]++
+func (res *Result) even(a About) bool {
+	count := make([]int, len(a.Names))
+	for _, class := range res.class {
+		count[class]++
 	}
 	for _, c := range count {
 		if c != count[0] {
@@ -103,34 +102,11 @@ func even(res *Result, in Input) bool {
 }
 
 // outputName names an output of the model by the class of the data it is.
-func (in Input) outputName(o int) string {
-	for c, out := range in.Output {
+func (a About) outputName(o int) string {
+	for c, out := range a.Output {
 		if out == o {
-			return in.Names[c]
+			return a.Names[c]
 		}
 	}
 	return fmt.Sprintf("output %d", o)
-}
-
-// byClass gives the accuracy of every class that has images, in class order.
-func (res *Result) byClass(in Input) []report.Group {
-	hits, count := make([]int, len(in.Names)), make([]int, len(in.Names))
-	for _, at := range res.Good {
-		r := &res.Records[at]
-		count[r.Class]++
-		if r.Correct() {
-			hits[r.Class]++
-		}
-	}
-	var out []report.Group
-	for c, n := range count {
-		if n == 0 {
-			continue
-		}
-		iv := metrics.Wilson(hits[c], n)
-		out = append(out, report.Group{Kind: "class", Name: in.Names[c], Metrics: []report.Metric{{
-			Name: "top1", Value: float64(hits[c]) / float64(n), Unit: report.Fraction, N: n, Interval: &iv, HigherIsBetter: true,
-		}}})
-	}
-	return out
 }

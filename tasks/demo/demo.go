@@ -6,7 +6,6 @@ package demo
 import (
 	"context"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -31,7 +30,6 @@ const fewest = 30
 type Row struct {
 	Baseline, CutMix report.Metric
 	Difference       metrics.Difference // CutMix less baseline
-	P                float64            // of the paired test, where there is one; otherwise NaN
 }
 
 // Verdict says in words what the difference shows: with a paired test, what the
@@ -45,9 +43,9 @@ func (r Row) Verdict() string {
 	if r.CutMix.Name == "ece" {
 		test = " (binned: its interval is rough)"
 	}
-	if !math.IsNaN(r.P) {
-		shown = r.P < 0.05
-		test = fmt.Sprintf(" (p = %.2g, McNemar)", r.P)
+	if strings.HasPrefix(r.Difference.Test, "McNemar") {
+		shown = r.Difference.P < 0.05
+		test = fmt.Sprintf(" (p = %.2g, McNemar)", r.Difference.P)
 	}
 	switch {
 	case !shown:
@@ -82,7 +80,7 @@ func Run(ctx context.Context, c evaluation.Config, task classify.Config, install
 		}
 		reports[i], outcomes[i] = r, out
 	}
-	d, err := metrics.Compare(ctx, outcomes[0], outcomes[1], task.Bins, task.Replicates, task.Seed)
+	d, err := metrics.Compare(ctx, outcomes[0], outcomes[1], task.Bins, task.Replicates, c.Seed)
 	if err != nil {
 		return nil, err
 	}
@@ -90,9 +88,8 @@ func Run(ctx context.Context, c evaluation.Config, task classify.Config, install
 	for _, m := range []struct {
 		name string
 		diff metrics.Difference
-		p    float64
-	}{{"top1", d.Top1, d.P}, {"nll", d.NLL, math.NaN()}, {"brier", d.Brier, math.NaN()}, {"ece", d.ECE, math.NaN()}, {"aurc", d.AURC, math.NaN()}} {
-		row := Row{Difference: m.diff, P: m.p}
+	}{{"top1", d.Top1}, {"nll", d.NLL}, {"brier", d.Brier}, {"ece", d.ECE}, {"aurc", d.AURC}} {
+		row := Row{Difference: m.diff}
 		row.Baseline, row.CutMix = find(reports[0], m.name), find(reports[1], m.name)
 		res.Rows = append(res.Rows, row)
 	}
@@ -116,23 +113,20 @@ func one(ctx context.Context, c evaluation.Config, task classify.Config, install
 		return nil, nil, err
 	}
 	defer s.Close()
-	n := len(s.Data.Samples)
-	in, aligned, err := classify.NewInput(s.Data, s.Outputs, s.Model.ClassNames, s.Pipeline(func(done int) { progress(done, n) }))
+	job, err := classify.Open(ctx, s, task, evaluation.Store{}, report.Tool{}, install)
 	if err != nil {
 		return nil, nil, err
 	}
-	res, err := classify.Run(ctx, task, in)
+	defer job.Close()
+	n := len(job.Todo)
+	if _, err := job.Collect(ctx, func(done int) { progress(done, n) }); err != nil {
+		return nil, nil, err
+	}
+	r, res, err := classify.Report(ctx, job.Run, nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	r := s.Report(report.Tool{})
-	r.Dataset.Labels = aligned.How
-	res.Fill(r, in)
-	out := make([]metrics.Outcome, 0, len(res.Good))
-	for _, at := range res.Good {
-		out = append(out, res.Records[at].Outcome)
-	}
-	return r, out, nil
+	return r, res.Outcomes(), nil
 }
 
 // Report is the result as a report: the differences as metrics, both models as

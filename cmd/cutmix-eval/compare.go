@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+
+	"cutmix-eval/report"
+	"cutmix-eval/results"
+	"cutmix-eval/tasks/compare"
+
+	"github.com/spf13/cobra"
+)
+
+func newCompare(s streams) *cobra.Command {
+	c := compare.DefaultConfig()
+	format, quiet := string(report.Text), false
+	cmd := &cobra.Command{
+		Use:   "compare RUN RUN [RUN ...]",
+		Short: "Runs of different models on the same images, paired",
+		Long: `compare pairs the records of runs by image: McNemar's exact test for accuracy, a
+paired bootstrap for everything else, an interval and a sentence for every
+difference. Every run is compared with the first; where that makes several tests,
+p-values are corrected after Holm. Runs of other images or labels are refused.`,
+		Example: `  cutmix-eval classify --model base.onnx --data val --out runs/base
+  cutmix-eval classify --model cutmix.onnx --data val --out runs/cutmix
+  cutmix-eval compare runs/base runs/cutmix`,
+		Args: cobra.MinimumNArgs(2),
+		RunE: func(cmd *cobra.Command, dirs []string) error {
+			f, err := report.ParseFormat(format)
+			if err == nil {
+				err = c.Validate()
+			}
+			if err != nil {
+				return usageError{err}
+			}
+			var runs []*results.Run
+			for _, dir := range dirs {
+				run, err := openRun(false, dir)
+				if err != nil {
+					return err
+				}
+				runs = append(runs, run)
+			}
+			res, err := compare.Compare(cmd.Context(), c, runs, dirs)
+			if err != nil {
+				return err
+			}
+			if f != report.Text {
+				return finishReport(s, res.Report(c, tool()), f, 0, quiet)
+			}
+			return writeComparison(s, res)
+		},
+	}
+	fs := cmd.Flags()
+	fs.BoolVar(&c.AllPairs, "all-pairs", false, "compare every run with every other")
+	fs.IntVar(&c.Replicates, "bootstrap", c.Replicates, "bootstrap replicates, at least 100")
+	fs.IntVar(&c.Bins, "bins", c.Bins, "bins of the calibration error")
+	fs.Uint64Var(&c.Seed, "seed", 0, "seed of the bootstrap")
+	fs.StringVar(&format, "format", format, "text, json, csv or md")
+	fs.BoolVar(&quiet, "quiet", false, "no warnings on stderr")
+	return cmd
+}
+
+func writeComparison(s streams, res *compare.Result) error {
+	for _, t := range res.Tables() {
+		if err := t.Write(s.out); err != nil {
+			return err
+		}
+	}
+	for _, p := range res.Pairs {
+		fmt.Fprintln(s.out)
+		for _, d := range p.Differences {
+			fmt.Fprintln(s.out, res.Sentence(p, d))
+		}
+		fmt.Fprintf(s.out, "only %s right: %d images; only %s right: %d\n", res.Runs[p.A].Name, p.OnlyA, res.Runs[p.B].Name, p.OnlyB)
+	}
+	for _, w := range res.Warnings {
+		fmt.Fprintf(s.out, "\nwarning: %s\n", w)
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"cutmix-eval/evaluation"
+	"cutmix-eval/pipeline"
+	"cutmix-eval/report"
+	"cutmix-eval/results"
+)
+
+// collect makes the records that are missing, with a bar, and says on stderr what
+// was done where a run directory keeps them.
+func collect(ctx context.Context, s streams, store evaluation.Store, quiet bool, rec *evaluation.Records, run func(context.Context, func(int)) (pipeline.Stats, error)) (pipeline.Stats, error) {
+	todo, share := len(rec.Todo), rec.Share(store.Shard)
+	say := func(format string, a ...any) {
+		if store.Dir != "" && !quiet {
+			fmt.Fprintf(s.err, format+"\n", a...)
+		}
+	}
+	for _, d := range rec.Damaged {
+		say("damaged, its images are evaluated again: %s", d)
+	}
+	switch {
+	case todo == 0:
+		say("all %d images are in %s already", share, store.Dir)
+	case todo < share:
+		say("%d of %d images are in %s already", share-todo, share, store.Dir)
+	}
+	progress, finish := imageBar(s.err, quiet, todo, rec.Manifest.Key.Task)
+	defer finish()
+	stats, err := run(ctx, progress)
+	finish()
+	if err != nil {
+		if store.Dir != "" {
+			if left := len(rec.Missing(store.Shard)); left < share {
+				err = fmt.Errorf("%w (%d of %d images are kept in %s; run the same command again to go on)", err, share-left, share, store.Dir)
+			}
+		}
+		return stats, err
+	}
+	if stats.Images > 0 {
+		say("%d images in %.1f s, %.0f images/s", stats.Images, stats.Wall.Seconds(), float64(stats.Images)/stats.Wall.Seconds())
+	}
+	return stats, nil
+}
+
+// shardDone says what a share of a run has done. The report is for the whole run.
+func shardDone(s streams, store evaluation.Store, run *results.Run) error {
+	_, err := fmt.Fprintf(s.out, "shard %s of run %s is done: %d images; cutmix-eval report %s gives the numbers when all shards are\n",
+		store.Shard, store.Dir, run.Share(store.Shard), store.Dir)
+	return err
+}
+
+// finishReport writes a report to stdout, its warnings to stderr where stdout is
+// for a program, and turns too many bad images into an error.
+func finishReport(s streams, r *report.Report, format report.Format, allowBad int, quiet bool) error {
+	if err := r.Write(s.out, format); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	if format == report.CSV && !quiet {
+		for _, b := range r.BadImages {
+			fmt.Fprintf(s.err, "bad image: %s: %s\n", b.ID, b.Reason)
+		}
+	}
+	if format != report.Text && !quiet {
+		for _, w := range r.Warnings {
+			fmt.Fprintf(s.err, "warning: %s\n", w)
+		}
+	}
+	if r.Dataset.Bad > allowBad {
+		return badImagesError{r.Dataset.Bad, r.Dataset.N + r.Dataset.Bad}
+	}
+	return nil
+}
+
+// openRun opens run directories and insists that all records are there, unless
+// some will do.
+func openRun(partial bool, dirs ...string) (*results.Run, error) {
+	run, err := results.Open(dirs...)
+	if err != nil {
+		return nil, err
+	}
+	if err := run.Complete(); err != nil && !(partial && errors.Is(err, results.ErrIncomplete)) {
+		return nil, err
+	}
+	return run, nil
+}

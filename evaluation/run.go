@@ -1,0 +1,314 @@
+package evaluation
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"cutmix-eval/pipeline"
+	"cutmix-eval/results"
+	"cutmix-eval/runtime"
+)
+
+// Store says where a task's records go.
+type Store struct {
+	Dir   string        // run directory; empty: a temporary one
+	Shard results.Shard // of it
+	Reuse string        // another run, to take scores and features from
+	Save  []string      // arrays to keep: Logits, Features
+}
+
+// Arrays that every task can keep and use.
+const (
+	Logits   = "logits"   // class scores as the model gives them, one per output
+	Features = "features" // penultimate vector
+)
+
+// Task is what the records of a task depend on beside the setup.
+type Task struct {
+	Name   string
+	Config any      // the options that records depend on
+	Labels string   // fingerprint of the matching of classes to outputs
+	Needs  []string // arrays that its report is computed from
+	// About describes the run for reports; it is called when Outputs and
+	// Probabilities are known.
+	About func() (any, error)
+	// Select narrows the samples, nil being all.
+	Select func(at []int) []int
+}
+
+// Records is a run that is open for a task: what is there, and what is missing.
+type Records struct {
+	*results.Run
+	Todo  []int // samples of the share that have no record
+	setup *Setup
+	from  *results.Run
+}
+
+// Records opens the run of a task, making it where there is none, and starts a
+// session where samples are missing. Close it.
+func (s *Setup) Records(ctx context.Context, store Store, t Task, install runtime.Progress) (_ *Records, err error) {
+	rec := &Records{setup: s}
+	defer func() {
+		if err != nil && rec.Run != nil {
+			_ = rec.Close()
+		}
+	}()
+	selected := s.Selected
+	if t.Select != nil {
+		selected = t.Select(selected)
+	}
+	m := results.Manifest{Limit: s.Config.Limit, Seed: s.Config.Seed, Key: results.Key{
+		Task: t.Name, Model: results.Model{SHA256: s.Model.SHA256, Output: s.Model.Logits}, Preprocessing: s.Recipe.Fingerprint(),
+		Data:   results.Data{Fingerprint: s.Data.Fingerprint(), N: len(s.Data.Samples), Labels: t.Labels},
+		Config: t.Config, PartSize: results.PartSize(len(s.Data.Samples)),
+	}}
+	if store.Dir != "" {
+		if rec.Run, err = results.Find(store.Dir); err != nil {
+			return nil, err
+		}
+	}
+	found := rec.Run != nil
+	if found {
+		if err := rec.Check(m.Key); err != nil {
+			return nil, err
+		}
+		if missing := lacking(rec.Run, store.Save); missing != "" {
+			return nil, fmt.Errorf("run %q was started without --save %s; choose another --out", store.Dir, missing)
+		}
+		old := rec.Manifest
+		s.Outputs, s.Probabilities = old.Outputs, old.Probabilities
+		m.Key.Device = old.Key.Device
+		if err := rec.about(&m, t); err != nil {
+			return nil, err
+		}
+		if err := rec.Update(m, selected); err != nil {
+			return nil, err
+		}
+		if rec.Todo = rec.Missing(store.Shard); len(rec.Todo) == 0 {
+			return rec, nil
+		}
+	}
+	if store.Reuse != "" {
+		if err := rec.reuse(store.Reuse, m.Key, t, store.Save); err != nil {
+			return nil, err
+		}
+		m.Key.Device, m.Reused = rec.from.Manifest.Key.Device, store.Reuse
+		s.Outputs, s.Probabilities = rec.from.Manifest.Outputs, rec.from.Manifest.Probabilities
+	} else {
+		if slices.Contains(store.Save, Features) && len(s.Taps) == 0 {
+			if err := s.tapFeatures(); err != nil {
+				return nil, err
+			}
+		}
+		if err := s.Start(ctx, install); err != nil {
+			return nil, err
+		}
+		m.Key.Device = results.Device{ORT: s.Library.Version, Name: s.Session.Device.String()}
+	}
+	if found {
+		if err := rec.Check(m.Key); err != nil {
+			return nil, err
+		}
+	} else {
+		m.Outputs, m.Probabilities = s.Outputs, s.Probabilities
+		if m.Arrays, err = s.arrays(rec, t, store.Save); err != nil {
+			return nil, err
+		}
+		if err := rec.about(&m, t); err != nil {
+			return nil, err
+		}
+		if store.Dir == "" {
+			rec.Run, err = results.Temporary(m, selected)
+		} else {
+			rec.Run, err = results.Create(ctx, store.Dir, m, selected)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := rec.Claim(ctx, store.Shard); err != nil {
+		return nil, err
+	}
+	rec.Todo = rec.Missing(store.Shard)
+	return rec, nil
+}
+
+func (rec *Records) about(m *results.Manifest, t Task) error {
+	v, err := t.About()
+	if err != nil {
+		return err
+	}
+	m.About, err = json.Marshal(v)
+	return err
+}
+
+// lacking names an array that is wanted and that the run does not keep.
+func lacking(r *results.Run, names []string) string {
+	for _, name := range names {
+		if _, ok := r.HasArray(name); !ok {
+			return name
+		}
+	}
+	return ""
+}
+
+// tapFeatures asks the session for the penultimate vector.
+func (s *Setup) tapFeatures() error {
+	h, err := s.Model.Head()
+	if err != nil {
+		return fmt.Errorf("features of model %q: %w", s.Model.Name, err)
+	}
+	if h.Penultimate == "" {
+		return fmt.Errorf("model %q has no single feature vector per image: its head is applied at every place of the map", s.Model.Name)
+	}
+	s.Taps = append(s.Taps, h.Penultimate)
+	return nil
+}
+
+// arrays lists what the run keeps: what the task needs and what was asked for.
+func (s *Setup) arrays(rec *Records, t Task, save []string) ([]results.Array, error) {
+	var out []results.Array
+	if slices.Contains(t.Needs, Logits) || slices.Contains(save, Logits) {
+		out = append(out, results.Array{Name: Logits, Width: s.Outputs})
+	}
+	if slices.Contains(t.Needs, Features) || slices.Contains(save, Features) {
+		width := 0
+		if rec.from != nil {
+			width, _ = rec.from.HasArray(Features)
+		} else {
+			width = 1
+			for _, d := range s.Session.Outputs[1].Shape[1:] {
+				width *= int(d)
+			}
+		}
+		out = append(out, results.Array{Name: Features, Width: width})
+	}
+	return out, nil
+}
+
+// reuse opens the run that scores are taken from: of the same model, pixels and
+// data, and with the arrays that are needed.
+func (rec *Records) reuse(dir string, key results.Key, t Task, save []string) error {
+	from, err := results.Open(dir)
+	if err != nil {
+		return err
+	}
+	k := from.Manifest.Key
+	switch {
+	case k.Model != key.Model:
+		err = fmt.Errorf("it is of another model (sha256 %.12s, not %.12s) or another output (%s, not %s)", k.Model.SHA256, key.Model.SHA256, k.Model.Output, key.Model.Output)
+	case k.Preprocessing != key.Preprocessing:
+		err = fmt.Errorf("its pixels are others (fingerprint %s, not %s)", k.Preprocessing, key.Preprocessing)
+	case k.Data.Fingerprint != key.Data.Fingerprint:
+		err = fmt.Errorf("its data are others (fingerprint %s, not %s)", k.Data.Fingerprint, key.Data.Fingerprint)
+	case key.Device != (results.Device{}) && k.Device != key.Device:
+		err = fmt.Errorf("it ran on ONNX Runtime %s, %s, this run on %s, %s", k.Device.ORT, k.Device.Name, key.Device.ORT, key.Device.Name)
+	default:
+		if name := lacking(from, append([]string{Logits}, save...)); name != "" {
+			err = fmt.Errorf("it does not keep %s", name)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("run %q cannot be used for this one: %w", dir, err)
+	}
+	rec.from = from
+	return nil
+}
+
+// Scored is what the model gave for one sample.
+type Scored struct {
+	Index         int
+	Err           error // the image could not be loaded
+	Width, Height int   // of the picture
+	Logits        []float32
+	Features      []float32 // nil unless kept
+}
+
+// Arrays are the values to store, in the order of the manifest.
+func (rec *Records) Arrays(sc Scored) [][]float32 {
+	out := make([][]float32, len(rec.Manifest.Arrays))
+	for i, a := range rec.Manifest.Arrays {
+		switch a.Name {
+		case Logits:
+			out[i] = sc.Logits
+		case Features:
+			out[i] = sc.Features
+		}
+	}
+	return out
+}
+
+// Each calls f for every sample of Todo, in order, with what the model gives for
+// it, or what another run has stored. Values are valid until f returns. progress
+// may be nil.
+func (rec *Records) Each(ctx context.Context, progress func(done int), f func(Scored) error) (pipeline.Stats, error) {
+	if len(rec.Todo) == 0 {
+		return pipeline.Stats{}, nil
+	}
+	if rec.from != nil {
+		return pipeline.Stats{}, rec.eachReused(ctx, f)
+	}
+	features := slices.ContainsFunc(rec.Manifest.Arrays, func(a results.Array) bool { return a.Name == Features })
+	return pipeline.Run(ctx, rec.setup.Pipeline(rec.Todo, progress), func(r pipeline.Result) error {
+		sc := Scored{Index: rec.Todo[r.Index], Err: r.Err, Width: r.Size.X, Height: r.Size.Y}
+		if r.Err == nil {
+			sc.Logits = r.Output(0)
+			if features {
+				sc.Features = r.Output(1)
+			}
+		}
+		return f(sc)
+	})
+}
+
+// common is a row of any task.
+type common struct{ results.Row }
+
+func (rec *Records) eachReused(ctx context.Context, f func(Scored) error) error {
+	names := []string{Logits}
+	if _, ok := rec.HasArray(Features); ok {
+		names = append(names, Features)
+	}
+	todo := rec.Todo
+	err := results.Each[common](ctx, rec.from, names, func(row *common, arrays [][]float32) error {
+		i := int(row.Index)
+		if len(todo) == 0 || todo[0] > i {
+			return nil
+		}
+		if todo[0] < i {
+			return fmt.Errorf("run %q has no record of %s; run it to its end first", rec.Manifest.Reused, rec.setup.Data.Samples[todo[0]].ID)
+		}
+		todo = todo[1:]
+		sc := Scored{Index: i, Width: int(row.Width), Height: int(row.Height)}
+		if row.Status == results.OK {
+			sc.Logits = arrays[0]
+			if len(arrays) > 1 {
+				sc.Features = arrays[1]
+			}
+		} else {
+			sc.Err = fmt.Errorf("%s", row.Error)
+		}
+		return f(sc)
+	})
+	if err == nil && len(todo) > 0 {
+		err = fmt.Errorf("run %q has no record of %d images; run it to its end first", rec.Manifest.Reused, len(todo))
+	}
+	return err
+}
+
+// ParseSave reads the list of arrays to keep.
+func ParseSave(s string) ([]string, error) {
+	if s == "" {
+		return nil, nil
+	}
+	names := strings.Split(s, ",")
+	for _, n := range names {
+		if n != Logits && n != Features {
+			return nil, fmt.Errorf("%q is not one of logits, features", n)
+		}
+	}
+	return names, nil
+}

@@ -1,0 +1,225 @@
+// Package results is the run directory: what every image gave, in an open
+// columnar format, so that a run can be resumed, split over machines, joined,
+// read by other programs, and every number computed from it again.
+//
+// A run directory holds
+//
+//	manifest.json          what determines the records, and what a report needs
+//	selection.npy          int64: sample indexes, of a run with --limit
+//	parts/NNNNNN.parquet   one row an image, for a fixed range of sample indexes
+//	parts/NNNNNN.NAME.npy  arrays of the same rows (logits, features), float32
+//
+// Parts are written under another name, flushed to the disk and renamed when
+// they are whole: the arrays first, the table last. A part is there when its
+// table is. Which rows a part holds is said in the table's metadata, so a part
+// of which some rows are wanted later is extended, not made again.
+package results
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// FormatVersion is raised when a reader of run directories would have to change.
+const FormatVersion = 1
+
+// Key is everything that determines a run's records. Two runs with equal keys
+// have equal records.
+type Key struct {
+	Task          string `json:"task"`
+	Model         Model  `json:"model"`
+	Preprocessing string `json:"preprocessing"` // fingerprint of recipe and decoder
+	Data          Data   `json:"data"`
+	Config        any    `json:"config"` // the task's options that records depend on
+	Device        Device `json:"device"`
+	PartSize      int    `json:"part_size"` // sample indexes a part covers
+}
+
+// Model is what of a model determines its results.
+type Model struct {
+	SHA256 string `json:"sha256"`
+	Output string `json:"output"` // tensor that the scores are read from
+}
+
+// Data is what of a dataset determines its samples.
+type Data struct {
+	Fingerprint string `json:"fingerprint"` // of classes, paths, labels and file sizes
+	N           int    `json:"n"`           // samples, before any limit
+	Labels      string `json:"labels"`      // fingerprint of the matching of classes to outputs
+}
+
+// Device is what ran the model; its arithmetic differs in the last digits from
+// one to the other.
+type Device struct {
+	ORT  string `json:"onnxruntime"`
+	Name string `json:"name"`
+}
+
+// Array is an array stored beside the table: float32, one row of Width values an
+// image, in the order of the table's rows.
+type Array struct {
+	Name  string `json:"name"`
+	Width int    `json:"width"`
+}
+
+// Manifest is manifest.json.
+type Manifest struct {
+	Format int     `json:"format"`
+	Key    Key     `json:"key"`
+	Arrays []Array `json:"arrays"`
+	// Outputs is the number of the model's class scores; Probabilities says that
+	// they are probabilities, not logits.
+	Outputs       int  `json:"outputs"`
+	Probabilities bool `json:"probabilities"`
+	// Limit and Seed chose the samples in selection.npy; 0 is all.
+	Limit int    `json:"limit"`
+	Seed  uint64 `json:"seed"`
+	// Reused is the run that scores were taken from instead of running the model.
+	Reused string `json:"reused,omitempty"`
+	// About is what the task's report needs beside the records.
+	About json.RawMessage `json:"about"`
+}
+
+// id identifies the records' determinants, and with them the parts of a run.
+func (k Key) id() string {
+	data, err := json.Marshal(k.canonical())
+	if err != nil {
+		panic("results: key does not marshal: " + err.Error())
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:8])
+}
+
+// canonical is the key as JSON values, the same whether it was read or made.
+func (k Key) canonical() map[string]any {
+	data, err := json.Marshal(k)
+	if err != nil {
+		panic("results: key does not marshal: " + err.Error())
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	var v map[string]any
+	if err := d.Decode(&v); err != nil {
+		panic("results: key does not come back: " + err.Error())
+	}
+	return v
+}
+
+// DifferentRunError says that a directory holds another run than the one asked
+// for.
+type DifferentRunError struct {
+	Dir, Field  string
+	Here, Asked string
+}
+
+func (e *DifferentRunError) Error() string {
+	return fmt.Sprintf("run %q is another one: its %s is %s, not %s; choose another --out, or give what it was started with", e.Dir, e.Field, e.Here, e.Asked)
+}
+
+// same compares keys field by field and names the first that differs, in the
+// order of names.
+func (k Key) same(dir string, asked Key) error {
+	a, b := map[string]string{}, map[string]string{}
+	flatten(a, "", k.canonical())
+	flatten(b, "", asked.canonical())
+	all := maps.Clone(a)
+	maps.Copy(all, b)
+	for _, f := range slices.Sorted(maps.Keys(all)) {
+		x, inA := a[f]
+		y, inB := b[f]
+		if x != y {
+			if !inA {
+				x = "not there"
+			}
+			if !inB {
+				y = "not there"
+			}
+			return &DifferentRunError{dir, f, x, y}
+		}
+	}
+	return nil
+}
+
+func flatten(to map[string]string, at string, v any) {
+	if m, ok := v.(map[string]any); ok {
+		for k, x := range m {
+			flatten(to, strings.TrimPrefix(at+"."+k, "."), x)
+		}
+		return
+	}
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic("results: " + err.Error())
+	}
+	to[at] = string(data)
+}
+
+const manifestName = "manifest.json"
+
+// ErrNoRun is wrapped where a folder holds no run.
+var ErrNoRun = errors.New("it holds no run (there is no manifest.json)")
+
+func readManifest(dir string) (Manifest, error) {
+	var m Manifest
+	path := filepath.Join(dir, manifestName)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(dir); err != nil {
+			return m, fmt.Errorf("opening run %q: there is no such folder: %w", dir, os.ErrNotExist)
+		}
+		return m, fmt.Errorf("opening run %q: %w", dir, ErrNoRun)
+	}
+	if err != nil {
+		return m, err
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if err := d.Decode(&m); err != nil {
+		return m, fmt.Errorf("reading %s: %w; it is damaged, so start the run in another folder", path, err)
+	}
+	if m.Format != FormatVersion {
+		return m, fmt.Errorf("%s has format %d, this program reads %d", path, m.Format, FormatVersion)
+	}
+	m.About = compact(m.About)
+	if m.Key.PartSize < 1 || m.Key.Data.N < 1 || m.Key.Task == "" {
+		return m, fmt.Errorf("%s lacks task, data or part size; it is damaged, so start the run in another folder", path)
+	}
+	return m, nil
+}
+
+func (m Manifest) write(dir string, durable bool) error {
+	data, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return fmt.Errorf("writing the manifest: %w", err)
+	}
+	return writeFile(filepath.Join(dir, manifestName), append(data, '\n'), durable)
+}
+
+// compact is JSON without spaces, so that equal values are equal text.
+func compact(raw json.RawMessage) json.RawMessage {
+	var b bytes.Buffer
+	if json.Compact(&b, raw) != nil {
+		return raw // it is nothing yet
+	}
+	return b.Bytes()
+}
+
+// PartSize is how many sample indexes a part covers, for a dataset of n: about 64
+// parts, so that shards and resuming have something to divide, of 16 to 1024
+// samples.
+func PartSize(n int) int {
+	size := 16
+	for size < 1024 && size*64 < n {
+		size *= 2
+	}
+	return size
+}

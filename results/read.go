@@ -1,0 +1,123 @@
+package results
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/parquet-go/parquet-go"
+)
+
+// Each calls f for every wanted row that is there, in the order of samples, with
+// the arrays named; row and arrays are valid until f returns. It reads one part
+// after the other, so memory does not grow with the run.
+func Each[T any, P Record[T]](ctx context.Context, r *Run, names []string, f func(row *T, arrays [][]float32) error) error {
+	want := make([]int, len(names)) // place in the manifest
+	for i, name := range names {
+		want[i] = slices.IndexFunc(r.Manifest.Arrays, func(a Array) bool { return a.Name == name })
+		if want[i] < 0 {
+			return fmt.Errorf("run %q has no %s: run it again with --save %s, in another folder", r.dirs[0], name, name)
+		}
+	}
+	selected := r.selection
+	views := make([][]float32, len(names))
+	for _, p := range r.partNumbers() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		rows, err := readTable[T](r, p)
+		if err != nil {
+			return err
+		}
+		arrays := make([][]float32, len(names))
+		for i, k := range want {
+			if arrays[i], err = r.readArray(p, k, len(rows)); err != nil {
+				return err
+			}
+		}
+		for i := range rows {
+			if r.selection != nil {
+				at := P(&rows[i]).at()
+				for len(selected) > 0 && selected[0] < at {
+					selected = selected[1:]
+				}
+				if len(selected) == 0 || selected[0] != at {
+					continue
+				}
+			}
+			for k := range names {
+				w := r.Manifest.Arrays[want[k]].Width
+				views[k] = arrays[k][i*w : (i+1)*w : (i+1)*w]
+			}
+			if err := f(&rows[i], views); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// HasArray says whether the run stores an array, and how wide it is.
+func (r *Run) HasArray(name string) (width int, ok bool) {
+	for _, a := range r.Manifest.Arrays {
+		if a.Name == name {
+			return a.Width, true
+		}
+	}
+	return 0, false
+}
+
+func readPart[T any](r *Run, p int) (rows []T, arrays [][]float32, err error) {
+	if rows, err = readTable[T](r, p); err != nil {
+		return nil, nil, err
+	}
+	for k := range r.Manifest.Arrays {
+		a, err := r.readArray(p, k, len(rows))
+		if err != nil {
+			return nil, nil, err
+		}
+		arrays = append(arrays, a)
+	}
+	return rows, arrays, nil
+}
+
+func (r *Run) readArray(p, k, rows int) ([]float32, error) {
+	spec := r.Manifest.Arrays[k]
+	return floats(arrayPath(r.parts[p].dir, p, spec.Name), rows, spec.Width)
+}
+
+func readTable[T any](r *Run, p int) (rows []T, err error) {
+	path := tablePath(r.parts[p].dir, p)
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("reading %s: %w; remove it and run the same command again", path, err)
+		}
+	}()
+	defer recovered(&err)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	t, err := parquet.OpenFile(f, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	if err != nil {
+		return nil, err
+	}
+	in := parquet.NewGenericReader[T](t)
+	rows = make([]T, len(r.parts[p].rows))
+	n, err := in.Read(rows)
+	if n == len(rows) && errors.Is(err, io.EOF) {
+		err = nil
+	}
+	if err == nil && n != len(rows) {
+		err = fmt.Errorf("it has %d rows, not %d", n, len(rows))
+	}
+	return rows, errors.Join(err, in.Close())
+}

@@ -1,0 +1,534 @@
+package results
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// record is a task's row.
+type record struct {
+	Row
+	Score float64 `parquet:"score"`
+	Top   []int32 `parquet:"top,list"`
+}
+
+const samples = 100
+
+func manifest() Manifest {
+	return Manifest{
+		Key: Key{Task: "test", Model: Model{"abc", "logits"}, Preprocessing: "p", Data: Data{"d", samples, "l"},
+			Config: map[string]any{"restrict": false}, Device: Device{"1.0", "cpu"}, PartSize: 16},
+		Arrays: []Array{{"logits", 3}}, About: []byte(`{"note":"x"}`),
+	}
+}
+
+func rowOf(i int) record {
+	r := record{Row: Row{Index: int64(i), ID: strconv.Itoa(i) + ".png", Class: "c", Status: OK, Width: 3, Height: 4}, Score: float64(i) / 3, Top: []int32{int32(i), 1}}
+	if i%10 == 9 {
+		r.Status, r.Error, r.Top = Bad, "damaged", nil
+	}
+	return r
+}
+
+func logitsOf(i int) []float32 {
+	if i%10 == 9 {
+		return nil
+	}
+	return []float32{float32(i), 1, -1}
+}
+
+// fill writes the samples to a run.
+func fill(t testing.TB, r *Run, at []int) error {
+	t.Helper()
+	w := NewWriter[record](r)
+	for _, i := range at {
+		if err := w.Add(rowOf(i), logitsOf(i)); err != nil {
+			_ = w.Close()
+			return err
+		}
+	}
+	return w.Close()
+}
+
+func create(t testing.TB, dir string, m Manifest, selection []int) *Run {
+	t.Helper()
+	r, err := Create(context.Background(), dir, m, selection)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	return r
+}
+
+// contents reads a run back and checks every row.
+func contents(t testing.TB, r *Run) []int {
+	t.Helper()
+	var at []int
+	err := Each[record](context.Background(), r, []string{"logits"}, func(row *record, arrays [][]float32) error {
+		i := int(row.Index)
+		want, z := rowOf(i), logitsOf(i)
+		if z == nil {
+			z = make([]float32, 3)
+		}
+		if row.Row != want.Row || row.Score != want.Score || !slices.Equal(row.Top, want.Top) || !slices.Equal(arrays[0], z) {
+			t.Errorf("row %d is %+v %v", i, row, arrays)
+		}
+		at = append(at, i)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+func upTo(n int) []int {
+	var v []int
+	for i := range n {
+		v = append(v, i)
+	}
+	return v
+}
+
+// However often a run is left and gone on with, it has every row once.
+func TestResume(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	for range 20 {
+		dir := filepath.Join(t.TempDir(), "run")
+		for step := 0; ; step++ {
+			r, err := Find(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r == nil {
+				r = create(t, dir, manifest(), nil)
+			}
+			todo := r.Missing(Shard{})
+			if len(todo) == 0 {
+				if err := r.Complete(); err != nil {
+					t.Fatal(err)
+				}
+				if got := contents(t, r); !slices.Equal(got, upTo(samples)) {
+					t.Fatalf("rows %v", got)
+				}
+				break
+			}
+			if err := r.Complete(); !errors.Is(err, ErrIncomplete) {
+				t.Fatalf("%v", err)
+			}
+			if err := r.Claim(context.Background(), Shard{}); err != nil {
+				t.Fatal(err)
+			}
+			if err := fill(t, r, todo[:1+rng.IntN(len(todo))]); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// A selection can grow, and shrink; rows that are there are used.
+func TestSelection(t *testing.T) {
+	dir := t.TempDir()
+	m := manifest()
+	m.Limit = 3
+	r := create(t, dir, m, []int{2, 40, 99})
+	if err := fill(t, r, r.Missing(Shard{})); err != nil {
+		t.Fatal(err)
+	}
+	m.Limit = 5
+	if err := r.Update(m, []int{2, 3, 39, 40, 99}); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Missing(Shard{}); !slices.Equal(got, []int{3, 39}) {
+		t.Fatalf("missing %v", got)
+	}
+	if err := fill(t, r, []int{3, 39}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := contents(t, r); !slices.Equal(got, []int{2, 3, 39, 40, 99}) {
+		t.Errorf("rows %v", got)
+	}
+	if err := r.Update(manifest(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(r.Missing(Shard{})); got != samples-5 {
+		t.Errorf("%d missing of all", got)
+	}
+	if err := r.Update(m, []int{3}); err != nil {
+		t.Fatal(err)
+	}
+	if r, err = Open(dir); err != nil || !slices.Equal(contents(t, r), []int{3}) || r.Complete() != nil {
+		t.Errorf("%v", err)
+	}
+}
+
+// Shares of a run make the whole, in one folder and in several, in any order, and
+// what is missing is named.
+func TestShards(t *testing.T) {
+	const n = 3
+	one := t.TempDir()
+	var several []string
+	for _, i := range []int{2, 0, 1} {
+		s := Shard{i, n}
+		r := create(t, one, manifest(), nil)
+		own := filepath.Join(t.TempDir(), strconv.Itoa(i))
+		q := create(t, own, manifest(), nil)
+		for _, run := range []*Run{r, q} {
+			if err := run.Claim(context.Background(), s); err != nil {
+				t.Fatal(err)
+			}
+			if err := fill(t, run, run.Missing(s)); err != nil {
+				t.Fatal(err)
+			}
+			if err := run.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		several = append(several, own)
+		got, err := Open(one)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := got.Complete(); i != 1 && (err == nil || !strings.Contains(err.Error(), "1/3 (") || strings.Contains(err.Error(), "2/3 (")) || i == 1 && err != nil {
+			t.Errorf("after shard %d: %v", i, err)
+		}
+	}
+	for _, dirs := range [][]string{{one}, several, {several[2], several[0], several[1]}, {one, several[0]}} {
+		r, err := Open(dirs...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := contents(t, r); !slices.Equal(got, upTo(samples)) || r.Complete() != nil {
+			t.Errorf("%v: rows %v", dirs, got)
+		}
+	}
+	r, err := Open(several[0], several[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Complete(); err == nil || !strings.Contains(err.Error(), "shard 1/3") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestClaim(t *testing.T) {
+	dir := t.TempDir()
+	a, b := create(t, dir, manifest(), nil), create(t, dir, manifest(), nil)
+	ctx := context.Background()
+	if err := a.Claim(ctx, Shard{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Claim(ctx, Shard{}); err == nil || !strings.Contains(err.Error(), "another process is at work") {
+		t.Errorf("%v", err)
+	}
+	if err := b.Claim(ctx, Shard{1, 2}); err != nil {
+		t.Error(err)
+	}
+	// What a process that died left is removed by who takes its place, not by others.
+	mine, others := filepath.Join(dir, "parts", ".tmp-000003.parquet-1"), filepath.Join(dir, "parts", ".tmp-000002.logits.npy-1")
+	for _, f := range []string{mine, others} {
+		if err := os.WriteFile(f, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = b.Close()
+	if err := b.Claim(ctx, Shard{1, 2}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(mine); err == nil {
+		t.Error("a part that was not finished is still there")
+	}
+	if _, err := os.Stat(others); err != nil {
+		t.Error("another share's part was removed")
+	}
+}
+
+// Another model, other pixels, data or options: refused, with both values.
+func TestDifferentRun(t *testing.T) {
+	dir := t.TempDir()
+	create(t, dir, manifest(), nil)
+	for _, c := range []struct {
+		edit func(*Key)
+		want string
+	}{
+		{func(k *Key) { k.Model.SHA256 = "xyz" }, `model.sha256 is "abc", not "xyz"`},
+		{func(k *Key) { k.Preprocessing = "q" }, `preprocessing is "p", not "q"`},
+		{func(k *Key) { k.Data.N = 99 }, `data.n is 100, not 99`},
+		{func(k *Key) { k.Config = map[string]any{"restrict": true} }, `config.restrict is false, not true`},
+		{func(k *Key) { k.Config = nil }, `config`},
+		{func(k *Key) { k.Device.Name = "cuda" }, `device.name is "cpu", not "cuda"`},
+		{func(k *Key) { k.Task = "ood" }, `task is "test", not "ood"`},
+	} {
+		m := manifest()
+		c.edit(&m.Key)
+		_, err := Create(context.Background(), dir, m, nil)
+		var different *DifferentRunError
+		if !errors.As(err, &different) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v, want %s", err, c.want)
+		}
+	}
+	r, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := manifest().Key
+	k.Device = Device{} // not known yet
+	if err := r.Check(k); err != nil {
+		t.Error(err)
+	}
+}
+
+// Faults of files are errors that name them, and nothing else is lost.
+func TestFaults(t *testing.T) {
+	full := func(t *testing.T) string {
+		dir := t.TempDir()
+		r := create(t, dir, manifest(), nil)
+		if err := fill(t, r, upTo(samples)); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	read := func(r *Run) error {
+		return Each[record](context.Background(), r, []string{"logits"}, func(*record, [][]float32) error { return nil })
+	}
+	t.Run("a part cut off", func(t *testing.T) {
+		dir := full(t)
+		size := int64(1 << 20)
+		for _, cut := range []int64{-1, 0, 5, 700} {
+			info, err := os.Stat(tablePath(dir, 2))
+			if err != nil {
+				t.Fatal(err)
+			}
+			size = min(size, info.Size())
+			if cut < 0 {
+				cut = size - 1
+			}
+			if err := os.Truncate(tablePath(dir, 2), cut); err != nil {
+				t.Fatal(err)
+			}
+			r, err := Open(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Complete(); err == nil || !strings.Contains(err.Error(), "000002.parquet") || !strings.Contains(err.Error(), "84 of 100") {
+				t.Errorf("%v", err)
+			}
+			if got := r.Missing(Shard{}); !slices.Equal(got, upTo(48)[32:]) {
+				t.Errorf("missing %v", got)
+			}
+			if err := fill(t, r, r.Missing(Shard{})); err != nil {
+				t.Fatal(err)
+			}
+			if got := contents(t, r); !slices.Equal(got, upTo(samples)) {
+				t.Errorf("mended: %v", got)
+			}
+		}
+	})
+	t.Run("an array cut off", func(t *testing.T) {
+		dir := full(t)
+		if err := os.Truncate(arrayPath(dir, 1, "logits"), 150); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := read(r); err == nil || !strings.Contains(err.Error(), "000001.logits.npy") {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("bytes changed", func(t *testing.T) {
+		dir := full(t)
+		data, err := os.ReadFile(tablePath(dir, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rng := rand.New(rand.NewPCG(2, 2))
+		for range 300 { // whatever is changed: an error or rows, no panic
+			bad := slices.Clone(data)
+			for range 1 + rng.IntN(8) {
+				bad[rng.IntN(len(bad))] = byte(rng.Uint32())
+			}
+			if err := os.WriteFile(tablePath(dir, 0), bad, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if r, err := Open(dir); err == nil {
+				_ = read(r)
+			}
+		}
+	})
+	t.Run("part of another run", func(t *testing.T) {
+		dir, other := full(t), t.TempDir()
+		m := manifest()
+		m.Key.Model.SHA256 = "other"
+		if err := fill(t, create(t, other, m, nil), upTo(16)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(tablePath(other, 0), tablePath(dir, 0)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "belongs to another run") {
+			t.Errorf("%v", err)
+		}
+		if _, err := Open(full(t), other); err == nil || !strings.Contains(err.Error(), "model.sha256") {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("part under another number", func(t *testing.T) {
+		dir := full(t)
+		if err := os.Rename(tablePath(dir, 1), tablePath(dir, 0)); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Damaged) != 1 || r.Complete() == nil {
+			t.Errorf("%v", r.Damaged)
+		}
+	})
+	t.Run("manifest damaged", func(t *testing.T) {
+		dir := full(t)
+		for _, text := range []string{"", "{", "[]", `{"format": 2}`, `{"format": 1}`} {
+			if err := os.WriteFile(filepath.Join(dir, manifestName), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), manifestName) {
+				t.Errorf("%q: %v", text, err)
+			}
+		}
+	})
+	t.Run("not a run", func(t *testing.T) {
+		dir := t.TempDir()
+		if _, err := Open(dir); !errors.Is(err, ErrNoRun) {
+			t.Errorf("%v", err)
+		}
+		if r, err := Find(dir); r != nil || err != nil {
+			t.Errorf("an empty folder: %v", err)
+		}
+		if r, err := Find(filepath.Join(dir, "none")); r != nil || err != nil {
+			t.Errorf("no folder: %v", err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "thesis.tex"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Find(dir); !errors.Is(err, ErrNoRun) {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("no such folder any more", func(t *testing.T) {
+		dir := t.TempDir()
+		r := create(t, dir, manifest(), nil)
+		if err := os.RemoveAll(filepath.Join(dir, "parts")); err != nil {
+			t.Fatal(err)
+		}
+		if err := fill(t, r, upTo(samples)); err == nil || !strings.Contains(err.Error(), "parts") {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+func TestParseShard(t *testing.T) {
+	env := func(pairs ...string) func(string) string {
+		return func(name string) string {
+			for i := 0; i < len(pairs); i += 2 {
+				if pairs[i] == name {
+					return pairs[i+1]
+				}
+			}
+			return ""
+		}
+	}
+	slurm := env("SLURM_ARRAY_TASK_ID", "7", "SLURM_ARRAY_TASK_MIN", "1", "SLURM_ARRAY_TASK_STEP", "2", "SLURM_ARRAY_TASK_COUNT", "5")
+	for _, c := range []struct {
+		text string
+		env  func(string) string
+		want Shard
+		bad  string
+	}{
+		{"", env(), Shard{}, ""},
+		{"0/4", env(), Shard{0, 4}, ""},
+		{"3/4", env(), Shard{3, 4}, ""},
+		{"4/4", env(), Shard{}, "i from 0 to n-1"},
+		{"-1/4", env(), Shard{}, "i from 0 to n-1"},
+		{"1", env(), Shard{}, "is not i/n"},
+		{"a/b", env(), Shard{}, "is not i/n"},
+		{"auto", slurm, Shard{3, 5}, ""},
+		{"auto", env("SLURM_ARRAY_TASK_ID", "2", "SLURM_ARRAY_TASK_COUNT", "3"), Shard{2, 3}, ""},
+		{"auto", env("SLURM_ARRAY_TASK_ID", "x"), Shard{}, "not a number"},
+		{"auto", env("SLURM_ARRAY_TASK_ID", "9", "SLURM_ARRAY_TASK_COUNT", "3"), Shard{}, "shard 9 of 3"},
+		{"auto/6", env("JOB_COMPLETION_INDEX", "5"), Shard{5, 6}, ""},
+		{"auto", env("JOB_COMPLETION_INDEX", "5", "JOB_COMPLETIONS", "8"), Shard{5, 8}, ""},
+		{"auto", env("JOB_COMPLETION_INDEX", "5"), Shard{}, "auto/N"},
+		{"auto", env(), Shard{}, "neither"},
+	} {
+		got, err := ParseShard(c.text, c.env)
+		if c.bad == "" && (err != nil || got != c.want) || c.bad != "" && (err == nil || !strings.Contains(err.Error(), c.bad)) {
+			t.Errorf("%q: %v %v, want %v %q", c.text, got, err, c.want, c.bad)
+		}
+	}
+}
+
+// Every part belongs to one share, for any number of shares.
+func TestSharesAreDisjoint(t *testing.T) {
+	r := create(t, t.TempDir(), manifest(), nil)
+	for n := 1; n < 12; n++ {
+		var all []int
+		for i := range n {
+			s := Shard{i, n}
+			m := r.Missing(s)
+			if len(m) != r.Share(s) {
+				t.Errorf("shard %s has %d samples, %d missing", s, r.Share(s), len(m))
+			}
+			all = append(all, m...)
+		}
+		slices.Sort(all)
+		if !slices.Equal(all, upTo(samples)) {
+			t.Errorf("%d shares: %v", n, all)
+		}
+	}
+}
+
+func FuzzRanges(f *testing.F) {
+	for _, s := range []string{"0-31,40", "5", "1,1", "9-1", "-1", "0-99999999999999999999", ""} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		v, err := parseRanges(s)
+		if err != nil {
+			return
+		}
+		again, err := parseRanges(ranges(v))
+		if err != nil || !slices.Equal(v, again) {
+			t.Fatalf("%q: %v, then %v", s, v, again)
+		}
+	})
+}
+
+func FuzzNpy(f *testing.F) {
+	f.Add(append(npyHeader("f4", 2, 3), make([]byte, 24)...))
+	f.Add([]byte("\x93NUMPY\x01\x00\x05\x00{'a'}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := filepath.Join(t.TempDir(), "x.npy")
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := floats(path, 2, 3); err == nil && len(v) != 6 {
+			t.Fatalf("%d values", len(v))
+		}
+	})
+}
