@@ -89,11 +89,11 @@ func run(ctx context.Context, args []string, s streams) int {
 		err = usageError{err}
 	}
 	code := exitCode(ctx, err)
+	text := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
 	if code == exitInterrupted {
-		fmt.Fprintln(s.err, "cutmix-eval: interrupted")
-		return code
+		text = strings.ReplaceAll(text, ctx.Err().Error(), "interrupted")
 	}
-	fmt.Fprintf(s.err, "cutmix-eval: %s\n", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
+	fmt.Fprintf(s.err, "cutmix-eval: %s\n", text)
 	if code == exitUsage {
 		fmt.Fprintln(s.err, "Run the command with --help to see how it is used.")
 	}

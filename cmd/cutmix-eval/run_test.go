@@ -1,0 +1,466 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"cutmix-eval/report"
+	"cutmix-eval/runtime/ortest"
+)
+
+// program builds the program once and returns its path.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "cutmix-eval-test-*")
+	if err != nil {
+		return "", err
+	}
+	bin := filepath.Join(dir, "cutmix-eval")
+	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return bin, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if bin, err := program(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(bin))
+	}
+	os.Exit(code)
+}
+
+func built(t *testing.T) string {
+	t.Helper()
+	ortest.Load(t)
+	bin, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bin
+}
+
+// reported is the JSON report of run directories, computed in this process.
+func reported(t *testing.T, dirs ...string) string {
+	t.Helper()
+	code, out, errs := command(t, append([]string{"report", "--format", "json", "--quiet"}, dirs...)...)
+	if code != exitDone {
+		t.Fatalf("report %v: exit %d: %s", dirs, code, errs)
+	}
+	return out
+}
+
+func parts(dir string) int {
+	names, _ := filepath.Glob(filepath.Join(dir, "parts", "*.parquet"))
+	return len(names)
+}
+
+// TestKilled kills a real process fifty times in one evaluation, half of the times
+// at any moment since its start, half just after a part has appeared, when the next
+// is being made. The report is that of a run that was left alone, bit for bit,
+// though that used other threads, workers and batches.
+func TestKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	bin := built(t)
+	tmp := t.TempDir()
+	whole, killed := filepath.Join(tmp, "whole"), filepath.Join(tmp, "killed")
+	args := []string{"classify", "--data", "scenes:train", "--bootstrap", "100", "--quiet"}
+	if code, _, errs := command(t, append(args, "--out", whole)...); code != exitDone {
+		t.Fatalf("%d: %s", code, errs)
+	}
+	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
+	const kills = 50
+	began := 0 // kills of a process that had made a part
+	for i := range kills {
+		cmd := exec.Command(bin, append(args, "--out", killed, "--threads", "1", "--workers", "1", "--batch", "16")...)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		before := parts(killed)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 0 {
+			time.Sleep(time.Duration(rng.IntN(400)) * time.Millisecond)
+		} else {
+			for deadline := time.Now().Add(20 * time.Second); parts(killed) == before; time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("no part in 20 s: %s", stderr.String())
+				}
+			}
+			time.Sleep(time.Duration(rng.IntN(20000)) * time.Microsecond)
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		var exit *exec.ExitError
+		if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != -1 {
+			t.Fatalf("kill %d came too late: %v: %s", i, err, stderr.String())
+		}
+		if parts(killed) > before {
+			began++
+		}
+	}
+	if done := parts(killed); done >= parts(whole) || began < kills/2 {
+		t.Errorf("%d of %d parts after %d kills, %d of them after a new part", done, parts(whole), kills, began)
+	}
+	if code, _, errs := command(t, append(args, "--out", killed)...); code != exitDone {
+		t.Fatalf("%d: %s", code, errs)
+	}
+	if a, b := reported(t, whole), reported(t, killed); a != b {
+		t.Errorf("reports differ:\n%s\n%s", a, b)
+	}
+	left, err := filepath.Glob(filepath.Join(killed, "parts", ".tmp-*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+// TestSevenShards runs seven shares in random order, two at once, into one folder
+// and into seven.
+func TestSevenShards(t *testing.T) {
+	bin := built(t)
+	tmp := t.TempDir()
+	whole, one := filepath.Join(tmp, "whole"), filepath.Join(tmp, "one")
+	args := []string{"classify", "--limit", "600", "--bootstrap", "100", "--quiet"}
+	if code, _, errs := command(t, append(args, "--out", whole)...); code != exitDone {
+		t.Fatalf("%d: %s", code, errs)
+	}
+	want := reported(t, whole)
+	const n = 7
+	order := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1)).Perm(n)
+	slots := make(chan struct{}, 2)
+	var wg sync.WaitGroup
+	var several []string
+	for _, i := range order {
+		own := filepath.Join(tmp, fmt.Sprint("own", i))
+		several = append(several, own)
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			for _, dir := range []string{one, own} {
+				out, err := exec.Command(bin, append(args, "--out", dir, "--shard", fmt.Sprintf("%d/%d", i, n))...).CombinedOutput()
+				if err != nil || !strings.Contains(string(out), fmt.Sprintf("shard %d/%d of run", i, n)) {
+					t.Errorf("shard %d: %v: %s", i, err, out)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		return
+	}
+	if got := reported(t, one); got != want {
+		t.Errorf("shards in one folder report\n%s\nthe whole run\n%s", got, want)
+	}
+	if got := reported(t, several...); got != want {
+		t.Error("shards in seven folders have another report")
+	}
+	slices.Reverse(several)
+	if got := reported(t, several...); got != want {
+		t.Error("the order of folders changes the report")
+	}
+	code, _, errs := command(t, append([]string{"report"}, several[1:]...)...)
+	if missing := fmt.Sprintf("shard %d/7", order[n-1]); code != exitFailed || !strings.Contains(errs, missing+" (") || !strings.Contains(errs, "is missing") {
+		t.Errorf("without %s: exit %d: %s", missing, code, errs)
+	}
+	code, out, _ := command(t, append([]string{"report", "--partial"}, several[1:]...)...)
+	if code != exitDone || !strings.Contains(out, "images of the run are missing") {
+		t.Errorf("--partial: %d %s", code, out)
+	}
+}
+
+// TestRunFaults: what can go wrong with a run directory ends in one sentence, and
+// nothing that is complete is lost.
+func TestRunFaults(t *testing.T) {
+	tmp := t.TempDir()
+	dir := filepath.Join(tmp, "run")
+	args := []string{"classify", "--limit", "200", "--bootstrap", "100", "--quiet", "--out", dir}
+	if code, _, errs := command(t, args...); code != exitDone {
+		t.Fatalf("%d: %s", code, errs)
+	}
+	want := reported(t, dir)
+	refused := func(code int, text string, args ...string) {
+		t.Helper()
+		got, out, errs := command(t, args...)
+		if got != code || !strings.Contains(errs, text) || out != "" || strings.Count(strings.TrimSpace(errs), "\n") > 1 {
+			t.Errorf("%v: exit %d, want %d and %q: %s%s", args, got, code, text, errs, out)
+		}
+	}
+	base := []string{"classify", "--quiet", "--out", dir}
+	refused(exitFailed, "model.sha256", append(base, "--model", "scenes-base")...)
+	refused(exitFailed, "preprocessing", append(base, "--mean", "0.4,0.5,0.5")...)
+	refused(exitFailed, "data.", append(base, "--data", "scenes:val")...)
+	refused(exitFailed, "config.restrict is false, not true", append(base, "--restrict")...)
+	refused(exitFailed, "--save features", append(base, "--save", "features")...)
+	refused(exitUsage, "--shard needs", "classify", "--shard", "0/2")
+	refused(exitUsage, "is not i/n", append(base, "--shard", "2/2")...)
+	refused(exitFailed, "no such folder", "report", filepath.Join(tmp, "none"))
+	refused(exitFailed, "it holds no run", "report", tmp)
+	refused(exitFailed, "it holds no run", "classify", "--quiet", "--out", tmp)
+	refused(exitUsage, "grouping", "report", dir, "--by", "colour")
+	refused(exitUsage, "--export", "report", dir, "--export", "xml")
+	file := filepath.Join(tmp, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused(exitFailed, "not a directory", "classify", "--quiet", "--out", filepath.Join(file, "run"))
+	if _, err := os.Stat("/sys/kernel"); err == nil { // a folder that not even a superuser can write to
+		refused(exitFailed, "/sys/kernel/cutmix-eval-run", "classify", "--quiet", "--limit", "5", "--out", "/sys/kernel/cutmix-eval-run")
+	}
+
+	// Clocks that jump: what is there counts, not when it was made.
+	for _, when := range []time.Time{time.Unix(0, 0), time.Now().Add(10000 * time.Hour)} {
+		names, _ := filepath.Glob(filepath.Join(dir, "parts", "*"))
+		for _, n := range append(names, filepath.Join(dir, "manifest.json")) {
+			if err := os.Chtimes(n, when, when); err != nil {
+				t.Fatal(err)
+			}
+		}
+		code, _, errs := command(t, slices.DeleteFunc(slices.Clone(args), func(s string) bool { return s == "--quiet" })...)
+		if code != exitDone || !strings.Contains(errs, "all 200 images are in") {
+			t.Errorf("%d %s", code, errs)
+		}
+	}
+	// A part that was cut off is made again, and said so.
+	names, _ := filepath.Glob(filepath.Join(dir, "parts", "*.parquet"))
+	if err := os.Truncate(names[3], 99); err != nil {
+		t.Fatal(err)
+	}
+	refused(exitFailed, filepath.Base(names[3]), "report", dir)
+	code, _, errs := command(t, slices.DeleteFunc(slices.Clone(args), func(s string) bool { return s == "--quiet" })...)
+	if code != exitDone || !strings.Contains(errs, "damaged, its images are evaluated again") {
+		t.Errorf("%d %s", code, errs)
+	}
+	if got := reported(t, dir); got != want {
+		t.Error("the report has changed")
+	}
+	// A limit that grows keeps what is there.
+	code, _, errs = command(t, "classify", "--limit", "300", "--bootstrap", "100", "--out", dir)
+	if code != exitDone || !strings.Contains(errs, "200 of 300 images are in") {
+		t.Errorf("%d %s", code, errs)
+	}
+}
+
+// TestNoSpace fills a small file system: the run ends with the reason, and goes on
+// when there is room.
+func TestNoSpace(t *testing.T) {
+	bin := built(t)
+	tmp := t.TempDir()
+	disk := filepath.Join(tmp, "disk")
+	if err := os.Mkdir(disk, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(disk, "run")
+	args := []string{"classify", "--limit", "400", "--bootstrap", "100"}
+	if code, _, errs := command(t, append(args, "--out", filepath.Join(tmp, "whole"))...); code != exitDone {
+		t.Fatalf("%d: %s", code, errs)
+	}
+	script := `exec "$@"`
+	small := exec.Command("mount", "-t", "tmpfs", "-o", "size=192k", "none", disk).Run() == nil
+	if small {
+		defer func() { _ = exec.Command("umount", "-l", disk).Run() }()
+	} else {
+		script = `ulimit -f 2; exec "$@"` // without the right to mount: files that must not grow
+	}
+	cmd := exec.Command("sh", append([]string{"-c", script, "sh", bin}, append(args, "--out", dir)...)...)
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.Contains(string(out), "writing "+dir) ||
+		!strings.Contains(string(out), "no space left on device") && !strings.Contains(string(out), "file too large") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if small {
+		had := parts(dir)
+		if had == 0 || !strings.Contains(string(out), "run the same command again to go on") {
+			t.Errorf("%d parts: %s", had, out)
+		}
+		if out, err := exec.Command("mount", "-o", "remount,size=8m", disk).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		code, _, errs := command(t, append(args, "--out", dir)...)
+		if code != exitDone || !strings.Contains(errs, "of 400 images are in") {
+			t.Errorf("%d: %s", code, errs)
+		}
+	} else if code, _, errs := command(t, append(args, "--out", dir)...); code != exitDone {
+		t.Errorf("%d: %s", code, errs)
+	}
+	if reported(t, dir) != reported(t, filepath.Join(tmp, "whole")) {
+		t.Error("another report")
+	}
+}
+
+// TestTwoProcesses: the second process on the same share is told so; the run is not
+// harmed.
+func TestTwoProcesses(t *testing.T) {
+	bin := built(t)
+	dir := filepath.Join(t.TempDir(), "run")
+	args := []string{"classify", "--data", "scenes:train", "--limit", "3000", "--bootstrap", "100", "--out", dir, "--threads", "1", "--batch", "8"}
+	first := exec.Command(bin, args...)
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for parts(dir) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	code, _, errs := command(t, args...)
+	if code != exitFailed || !strings.Contains(errs, "another process is at work there") {
+		t.Errorf("%d %s", code, errs)
+	}
+	// An interrupt keeps what was made, the part that was not whole included.
+	if err := first.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	var exit *exec.ExitError
+	if err := first.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
+		t.Errorf("%v", err)
+	}
+	if code, _, errs := command(t, args...); code != exitDone || !strings.Contains(errs, "of 3000 images are in") {
+		t.Errorf("%d %s", code, errs)
+	}
+}
+
+// TestReuse: another task's options on the stored scores need no model run, give the
+// numbers of one, and say where they come from.
+func TestReuse(t *testing.T) {
+	tmp := t.TempDir()
+	first, second, direct := filepath.Join(tmp, "first"), filepath.Join(tmp, "second"), filepath.Join(tmp, "direct")
+	args := []string{"classify", "--limit", "300", "--bootstrap", "100", "--quiet"}
+	for _, a := range [][]string{
+		{"--out", first, "--save", "features"},
+		{"--out", second, "--restrict", "--reuse", first},
+		{"--out", direct, "--restrict"},
+	} {
+		if code, _, errs := command(t, append(slices.Clone(args), a...)...); code != exitDone {
+			t.Fatalf("%v: %d %s", a, code, errs)
+		}
+	}
+	a, b := reported(t, second), reported(t, direct)
+	if !strings.Contains(a, `"reused": "`+first) || strings.Replace(a, ",\n    \"reused\": \""+first+"\"", "", 1) != b {
+		t.Errorf("%s\n%s", a, b)
+	}
+	if n, _ := filepath.Glob(filepath.Join(first, "parts", "*.features.npy")); len(n) == 0 {
+		t.Error("features are not kept")
+	}
+	for _, c := range [][]string{
+		{"model", "--model", "scenes-base"}, {"pixels", "--mean", "0.4,0.5,0.5"}, {"data", "--data", "scenes:val"}, {"no record", "--limit", "301"},
+	} {
+		code, _, errs := command(t, append(append(slices.Clone(args), "--out", filepath.Join(tmp, c[0]), "--reuse", first), c[1:]...)...)
+		if code != exitFailed || !strings.Contains(errs, c[0]) {
+			t.Errorf("%v: %d %s", c, code, errs)
+		}
+	}
+}
+
+// TestReportCommand: groups, worst images and exports hold the run's records.
+func TestReportCommand(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	code, printed, errs := command(t, "classify", "--limit", "500", "--bootstrap", "100", "--format", "json", "--out", dir)
+	if code != exitDone {
+		t.Fatalf("%d %s", code, errs)
+	}
+	if reported(t, dir) != printed {
+		t.Error("report prints something else than the run did")
+	}
+	var r report.Report
+	code, out, errs := command(t, "report", dir, "--by", "size,confidence,predicted", "--worst", "3", "--seed", "5", "--format", "json")
+	if err := json.Unmarshal([]byte(out), &r); code != exitDone || err != nil {
+		t.Fatalf("%d %v %s", code, err, errs)
+	}
+	n := map[string]int{}
+	for _, g := range r.Groups {
+		n[g.Kind] += g.Metrics[0].N
+	}
+	if len(n) != 3 || n["size"] != 500 || n["confidence"] != 500 || n["predicted"] != 500 {
+		t.Errorf("%v", n)
+	}
+	worst := r.Tables[len(r.Tables)-1]
+	if worst.Name != "worst" || len(worst.Rows) != 3 {
+		t.Errorf("%+v", worst)
+	}
+	_, out, _ = command(t, "report", dir, "--export", "csv")
+	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
+	if err != nil || len(rows) != 501 {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	correct := slices.Index(rows[0], "correct")
+	hits := 0
+	for _, row := range rows[1:] {
+		if row[correct] == "true" {
+			hits++
+		}
+	}
+	if top1 := metric(t, r, "top1"); float64(hits)/500 != top1.Value {
+		t.Errorf("%d hits in the export, top1 %v", hits, top1.Value)
+	}
+	_, out, _ = command(t, "report", dir, "--export", "jsonl")
+	lines := bufio.NewScanner(strings.NewReader(out))
+	for i := 1; lines.Scan(); i++ {
+		var v map[string]any
+		if err := json.Unmarshal(lines.Bytes(), &v); err != nil || v["id"] != rows[i][1] || len(v) != len(rows[0]) {
+			t.Fatalf("line %d: %v %v", i, v, err)
+		}
+	}
+	for _, format := range []string{"text", "csv", "md"} {
+		if code, out, _ := command(t, "report", dir, "--format", format); code != exitDone || len(out) < 500 {
+			t.Errorf("%s: %d %s", format, code, out)
+		}
+	}
+}
+
+func TestCompareCommand(t *testing.T) {
+	tmp := t.TempDir()
+	dir := func(name string) string { return filepath.Join(tmp, name) }
+	for name, args := range map[string][]string{
+		"base": {"--model", "scenes-base"}, "cutmix": {"--model", "scenes-cutmix"}, "other": {"--model", "scenes-base", "--mean", "0.3,0.5,0.5"},
+		"few": {"--limit", "100"}, "val": {"--data", "scenes:val", "--limit", "100"},
+	} {
+		if code, _, errs := command(t, append([]string{"classify", "--quiet", "--limit", "1000", "--bootstrap", "0", "--out", dir(name)}, args...)...); code != exitDone {
+			t.Fatalf("%s: %d %s", name, code, errs)
+		}
+	}
+	code, out, errs := command(t, "compare", dir("base"), dir("cutmix"), "--bootstrap", "500")
+	if code != exitDone || !strings.Contains(out, "nll: cutmix is worse than base by 0.") || !strings.Contains(out, "top1: no difference shown between cutmix and base") || !strings.Contains(out, "n = 1000") {
+		t.Errorf("%d %s%s", code, out, errs)
+	}
+	var r report.Report
+	code, out, _ = command(t, "compare", dir("base"), dir("cutmix"), dir("other"), "--all-pairs", "--bootstrap", "200", "--format", "json", "--quiet")
+	if err := json.Unmarshal([]byte(out), &r); err != nil || code != exitDone {
+		t.Fatalf("%d %v", code, err)
+	}
+	if len(r.Groups) != 6 || len(r.Warnings) == 0 || !strings.Contains(r.Warnings[0], "preprocessing differs") {
+		t.Errorf("%d groups, %q", len(r.Groups), r.Warnings)
+	}
+	for _, g := range r.Groups[3:] {
+		for _, m := range g.Metrics {
+			if m.P == nil || m.PAdjusted == nil || *m.PAdjusted < *m.P || m.Interval == nil {
+				t.Errorf("%+v", m)
+			}
+		}
+	}
+	code, out, _ = command(t, "compare", dir("base"), dir("few"), "--bootstrap", "100")
+	if code != exitDone || !strings.Contains(out, "only the 100 images") {
+		t.Errorf("%d %s", code, out)
+	}
+	code, _, errs = command(t, "compare", dir("base"), dir("val"))
+	if code != exitFailed || !strings.Contains(errs, "different images cannot be compared") {
+		t.Errorf("%d %s", code, errs)
+	}
+	if code, _, _ := command(t, "compare", dir("base")); code != exitUsage {
+		t.Errorf("one run: exit %d", code)
+	}
+}
