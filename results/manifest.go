@@ -7,12 +7,15 @@
 //	manifest.json          what determines the records, and what a report needs
 //	selection.npy          int64: sample indexes, of a run with --limit
 //	parts/NNNNNN.parquet   one row an image, for a fixed range of sample indexes
-//	parts/NNNNNN.NAME.npy  arrays of the same rows (logits, features), float32
+//	parts/NNNNNN.NAME.ROWS.npy
+//	                       arrays of the same rows (logits, features), float32
 //
 // Parts are written under another name, flushed to the disk and renamed when
 // they are whole: the arrays first, the table last. A part is there when its
 // table is. Which rows a part holds is said in the table's metadata, so a part
-// of which some rows are wanted later is extended, not made again.
+// of which some rows are wanted later is extended, not made again; its arrays
+// carry the number of rows in their names, so that those of a table that is about
+// to be replaced stay until it is.
 package results
 
 import (
@@ -213,12 +216,12 @@ func compact(raw json.RawMessage) json.RawMessage {
 	return b.Bytes()
 }
 
-// PartSize is how many sample indexes a part covers, for a dataset of n: about 64
-// parts, so that shards and resuming have something to divide, of 16 to 1024
-// samples.
+// PartSize is how many sample indexes a part covers, for a dataset of n: some 32
+// parts, so that shards and resuming have something to divide and files do not
+// cost too much, of 16 to 1024 samples.
 func PartSize(n int) int {
 	size := 16
-	for size < 1024 && size*64 < n {
+	for size < 1024 && size*32 < n {
 		size *= 2
 	}
 	return size

@@ -60,6 +60,62 @@ func Each[T any, P Record[T]](ctx context.Context, r *Run, names []string, f fun
 	return nil
 }
 
+// Values reads one array of a run again and again. What fits into keep bytes stays
+// in memory from one reading to the next. Not safe for concurrent use.
+type Values struct {
+	run   *Run
+	array int // in the manifest
+	keep  int
+	parts map[int][]float32
+}
+
+// Values is a reader of the array called name.
+func (r *Run) Values(name string) (*Values, error) {
+	k := slices.IndexFunc(r.Manifest.Arrays, func(a Array) bool { return a.Name == name })
+	if k < 0 {
+		return nil, fmt.Errorf("run %q has no %s: run it again with --save %s, in another folder", r.dirs[0], name, name)
+	}
+	const keep = 64 << 20
+	return &Values{run: r, array: k, keep: keep, parts: map[int][]float32{}}, nil
+}
+
+// Each calls f for the values of every wanted sample that is there, in order, until
+// f returns false; they are valid until then.
+func (v *Values) Each(ctx context.Context, f func(index int, values []float32) bool) error {
+	r, w := v.run, v.run.Manifest.Arrays[v.array].Width
+	selected := r.selection
+	for _, p := range r.partNumbers() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		rows := r.parts[p].rows
+		values, ok := v.parts[p]
+		if !ok {
+			var err error
+			if values, err = r.readArray(p, v.array, len(rows)); err != nil {
+				return err
+			}
+			if v.keep -= 4 * len(values); v.keep >= 0 {
+				v.parts[p] = values
+			}
+		}
+		for i, at := range rows {
+			if r.selection != nil {
+				for len(selected) > 0 && selected[0] < at {
+					selected = selected[1:]
+				}
+				if len(selected) == 0 || selected[0] != at {
+					continue
+				}
+			}
+			if !f(at, values[i*w:(i+1)*w:(i+1)*w]) {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
 // HasArray says whether the run stores an array, and how wide it is.
 func (r *Run) HasArray(name string) (width int, ok bool) {
 	for _, a := range r.Manifest.Arrays {
@@ -86,7 +142,7 @@ func readPart[T any](r *Run, p int) (rows []T, arrays [][]float32, err error) {
 
 func (r *Run) readArray(p, k, rows int) ([]float32, error) {
 	spec := r.Manifest.Arrays[k]
-	return floats(arrayPath(r.parts[p].dir, p, spec.Name), rows, spec.Width)
+	return floats(arrayPath(r.parts[p].dir, p, spec.Name, rows), rows, spec.Width)
 }
 
 func readTable[T any](r *Run, p int) (rows []T, err error) {

@@ -162,6 +162,9 @@ func TestSelection(t *testing.T) {
 	if got := contents(t, r); !slices.Equal(got, []int{2, 3, 39, 40, 99}) {
 		t.Errorf("rows %v", got)
 	}
+	if arrays, _ := filepath.Glob(filepath.Join(dir, "parts", "*.npy")); len(arrays) != 3 {
+		t.Errorf("arrays of tables that are no more: %v", arrays)
+	}
 	if err := r.Update(manifest(), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -340,14 +343,14 @@ func TestFaults(t *testing.T) {
 	})
 	t.Run("an array cut off", func(t *testing.T) {
 		dir := full(t)
-		if err := os.Truncate(arrayPath(dir, 1, "logits"), 150); err != nil {
+		if err := os.Truncate(arrayPath(dir, 1, "logits", 16), 150); err != nil {
 			t.Fatal(err)
 		}
 		r, err := Open(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := read(r); err == nil || !strings.Contains(err.Error(), "000001.logits.npy") {
+		if err := read(r); err == nil || !strings.Contains(err.Error(), "000001.logits.16.npy") {
 			t.Errorf("%v", err)
 		}
 	})

@@ -259,8 +259,8 @@ func tablePath(dir string, p int) string {
 	return filepath.Join(dir, "parts", fmt.Sprintf("%06d.parquet", p))
 }
 
-func arrayPath(dir string, p int, name string) string {
-	return filepath.Join(dir, "parts", fmt.Sprintf("%06d.%s.npy", p, name))
+func arrayPath(dir string, p int, name string, rows int) string {
+	return filepath.Join(dir, "parts", fmt.Sprintf("%06d.%s.%d.npy", p, name, rows))
 }
 
 // Metadata of a table.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 
 	"github.com/parquet-go/parquet-go"
@@ -130,7 +131,8 @@ func (w *Writer[T]) Close() error {
 // writePart writes a part, together with the rows that are there already.
 func writePart[T any](r *Run, index func(*T) int, b batch[T]) error {
 	dir := r.dirs[0]
-	if old, ok := r.parts[b.part]; ok {
+	old, ok := r.parts[b.part]
+	if ok {
 		rows, arrays, err := readPart[T](r, b.part)
 		if err != nil {
 			return err
@@ -141,7 +143,7 @@ func writePart[T any](r *Run, index func(*T) int, b batch[T]) error {
 		}
 	}
 	for k, spec := range r.Manifest.Arrays {
-		if err := writeFloats(arrayPath(dir, b.part, spec.Name), !r.temporary, spec.Width, b.arrays[k]); err != nil {
+		if err := writeFloats(arrayPath(dir, b.part, spec.Name, len(b.rows)), !r.temporary, spec.Width, b.arrays[k]); err != nil {
 			return err
 		}
 	}
@@ -157,6 +159,13 @@ func writePart[T any](r *Run, index func(*T) int, b batch[T]) error {
 	})
 	if err != nil {
 		return err
+	}
+	if ok && len(old.rows) != len(b.rows) { // the arrays of the table that is no more
+		for _, spec := range r.Manifest.Arrays {
+			if err := os.Remove(arrayPath(old.dir, b.part, spec.Name, len(old.rows))); err != nil {
+				return err
+			}
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

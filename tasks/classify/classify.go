@@ -266,26 +266,33 @@ func (a About) competing() (compete, place []int) {
 	return compete, place
 }
 
-// rows yields the logits of the outputs that compete, of the good records i for
-// which pick(i) holds, and the label's place among them.
-func (a About) rows(ctx context.Context, run *results.Run, compete, place []int, pick func(int) bool, failed *error) iter.Seq2[[]float32, int] {
-	stop := errors.New("enough")
+// logitsReader reads the logits of the good records again and again.
+type logitsReader struct {
+	about          About
+	res            *Result
+	values         *results.Values
+	compete, place []int
+	z              []float32
+}
+
+// each yields the logits of the outputs that compete, of the good records i for
+// which pick(i) holds (nil: all), and the label's place among them. A row is valid
+// until the next one; an error ends the rows.
+func (l *logitsReader) each(ctx context.Context, pick func(int) bool, failed *error) iter.Seq2[[]float32, int] {
 	return func(yield func([]float32, int) bool) {
-		z, i := make([]float32, len(compete)), -1
-		err := results.Each[Record](ctx, run, []string{evaluation.Logits}, func(r *Record, arrays [][]float32) error {
-			if r.Status != results.OK {
-				return nil
+		i := 0 // next good record
+		err := l.values.Each(ctx, func(index int, v []float32) bool {
+			if i == len(l.res.Good) || int(l.res.Records[l.res.Good[i]].Index) != index {
+				return true // a bad image
 			}
-			if i++; pick != nil && !pick(i) {
-				return nil
+			i++
+			if pick != nil && !pick(i-1) {
+				return true
 			}
-			a.logits(z, arrays[0], compete)
-			if !yield(z, place[r.Label]) {
-				return stop
-			}
-			return nil
+			l.about.logits(l.z, v, l.compete)
+			return yield(l.z, l.place[l.res.Records[l.res.Good[i-1]].Label])
 		})
-		if err != nil && !errors.Is(err, stop) {
+		if err != nil {
 			*failed = err
 		}
 	}
@@ -298,8 +305,13 @@ func (res *Result) temperature(ctx context.Context, a About, run *results.Run, c
 		res.NoTemperature = errors.New("the run keeps no logits")
 		return nil
 	}
+	values, err := run.Values(evaluation.Logits)
+	if err != nil {
+		return err
+	}
+	rows := &logitsReader{a, res, values, compete, place, make([]float32, len(compete))}
 	var failed error
-	whole, err := metrics.FitTemperature(a.rows(ctx, run, compete, place, nil, &failed))
+	whole, err := metrics.FitTemperature(rows.each(ctx, nil, &failed))
 	if failed != nil {
 		return failed
 	}
@@ -310,7 +322,7 @@ func (res *Result) temperature(ctx context.Context, a About, run *results.Run, c
 	res.Temperature = &whole
 	var half [2]float64
 	for k := range half {
-		t, err := metrics.FitTemperature(a.rows(ctx, run, compete, place, func(i int) bool { return i%2 != k }, &failed))
+		t, err := metrics.FitTemperature(rows.each(ctx, func(i int) bool { return i%2 != k }, &failed))
 		if failed != nil {
 			return failed
 		}
@@ -320,7 +332,7 @@ func (res *Result) temperature(ctx context.Context, a About, run *results.Run, c
 		half[k] = t.Value
 	}
 	scaled := make([]metrics.Outcome, 0, len(res.Good))
-	for z, label := range a.rows(ctx, run, compete, place, nil, &failed) {
+	for z, label := range rows.each(ctx, nil, &failed) {
 		o, err := metrics.Score(z, label, half[len(scaled)%2])
 		if err != nil {
 			return err
