@@ -280,11 +280,17 @@ func automaticBatch(shape []int64) int {
 	return min(max(1<<(bits.Len(uint(n))-1), 8), 128)
 }
 
-// Close frees everything.
-func (s *Setup) Close() {
+// Stop frees the session. Its memory is better used by what computes numbers.
+func (s *Setup) Stop() {
 	if s.Session != nil {
 		_ = s.Session.Close() // nothing is lost: results were read out
+		s.Session = nil
 	}
+}
+
+// Close frees everything.
+func (s *Setup) Close() {
+	s.Stop()
 	if s.Data != nil {
 		_ = s.Data.Close()
 	}

@@ -111,7 +111,7 @@ func Temporary(m Manifest, selection []int) (*Run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a temporary folder for records: %w", err)
 	}
-	m.Key.PartSize = 4096 // nothing to resume or divide: what is fastest
+	m.Key.PartSize = 1024 // nothing to resume or divide: few files, little memory
 	m.Format = FormatVersion
 	r := &Run{Manifest: m, dirs: []string{dir}, parts: map[int]part{}, selection: selection, temporary: true}
 	if err := os.Mkdir(filepath.Join(dir, "parts"), 0o755); err != nil {

@@ -70,6 +70,11 @@ func runClassify(ctx context.Context, s streams, c evaluation.Config, task class
 	if !store.Shard.Whole() {
 		return shardDone(s, store, job.Run)
 	}
+	var ran report.Runtime
+	if setup.Session != nil {
+		ran = setup.Runtime()
+		setup.Stop()
+	}
 	start := time.Now()
 	r, _, err := classify.Report(ctx, job.Run, nil)
 	if err != nil {
@@ -78,8 +83,8 @@ func runClassify(ctx context.Context, s streams, c evaluation.Config, task class
 	if store.Dir == "" { // what is computed from a run directory is the same every time
 		r.Timing = setup.Timing(stats)
 		r.Timing.Metrics = time.Since(start).Seconds()
-		if setup.Session != nil {
-			r.Runtime = setup.Runtime()
+		if ran.ORT != "" {
+			r.Runtime = ran
 		}
 	}
 	return finishReport(s, r, format, allowBad, quiet)

@@ -111,6 +111,13 @@ func classified(t *testing.T, setup *evaluation.Setup) (*report.Report, *classif
 	if err != nil {
 		t.Fatal(err)
 	}
+	res.Records = nil // the whole records
+	if err := results.Each[classify.Record](context.Background(), job.Run, nil, func(rec *classify.Record, _ [][]float32) error {
+		res.Records = append(res.Records, *rec)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
 	return r, res
 }
 

@@ -73,7 +73,7 @@ type About struct {
 
 // Result is everything the task found.
 type Result struct {
-	Records        []Record // in sample order, bad images included
+	Records        []Record // in sample order, bad images included, without their top-5 lists
 	Good           []int    // indices of records with an outcome
 	class          []int    // of the good records: index into About.Names
 	Whole          metrics.Classification
@@ -192,6 +192,7 @@ func Evaluate(ctx context.Context, a About, run *results.Run) (*Result, error) {
 			}
 			res.Good, res.class = append(res.Good, len(res.Records)), append(res.class, class)
 		}
+		r.Top, r.TopProbability = nil, nil // no number needs them
 		res.Records = append(res.Records, *r)
 		return nil
 	})

@@ -94,8 +94,9 @@ func TestRun(t *testing.T) {
 	if r := res.Records[5]; r.Status != results.Bad || !strings.Contains(r.Error, "NaN for output 1") {
 		t.Errorf("%+v", r)
 	}
-	if got := res.Records[4].Top; !slices.Equal(got, []int32{2, 0, 1}) {
-		t.Errorf("top %v", got)
+	c := NewCollector(in.about)
+	if rec, err := c.Record(4, "x", 0, [2]int{1, 1}, table[4], nil); err != nil || !slices.Equal(rec.Top, []int32{2, 0, 1}) || len(rec.TopProbability) != 3 {
+		t.Errorf("%+v %v", rec, err)
 	}
 	want := []Pair{{Class: 0, As: 2, N: 1, Of: 2}, {Class: 1, As: 0, N: 1, Of: 3}}
 	if !slices.Equal(res.Pairs, want) {
