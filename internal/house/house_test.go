@@ -25,6 +25,8 @@ var floors = []string{
 	"results",
 	"pipeline",
 	"metrics",
+	"cam",
+	"boxes",
 	"datasets",
 	"datasets/scenes",
 	"model/lock",
@@ -41,6 +43,8 @@ var floors = []string{
 // pure packages import none of ours (but their own parts) and touch no files.
 var pure = map[string][]string{
 	"metrics":         {},
+	"cam":             {},
+	"boxes":           {},
 	"imageproc":       {"imageproc/jpeg"},
 	"imageproc/jpeg":  {},
 	"datasets/scenes": {},
