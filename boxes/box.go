@@ -100,3 +100,15 @@ func region(m []float64, w, h int, level float64, corners bool) (best Box, most 
 	}
 	return best, most, ok
 }
+
+// Place brings a box of a w x h picture into the frame: coordinates times the ratio of
+// sizes, truncated, as wsolevaluation does, then moved and clipped. ok is false where
+// the frame shows nothing of it.
+func (v Window) Place(x0, y0, x1, y1 float64, w, h int) (b Box, ok bool) {
+	rx, ry := float64(v.W)/float64(w), float64(v.H)/float64(h)
+	b = Box{int(x0*rx) - v.Left, int(y0*ry) - v.Top, int(x1*rx) - v.Left, int(y1*ry) - v.Top}
+	if b.X1 < 0 || b.Y1 < 0 || b.X0 >= v.FrameW || b.Y0 >= v.FrameH {
+		return Box{}, false
+	}
+	return Box{max(b.X0, 0), max(b.Y0, 0), min(b.X1, v.FrameW-1), min(b.Y1, v.FrameH-1)}, true
+}

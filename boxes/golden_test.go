@@ -284,7 +284,7 @@ func TestPxAP(t *testing.T) {
 			for _, f := range im.Masks {
 				masks = append(masks, readMask(t, f))
 			}
-			truth := boxes.Truth(side, side, masks, []boxes.Mask{readMask(t, im.Ignore)})
+			truth := boxes.Truth(boxes.Window{W: side, H: side, FrameW: side, FrameH: side}, masks, []boxes.Mask{readMask(t, im.Ignore)})
 			th := metrics.Thresholds(interval)
 			for i, v := range m {
 				switch truth[i] {

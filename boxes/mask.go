@@ -30,18 +30,25 @@ const (
 	Ignored
 )
 
-// Truth says of every pixel of a w x h frame what it is: in one of the masks, in one
-// of those to ignore and in none of the others, or in none. Masks are brought to
-// the frame's size by nearest neighbour, as OpenCV's INTER_NEAREST does: column x
-// takes floor(x * width / w).
-func Truth(w, h int, masks, ignore []Mask) []byte {
-	out := make([]byte, w*h)
+// Window is the part of a picture, resized to W x H, that a frame shows: FrameW x
+// FrameH pixels from (Left, Top), which may lie outside.
+type Window struct{ W, H, Left, Top, FrameW, FrameH int }
+
+// Truth says of every pixel of a frame what it is: in one of the masks, in one of
+// those to ignore and in none of the others, or in none. Masks are brought to the
+// picture's size by nearest neighbour, as OpenCV's INTER_NEAREST does: column x takes
+// floor(x * width / W).
+func Truth(v Window, masks, ignore []Mask) []byte {
+	out := make([]byte, v.FrameW*v.FrameH)
 	mark := func(m Mask, kind byte) {
-		for y := range h {
-			row := m.In[y*m.H/h*m.W:]
-			for x := range w {
-				if row[x*m.W/w] && out[y*w+x] == Background {
-					out[y*w+x] = kind
+		for y := range v.FrameH {
+			if y+v.Top < 0 || y+v.Top >= v.H {
+				continue
+			}
+			row := m.In[(y+v.Top)*m.H/v.H*m.W:]
+			for x := range v.FrameW {
+				if at := y*v.FrameW + x; x+v.Left >= 0 && x+v.Left < v.W && row[(x+v.Left)*m.W/v.W] && out[at] == Background {
+					out[at] = kind
 				}
 			}
 		}

@@ -131,6 +131,9 @@ func published(e *lock.Entry) []report.Table {
 // values; otherwise the model runs at its own size.
 func (s *Setup) openSession(ctx context.Context, threads int, shape []int64) error {
 	src := runtime.Source{Path: s.Model.Path, Data: s.Model.Data}
+	if s.Rewritten != nil {
+		src.Data = s.Rewritten
+	}
 	if src.Path == "" {
 		src.Path = s.Model.Name
 	}
@@ -141,6 +144,9 @@ func (s *Setup) openSession(ctx context.Context, threads int, shape []int64) err
 	}
 	fixed := s.Session.Fixed
 	s.FreedBatch = fmt.Sprintf("fixed at %d by the file", fixed)
+	if s.Rewritten != nil {
+		return nil // it runs at the size it has
+	}
 	data, ok, err := s.Model.FreeBatch()
 	if err != nil || !ok {
 		return err

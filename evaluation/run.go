@@ -29,9 +29,11 @@ const (
 // Task is what the records of a task depend on beside the setup.
 type Task struct {
 	Name   string
-	Config any      // the options that records depend on
-	Labels string   // fingerprint of the matching of classes to outputs
-	Needs  []string // arrays that its report is computed from
+	Config any             // the options that records depend on
+	Labels string          // fingerprint of the matching of classes to outputs
+	Needs  []string        // of Logits and Features, what its report is computed from
+	Arrays []results.Array // of its own that it stores
+	Taps   []string        // tensors of the model that it looks at
 	// About describes the run for reports; it is called when Outputs and
 	// Probabilities are known.
 	About func() (any, error)
@@ -98,10 +100,8 @@ func (s *Setup) Records(ctx context.Context, store Store, t Task, install runtim
 		m.Key.Device, m.Reused = rec.from.Manifest.Key.Device, store.Reuse
 		s.Outputs, s.Probabilities = rec.from.Manifest.Outputs, rec.from.Manifest.Probabilities
 	} else {
-		if slices.Contains(store.Save, Features) && len(s.Taps) == 0 {
-			if err := s.tapFeatures(); err != nil {
-				return nil, err
-			}
+		if err := s.tap(t, store.Save); err != nil {
+			return nil, err
 		}
 		if err := s.Start(ctx, install); err != nil {
 			return nil, err
@@ -155,8 +155,16 @@ func lacking(r *results.Run, names []string) string {
 	return ""
 }
 
-// tapFeatures asks the session for the penultimate vector.
-func (s *Setup) tapFeatures() error {
+// tap asks the session for the tensors that a task looks at, and behind them for the
+// penultimate vector where it is to be kept.
+func (s *Setup) tap(t Task, save []string) error {
+	if s.Session != nil && (len(t.Taps) > 0 || slices.Contains(save, Features)) {
+		s.Stop() // opened to learn the number of outputs
+	}
+	s.Taps = slices.Clone(t.Taps)
+	if !slices.Contains(append(save, t.Needs...), Features) {
+		return nil
+	}
 	h, err := s.Model.Head()
 	if err != nil {
 		return fmt.Errorf("features of model %q: %w", s.Model.Name, err)
@@ -180,13 +188,13 @@ func (s *Setup) arrays(rec *Records, t Task, save []string) ([]results.Array, er
 			width, _ = rec.from.HasArray(Features)
 		} else {
 			width = 1
-			for _, d := range s.Session.Outputs[1].Shape[1:] {
+			for _, d := range s.Session.Outputs[len(s.Session.Outputs)-1].Shape[1:] {
 				width *= int(d)
 			}
 		}
 		out = append(out, results.Array{Name: Features, Width: width})
 	}
-	return out, nil
+	return append(out, t.Arrays...), nil
 }
 
 // reuse opens the run that scores are taken from: of the same model, pixels and
@@ -225,6 +233,7 @@ type Scored struct {
 	Width, Height int   // of the picture
 	Logits        []float32
 	Features      []float32 // nil unless kept
+	Taps          [][]float32
 }
 
 // Arrays are the values to store, in the order of the manifest.
@@ -251,13 +260,20 @@ func (rec *Records) Each(ctx context.Context, progress func(done int), f func(Sc
 	if rec.from != nil {
 		return pipeline.Stats{}, rec.eachReused(ctx, f)
 	}
-	features := slices.ContainsFunc(rec.Manifest.Arrays, func(a results.Array) bool { return a.Name == Features })
+	_, features := rec.HasArray(Features)
+	taps := len(rec.setup.Session.Outputs) - 1
+	if features {
+		taps--
+	}
 	return pipeline.Run(ctx, rec.setup.Pipeline(rec.Todo, progress), func(r pipeline.Result) error {
 		sc := Scored{Index: rec.Todo[r.Index], Err: r.Err, Width: r.Size.X, Height: r.Size.Y}
 		if r.Err == nil {
 			sc.Logits = r.Output(0)
+			for k := range taps {
+				sc.Taps = append(sc.Taps, r.Output(1+k))
+			}
 			if features {
-				sc.Features = r.Output(1)
+				sc.Features = r.Output(1 + taps)
 			}
 		}
 		return f(sc)

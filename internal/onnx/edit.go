@@ -2,6 +2,8 @@ package onnx
 
 import (
 	"encoding/binary"
+	"maps"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -189,4 +191,35 @@ func EncodeValue(v Value) []byte {
 		tensor = appendMessage(tensor, 2, shape)
 	}
 	return appendMessage(appendString(nil, 1, v.Name), 2, appendMessage(nil, 1, tensor))
+}
+
+// SetInts returns the encoded node with attributes that are lists of integers,
+// in place of those of the same names.
+func SetInts(msg []byte, set map[string][]int64) ([]byte, error) {
+	const attrInts = 7
+	var b []byte
+	err := each(msg, func(num protowire.Number, v value) error {
+		if num == 5 {
+			a, err := parseAttr(v.b)
+			if err != nil {
+				return err
+			}
+			if _, ok := set[a.Name]; ok {
+				return nil
+			}
+		}
+		b = append(protowire.AppendTag(b, num, v.typ), v.raw...)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		a := appendString(nil, 1, name)
+		for _, v := range set[name] {
+			a = appendInt(a, 8, v)
+		}
+		b = appendMessage(b, 5, appendInt(a, 20, attrInts))
+	}
+	return b, nil
 }

@@ -3,13 +3,10 @@ package classify
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 
-	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/pipeline"
 	"cutmix-eval/report"
@@ -34,79 +31,36 @@ func Open(ctx context.Context, s *evaluation.Setup, c Config, store evaluation.S
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	if s.Outputs == 0 { // only a session can tell
-		if err := s.Start(ctx, install); err != nil {
-			return nil, err
-		}
-	}
-	d := s.Data
-	aligned, err := d.Align(s.Outputs, s.Model.ClassNames)
+	labels, err := s.Labels(ctx, install)
 	if err != nil {
 		return nil, err
 	}
-	var labelled []int
-	for i, sample := range d.Samples {
-		if sample.Label != datasets.Unlabelled {
-			labelled = append(labelled, i)
-		}
-	}
-	without := len(d.Samples) - len(labelled)
-	if len(labelled) == 0 {
-		return nil, fmt.Errorf("%s has no labelled image", d.Name)
-	}
-	if without > 0 {
-		aligned.How += fmt.Sprintf("; %d images without a label are left out", without)
-	}
 	job := &Job{setup: s}
 	job.Records, err = s.Records(ctx, store, evaluation.Task{
-		Name: Name, Labels: fingerprint(d.Classes, aligned.Output), Needs: []string{evaluation.Logits},
+		Name: Name, Labels: labels.Fingerprint(), Needs: []string{evaluation.Logits},
 		Config: struct {
 			Restrict bool `json:"restrict"`
 		}{c.Restrict},
 		About: func() (any, error) {
 			job.about = About{
-				Config: c, Seed: s.Config.Seed, Names: d.Classes, Output: aligned.Output, Orders: d.Orders(s.Outputs),
+				Config: c, Seed: s.Config.Seed, Names: labels.Names, Output: labels.Output, Orders: s.Data.Orders(s.Outputs),
 				Outputs: s.Outputs, Probabilities: s.Probabilities,
 			}
 			r := s.Report(tool)
-			r.Dataset.Labels = aligned.How
+			r.Dataset.Labels = labels.How
 			r.Config = s.Config.Told(c)
 			if c.Restrict {
-				r.Option("only the data's %d classes compete", len(d.Classes))
+				r.Option("only the data's %d classes compete", len(labels.Names))
 			}
 			job.about.Report = *r
 			return job.about, nil
 		},
-		Select: func(at []int) []int {
-			if without == 0 {
-				return at
-			}
-			if at == nil {
-				return labelled
-			}
-			var both []int
-			for _, i := range at {
-				if d.Samples[i].Label != datasets.Unlabelled {
-					both = append(both, i)
-				}
-			}
-			return both
-		},
+		Select: labels.Select,
 	}, install)
 	if err != nil {
 		return nil, err
 	}
 	return job, nil
-}
-
-// fingerprint identifies the matching of classes to outputs.
-func fingerprint(classes []string, output []int) string {
-	data, err := json.Marshal([]any{classes, output})
-	if err != nil {
-		panic("classify: " + err.Error())
-	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:8])
 }
 
 // Collect makes the records that are missing. When it ends early, those that were

@@ -1,0 +1,217 @@
+// Package annotations reads where objects are: bounding boxes and masks, in the
+// formats that localization data sets come with. Which format a file or folder
+// has, is recognised from its content.
+package annotations
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Box is a box in pixels of the stored picture, corners as the evaluation of
+// localization takes them (X1, Y1 are the last pixels of ILSVRC's boxes, and x + w,
+// y + h where a format gives widths).
+type Box struct {
+	X0, Y0, X1, Y1 float64
+	Class          string // of the object, where the format tells
+}
+
+// Marks are the masks of an image, as paths relative to the list's folder.
+type Marks struct{ Object, Ignore []string }
+
+// Set is the annotations of many images.
+type Set struct {
+	Format string // for people
+	Boxes  map[string][]Box
+	Masks  map[string]Marks
+	Root   string // folder that masks are relative to
+
+	stems map[string][]string // names without folders and extension, to keys
+}
+
+// ErrUnknown is wrapped where a file is in no known format.
+var ErrUnknown = errors.New("it is in no known annotation format (ILSVRC or VOC XML, Kaggle LOC_val_solution.csv, wsolevaluation localization.txt, CUB-200-2011, Tiny-ImageNet val_annotations.txt, TS-CAM list, COCO JSON, path,class,x0,y0,x1,y1)")
+
+// Open reads the annotations at p: a file or a folder.
+func Open(p string) (*Set, error) {
+	s, err := open(p)
+	if err != nil {
+		return nil, fmt.Errorf("reading annotations %q: %w", p, err)
+	}
+	if len(s.Boxes)+len(s.Masks) == 0 {
+		return nil, fmt.Errorf("reading annotations %q: it holds none (%s)", p, s.Format)
+	}
+	return s, nil
+}
+
+// maxFile bounds what is read of one file.
+const maxFile = 1 << 30
+
+func read(p string) ([]byte, error) {
+	info, err := os.Stat(p)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxFile {
+		return nil, fmt.Errorf("it has %d bytes, more than %d", info.Size(), int64(maxFile))
+	}
+	return os.ReadFile(p)
+}
+
+func open(p string) (*Set, error) {
+	info, err := os.Stat(p)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, errors.New("there is no such file or folder")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		data, err := read(p)
+		if err != nil {
+			return nil, err
+		}
+		s, err := Parse(filepath.Base(p), data)
+		if err == nil {
+			s.Root = filepath.Dir(p)
+		}
+		return s, err
+	}
+	for _, name := range Companions() {
+		f := filepath.Join(p, name)
+		if _, err := os.Stat(f); err != nil {
+			continue
+		}
+		if name == cubBoxes {
+			return openCUB(p)
+		}
+		data, err := read(f)
+		if err != nil {
+			return nil, err
+		}
+		s, err := Parse(name, data)
+		if err == nil {
+			s.Root = p
+		}
+		return s, err
+	}
+	return openXML(p)
+}
+
+// Companions are the names of files with boxes that lie beside the images of a data
+// set.
+func Companions() []string {
+	return []string{"localization.txt", "val_annotations.txt", "LOC_val_solution.csv", "boxes.csv", cubBoxes}
+}
+
+// Parse reads the annotations of a file with the given name.
+func Parse(name string, data []byte) (*Set, error) {
+	text := strings.TrimPrefix(string(data), "\ufeff")
+	trimmed := strings.TrimSpace(text)
+	switch {
+	case trimmed == "":
+		return nil, errors.New("the file is empty")
+	case strings.HasPrefix(trimmed, "<"):
+		return parseXML(name, data)
+	case strings.HasPrefix(trimmed, "{"):
+		return parseCOCO(data)
+	}
+	return parseText(text)
+}
+
+func newSet(format string) *Set {
+	return &Set{Format: format, Boxes: map[string][]Box{}, Masks: map[string]Marks{}}
+}
+
+// add keeps a box that makes sense.
+func (s *Set) add(key string, b Box) error {
+	for _, v := range []float64{b.X0, b.Y0, b.X1, b.Y1} {
+		if math.IsNaN(v) || math.Abs(v) > 1e7 {
+			return fmt.Errorf("the box of %s has the coordinate %v", key, v)
+		}
+	}
+	if b.X1 < b.X0 || b.Y1 < b.Y0 {
+		return fmt.Errorf("the box of %s is turned inside out: %v,%v,%v,%v", key, b.X0, b.Y0, b.X1, b.Y1)
+	}
+	key = clean(key)
+	s.Boxes[key] = append(s.Boxes[key], b)
+	return nil
+}
+
+func clean(p string) string { return strings.TrimPrefix(path.Clean(filepath.ToSlash(p)), "/") }
+
+func stem(p string) string {
+	b := path.Base(p)
+	return strings.TrimSuffix(b, path.Ext(b))
+}
+
+// Find is the key of the annotations of image id (its path in the data set): the same
+// path; or else the same name without folders and extension, where that is the only
+// one, or the one whose path agrees furthest from its end.
+func (s *Set) Find(id string) (key string, ok bool) {
+	id = clean(id)
+	if s.has(id) {
+		return id, true
+	}
+	if s.stems == nil {
+		s.stems = map[string][]string{}
+		for k := range s.Boxes {
+			s.stems[stem(k)] = append(s.stems[stem(k)], k)
+		}
+		for k := range s.Masks {
+			if _, both := s.Boxes[k]; !both {
+				s.stems[stem(k)] = append(s.stems[stem(k)], k)
+			}
+		}
+	}
+	best, most, same := "", -1, 0
+	for _, k := range s.stems[stem(id)] {
+		switch n := agreement(id, k); {
+		case n > most:
+			best, most, same = k, n, 1
+		case n == most:
+			same++
+		}
+	}
+	return best, same == 1
+}
+
+func (s *Set) has(key string) bool {
+	_, box := s.Boxes[key]
+	_, mask := s.Masks[key]
+	return box || mask
+}
+
+// agreement counts the folders in which two paths agree, from the file upwards.
+func agreement(a, b string) int {
+	x, y := strings.Split(path.Dir(a), "/"), strings.Split(path.Dir(b), "/")
+	slices.Reverse(x)
+	slices.Reverse(y)
+	n := 0
+	for n < len(x) && n < len(y) && x[n] == y[n] {
+		n++
+	}
+	return n
+}
+
+// Of are the boxes of an image that show an object of the class, or all of them where
+// none says that it does.
+func (s *Set) Of(key, class string) []Box {
+	all := s.Boxes[key]
+	var of []Box
+	for _, b := range all {
+		if b.Class == class {
+			of = append(of, b)
+		}
+	}
+	if len(of) > 0 {
+		return of
+	}
+	return all
+}
