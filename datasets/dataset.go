@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -213,7 +214,8 @@ func put(h hash.Hash, s string) { fmt.Fprintf(h, "%d:%s\n", len(s), s) }
 // Pick chooses n samples, with the classes as even as they can be: classes take
 // turns, each giving its images in an order that seed decides. It returns their
 // indices, ascending; nil is all samples, for n of 0 or too large. Larger limits
-// with the same seed hold the smaller ones.
+// with the same seed hold the smaller ones. Where some samples have labels, those
+// without come last.
 func (d *Dataset) Pick(n int, seed uint64) []int {
 	if n <= 0 || n >= len(d.Samples) {
 		return nil
@@ -233,13 +235,18 @@ func (d *Dataset) Pick(n int, seed uint64) []int {
 		rng.Shuffle(len(v), func(i, j int) { v[i], v[j] = v[j], v[i] })
 	}
 	var pick []int
-	for round := 0; len(pick) < n; round++ {
+	var last []int
+	if labels[0] == Unlabelled {
+		labels, last = labels[1:], byClass[Unlabelled]
+	}
+	for round := 0; len(pick) < min(n, len(d.Samples)-len(last)); round++ {
 		for _, l := range labels {
 			if round < len(byClass[l]) && len(pick) < n {
 				pick = append(pick, byClass[l][round])
 			}
 		}
 	}
+	pick = append(pick, last[:n-len(pick)]...)
 	slices.Sort(pick)
 	return pick
 }
@@ -321,3 +328,30 @@ func (s sceneSource) read(at int, buf []byte) ([]byte, *imageproc.Image, error) 
 }
 
 func (sceneSource) close() error { return nil }
+
+// SceneSplit is the split of the embedded scenes that the data is, and whether it is
+// one.
+func (d *Dataset) SceneSplit() (scenes.Split, bool) {
+	s, ok := d.src.(sceneSource)
+	return s.split, ok
+}
+
+// Companion is the contents of a file with the given name that lies with the images,
+// in their folder or archive: the one nearest to the top.
+func (d *Dataset) Companion(name string) ([]byte, bool) {
+	t, ok := d.src.(*tree)
+	if !ok {
+		return nil, false
+	}
+	best := -1
+	for i, f := range t.files {
+		if path.Base(f.path) == name && (best < 0 || strings.Count(f.path, "/") < strings.Count(t.files[best].path, "/")) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return nil, false
+	}
+	data, err := t.readFile(t.files[best], nil)
+	return data, err == nil
+}

@@ -346,6 +346,17 @@ func (s *Setup) Runtime() report.Runtime {
 	}
 }
 
+// Ran is the report's part about the session, which it closes: numbers are computed in
+// the memory that it had. nil where there was none.
+func (s *Setup) Ran() *report.Runtime {
+	if s.Session == nil {
+		return nil
+	}
+	r := s.Runtime()
+	s.Stop()
+	return &r
+}
+
 // Timing is the report's part about time, of a run with these statistics.
 func (s *Setup) Timing(st pipeline.Stats) *report.Timing {
 	t := &report.Timing{

@@ -44,9 +44,10 @@ type Task struct {
 // Records is a run that is open for a task: what is there, and what is missing.
 type Records struct {
 	*results.Run
-	Todo  []int // samples of the share that have no record
-	setup *Setup
-	from  *results.Run
+	Todo   []int // samples of the share that have no record
+	setup  *Setup
+	from   *results.Run // another run, whose scores are used
+	reused string
 }
 
 // Records opens the run of a task, making it where there is none, and starts a
@@ -67,40 +68,46 @@ func (s *Setup) Records(ctx context.Context, store Store, t Task, install runtim
 		Data:   results.Data{Fingerprint: s.Data.Fingerprint(), N: len(s.Data.Samples), Labels: t.Labels},
 		Config: t.Config, PartSize: results.PartSize(len(s.Data.Samples)),
 	}}
+	save := store.Save
 	if store.Dir != "" {
-		if rec.Run, err = results.Find(store.Dir); err != nil {
+		found, err := results.Find(store.Dir)
+		if err != nil {
 			return nil, err
 		}
-	}
-	found := rec.Run != nil
-	if found {
-		if err := rec.Check(m.Key); err != nil {
-			return nil, err
-		}
-		if missing := lacking(rec.Run, store.Save); missing != "" {
-			return nil, fmt.Errorf("run %q was started without --save %s; choose another --out", store.Dir, missing)
-		}
-		old := rec.Manifest
-		s.Outputs, s.Probabilities = old.Outputs, old.Probabilities
-		m.Key.Device = old.Key.Device
-		if err := rec.about(&m, t); err != nil {
-			return nil, err
-		}
-		if err := rec.Update(m, selected); err != nil {
-			return nil, err
-		}
-		if rec.Todo = rec.Missing(store.Shard); len(rec.Todo) == 0 {
-			return rec, nil
+		if found != nil {
+			if err := found.Check(m.Key); err != nil {
+				return nil, err
+			}
+			if missing := lacking(found, save); missing != "" {
+				return nil, fmt.Errorf("run %q was started without --save %s; choose another --out", store.Dir, missing)
+			}
+			old := found.Manifest
+			s.Outputs, s.Probabilities = old.Outputs, old.Probabilities
+			m.Outputs, m.Probabilities, m.Arrays = old.Outputs, old.Probabilities, old.Arrays
+			if err := rec.about(&m, t); err != nil {
+				return nil, err
+			}
+			if found.Has(selected) { // perhaps there is nothing to do
+				found.View(m.About, selected)
+				if len(found.Missing(store.Shard)) == 0 {
+					rec.Run = found
+					return rec, nil
+				}
+			}
+			save = nil // what the run keeps, was settled when it was started
+			for _, a := range old.Arrays {
+				save = append(save, a.Name)
+			}
 		}
 	}
 	if store.Reuse != "" {
-		if err := rec.reuse(store.Reuse, m.Key, t, store.Save); err != nil {
+		if err := rec.reuse(store.Reuse, m.Key, t, save); err != nil {
 			return nil, err
 		}
 		m.Key.Device, m.Reused = rec.from.Manifest.Key.Device, store.Reuse
 		s.Outputs, s.Probabilities = rec.from.Manifest.Outputs, rec.from.Manifest.Probabilities
 	} else {
-		if err := s.tap(t, store.Save); err != nil {
+		if err := s.tap(t, save); err != nil {
 			return nil, err
 		}
 		if err := s.Start(ctx, install); err != nil {
@@ -108,28 +115,21 @@ func (s *Setup) Records(ctx context.Context, store Store, t Task, install runtim
 		}
 		m.Key.Device = results.Device{ORT: s.Library.Version, Name: s.Session.Device.String()}
 	}
-	if found {
-		if err := rec.Check(m.Key); err != nil {
-			return nil, err
-		}
-	} else {
+	if m.Arrays == nil {
 		m.Outputs, m.Probabilities = s.Outputs, s.Probabilities
-		if m.Arrays, err = s.arrays(rec, t, store.Save); err != nil {
-			return nil, err
-		}
-		if err := rec.about(&m, t); err != nil {
-			return nil, err
-		}
-		if store.Dir == "" {
-			rec.Run, err = results.Temporary(m, selected)
-		} else {
-			rec.Run, err = results.Create(ctx, store.Dir, m, selected)
-		}
-		if err != nil {
+		if m.Arrays, err = s.arrays(rec, t, save); err != nil {
 			return nil, err
 		}
 	}
-	if err := rec.Claim(ctx, store.Shard); err != nil {
+	if err := rec.about(&m, t); err != nil {
+		return nil, err
+	}
+	if store.Dir == "" {
+		rec.Run, err = results.Temporary(m, selected)
+	} else if rec.Run, err = results.Claim(ctx, store.Dir, m, selected, store.Shard); err == nil {
+		rec.View(m.About, selected)
+	}
+	if err != nil {
 		return nil, err
 	}
 	rec.Todo = rec.Missing(store.Shard)
@@ -215,14 +215,22 @@ func (rec *Records) reuse(dir string, key results.Key, t Task, save []string) er
 	case key.Device != (results.Device{}) && k.Device != key.Device:
 		err = fmt.Errorf("it ran on ONNX Runtime %s, %s, this run on %s, %s", k.Device.ORT, k.Device.Name, key.Device.ORT, key.Device.Name)
 	default:
-		if name := lacking(from, append([]string{Logits}, save...)); name != "" {
+		var need []string
+		for _, name := range append([]string{Logits}, save...) {
+			if name == Logits || name == Features { // others are the task's own
+				need = append(need, name)
+			}
+		}
+		if len(t.Taps) > 0 {
+			err = fmt.Errorf("task %s looks inside the model, which a run does not keep", t.Name)
+		} else if name := lacking(from, need); name != "" {
 			err = fmt.Errorf("it does not keep %s", name)
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("run %q cannot be used for this one: %w", dir, err)
 	}
-	rec.from = from
+	rec.from, rec.reused = from, dir
 	return nil
 }
 
@@ -295,7 +303,7 @@ func (rec *Records) eachReused(ctx context.Context, f func(Scored) error) error 
 			return nil
 		}
 		if todo[0] < i {
-			return fmt.Errorf("run %q has no record of %s; run it to its end first", rec.Manifest.Reused, rec.setup.Data.Samples[todo[0]].ID)
+			return fmt.Errorf("run %q has no record of %s; run it to its end first", rec.reused, rec.setup.Data.Samples[todo[0]].ID)
 		}
 		todo = todo[1:]
 		sc := Scored{Index: i, Width: int(row.Width), Height: int(row.Height)}
@@ -310,7 +318,7 @@ func (rec *Records) eachReused(ctx context.Context, f func(Scored) error) error 
 		return f(sc)
 	})
 	if err == nil && len(todo) > 0 {
-		err = fmt.Errorf("run %q has no record of %d images; run it to its end first", rec.Manifest.Reused, len(todo))
+		err = fmt.Errorf("run %q has no record of %d images; run it to its end first", rec.reused, len(todo))
 	}
 	return err
 }

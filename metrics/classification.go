@@ -31,12 +31,12 @@ func Evaluate(v []Outcome, bins int) Classification {
 	for i := range ones {
 		ones[i] = 1
 	}
-	return newSample(v, bins).evaluate(ones)
+	return NewSample(v, bins).Evaluate(ones)
 }
 
-// sample is a set of outcomes prepared for evaluating many resamples of it, each
-// in linear time.
-type sample struct {
+// Sample is a set of outcomes prepared for evaluating many resamples of it, each
+// in linear time. Safe for concurrent use.
+type Sample struct {
 	v       []Outcome
 	order   []int // by ascending confidence
 	conf    []Confident
@@ -45,8 +45,9 @@ type sample struct {
 	classes int
 }
 
-func newSample(v []Outcome, bins int) *sample {
-	s := &sample{v: v, bins: bins, order: make([]int, len(v)), conf: make([]Confident, len(v)), bin: make([]int, len(v))}
+// NewSample prepares at least one outcome.
+func NewSample(v []Outcome, bins int) *Sample {
+	s := &Sample{v: v, bins: bins, order: make([]int, len(v)), conf: make([]Confident, len(v)), bin: make([]int, len(v))}
 	for i, o := range v {
 		s.order[i] = i
 		s.classes = max(s.classes, o.Label+1)
@@ -59,9 +60,9 @@ func newSample(v []Outcome, bins int) *sample {
 	return s
 }
 
-// evaluate computes the numbers of the resample in which outcome i counts
-// count[i] times. It is safe for concurrent use.
-func (s *sample) evaluate(count []uint16) Classification {
+// Evaluate computes the numbers of the resample in which outcome i counts count[i]
+// times.
+func (s *Sample) Evaluate(count []uint16) Classification {
 	var c Classification
 	sorted := make([]uint16, len(count))
 	width := make([]Bin, s.bins)
@@ -122,9 +123,9 @@ type Intervals struct {
 // EvaluateIntervals gives 95 % intervals: Wilson for the shares, the seeded
 // bootstrap over images for the rest. The only error is ctx's.
 func EvaluateIntervals(ctx context.Context, c Classification, v []Outcome, bins, replicates int, seed uint64) (Intervals, error) {
-	s := newSample(v, bins)
+	s := NewSample(v, bins)
 	b, err := Bootstrap(ctx, len(v), replicates, seed, func(count []uint16) []float64 {
-		c := s.evaluate(count)
+		c := s.Evaluate(count)
 		return []float64{c.NLL, c.Brier, c.Width.ECE, c.Width.MCE, c.Width.RMSCE, c.Mass.ECE, c.AURC, c.EAURC, c.BalancedAccuracy, c.MeanConfidence}
 	})
 	if err != nil {

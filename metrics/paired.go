@@ -34,13 +34,6 @@ type Difference struct {
 	Test     string // what P is of
 }
 
-// Paired holds the paired differences of two classifiers' numbers on the same
-// images in the same order.
-type Paired struct {
-	Top1, Top5, NLL, Brier, ECE, AURC, Balanced, Confidence Difference
-	OnlyA, OnlyB                                            int // images that only one gets right
-}
-
 // BootstrapP is the two-sided p-value of a difference being 0, from sorted
 // bootstrap replicates of it: twice the share of replicates on the other side of 0,
 // with one added to both counts so that it is never 0.
@@ -74,48 +67,45 @@ func Holm(p []float64) []float64 {
 	return out
 }
 
-// Compare computes b's numbers less a's, with percentile intervals of a paired
-// bootstrap: each resample takes the same images of both. Both must have the
-// same images in the same order. The only error is ctx's.
-func Compare(ctx context.Context, a, b []Outcome, bins, replicates int, seed uint64) (Paired, error) {
-	if len(a) != len(b) || len(a) == 0 {
-		panic("metrics: Compare of different numbers of images")
+// Paired computes b's numbers less a's, with percentile intervals and p-values of a
+// paired bootstrap: each resample takes the same images of both. a and b are the
+// numbers of n images each, the same ones in the same order. The only error is ctx's.
+func Paired(ctx context.Context, n, replicates int, seed uint64, a, b Statistic) ([]Difference, error) {
+	diff := func(count []uint16) []float64 {
+		x, y := a(count), b(count)
+		for k := range y {
+			y[k] -= x[k]
+		}
+		return y
 	}
-	var p Paired
-	only5A, only5B := 0, 0
-	for i := range a {
-		count(&p.OnlyA, &p.OnlyB, a[i].Rank < 1, b[i].Rank < 1)
-		count(&only5A, &only5B, a[i].Rank < 5, b[i].Rank < 5)
-	}
-	sa, sb := newSample(a, bins), newSample(b, bins)
-	diff := func(times []uint16) []float64 {
-		x, y := sa.evaluate(times), sb.evaluate(times)
-		return []float64{y.Top1 - x.Top1, y.Top5 - x.Top5, y.NLL - x.NLL, y.Brier - x.Brier, y.Width.ECE - x.Width.ECE, y.AURC - x.AURC, y.BalancedAccuracy - x.BalancedAccuracy, y.MeanConfidence - x.MeanConfidence}
-	}
-	ones := make([]uint16, len(a))
+	ones := make([]uint16, n)
 	for i := range ones {
 		ones[i] = 1
 	}
-	at := diff(ones)
-	boot, err := Bootstrap(ctx, len(a), replicates, seed, diff)
+	out := []Difference{}
+	for _, v := range diff(ones) {
+		out = append(out, Difference{Value: v, Test: "paired bootstrap"})
+	}
+	boot, err := Bootstrap(ctx, n, replicates, seed, diff)
 	if err != nil {
-		return p, err
+		return nil, err
 	}
-	for k, d := range []*Difference{&p.Top1, &p.Top5, &p.NLL, &p.Brier, &p.ECE, &p.AURC, &p.Balanced, &p.Confidence} {
-		*d = Difference{at[k], Percentile(boot[k]), BootstrapP(boot[k]), "paired bootstrap"}
-		d.Interval.Method = "paired bootstrap percentile"
+	for k := range out {
+		out[k].Interval, out[k].P = Percentile(boot[k]), BootstrapP(boot[k])
+		out[k].Interval.Method = "paired bootstrap percentile"
 	}
-	p.Top1.P, p.Top1.Test = McNemar(p.OnlyA, p.OnlyB), "McNemar, exact"
-	p.Top5.P, p.Top5.Test = McNemar(only5A, only5B), "McNemar, exact"
-	return p, nil
+	return out, nil
 }
 
-// count counts an image that only one gets right.
-func count(onlyA, onlyB *int, a, b bool) {
-	switch {
-	case a && !b:
-		*onlyA++
-	case b && !a:
-		*onlyB++
+// Discordant counts the images that only a and only b gets right, of n.
+func Discordant(n int, a, b func(i int) bool) (onlyA, onlyB int) {
+	for i := range n {
+		switch x, y := a(i), b(i); {
+		case x && !y:
+			onlyA++
+		case y && !x:
+			onlyB++
+		}
 	}
+	return onlyA, onlyB
 }

@@ -19,7 +19,7 @@ func TestMcNemar(t *testing.T) {
 	}
 }
 
-func TestCompare(t *testing.T) {
+func TestPaired(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	var a, b []Outcome
 	for range 800 {
@@ -34,18 +34,23 @@ func TestCompare(t *testing.T) {
 		ob, _ := Score(y, label, 1)
 		a, b = append(a, oa), append(b, ob)
 	}
-	p, err := Compare(context.Background(), a, b, 15, 300, 1)
+	statistic := func(v []Outcome) Statistic {
+		s := NewSample(v, 15)
+		return func(count []uint16) []float64 {
+			c := s.Evaluate(count)
+			return []float64{c.Top1, c.NLL, c.Width.ECE, c.AURC}
+		}
+	}
+	p, err := Paired(context.Background(), len(a), 300, 1, statistic(a), statistic(b))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ca, cb := Evaluate(a, 15), Evaluate(b, 15)
-	near(t, "top1", p.Top1.Value, cb.Top1-ca.Top1)
-	near(t, "top5", p.Top5.Value, cb.Top5-ca.Top5)
-	near(t, "nll", p.NLL.Value, cb.NLL-ca.NLL)
-	near(t, "brier", p.Brier.Value, cb.Brier-ca.Brier)
-	near(t, "ece", p.ECE.Value, cb.Width.ECE-ca.Width.ECE)
-	near(t, "aurc", p.AURC.Value, cb.AURC-ca.AURC)
-	if p.Top1.Interval.Low <= 0 || p.NLL.Interval.High >= 0 || p.Top1.P > 1e-6 || p.OnlyB <= p.OnlyA {
+	for k, want := range []float64{cb.Top1 - ca.Top1, cb.NLL - ca.NLL, cb.Width.ECE - ca.Width.ECE, cb.AURC - ca.AURC} {
+		near(t, "difference", p[k].Value, want)
+	}
+	onlyA, onlyB := Discordant(len(a), func(i int) bool { return a[i].Correct() }, func(i int) bool { return b[i].Correct() })
+	if p[0].Interval.Low <= 0 || p[1].Interval.High >= 0 || McNemar(onlyA, onlyB) > 1e-6 || p[1].P != 2.0/301 || onlyB <= onlyA {
 		t.Errorf("%+v", p)
 	}
 	// Pairing must count: the difference is known better than each number.
@@ -53,11 +58,11 @@ func TestCompare(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w := p.NLL.Interval.High - p.NLL.Interval.Low; w > iv.NLL.High-iv.NLL.Low {
+	if w := p[1].Interval.High - p[1].Interval.Low; w > iv.NLL.High-iv.NLL.Low {
 		t.Errorf("paired interval of width %v, single one of %v", w, iv.NLL.High-iv.NLL.Low)
 	}
-	same, err := Compare(context.Background(), a, a, 15, 100, 1)
-	if err != nil || same.Top1.Value != 0 || same.Top1.Interval.High != 0 || same.Top1.P != 1 || same.NLL.P != 1 {
+	same, err := Paired(context.Background(), len(a), 100, 1, statistic(a), statistic(a))
+	if err != nil || same[0].Value != 0 || same[0].Interval.High != 0 || same[1].P != 1 {
 		t.Errorf("a model against itself: %+v", same)
 	}
 }

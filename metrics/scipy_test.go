@@ -66,17 +66,24 @@ func TestAgainstScipy(t *testing.T) {
 			}
 			a, b = append(a, one(x < 0.5+0.5*easy, x)), append(b, one(y < 0.55+0.45*easy, y))
 		}
-		p, err := Compare(context.Background(), a, b, 15, 5000, 1)
+		statistic := func(v []Outcome) Statistic {
+			s := NewSample(v, 15)
+			return func(count []uint16) []float64 {
+				c := s.Evaluate(count)
+				return []float64{c.Top1, c.NLL}
+			}
+		}
+		p, err := Paired(context.Background(), c.N, 5000, 1, statistic(a), statistic(b))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if math.Abs(p.Top1.P-c.P) > 1e-10 {
-			t.Errorf("n = %d: p %v, statsmodels %v", c.N, p.Top1.P, c.P)
+		if m := McNemar(Discordant(c.N, func(i int) bool { return a[i].Correct() }, func(i int) bool { return b[i].Correct() })); math.Abs(m-c.P) > 1e-10 {
+			t.Errorf("n = %d: p %v, statsmodels %v", c.N, m, c.P)
 		}
 		for name, d := range map[string]struct {
 			got  Difference
 			want interval
-		}{"top1": {p.Top1, c.Top1}, "nll": {p.NLL, c.NLL}} {
+		}{"top1": {p[0], c.Top1}, "nll": {p[1], c.NLL}} {
 			if math.Abs(d.got.Value-d.want.Value) > 1e-12 {
 				t.Errorf("n = %d: %s differs by %v, scipy %v", c.N, name, d.got.Value, d.want.Value)
 			}

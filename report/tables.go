@@ -13,8 +13,14 @@ import (
 func (r *Report) csv(w io.Writer) error {
 	c := csv.NewWriter(w)
 	num := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
-	if err := c.Write([]string{"task", "model", "dataset", "kind", "group", "metric", "value", "unit", "n", "low", "high", "level", "method", "higher_is_better"}); err != nil {
+	if err := c.Write([]string{"task", "model", "dataset", "kind", "group", "metric", "value", "unit", "n", "low", "high", "level", "method", "higher_is_better", "p", "p_adjusted", "test", "note"}); err != nil {
 		return err
+	}
+	p := func(v *float64) string {
+		if v == nil {
+			return ""
+		}
+		return num(*v)
 	}
 	row := func(kind, group string, m Metric) error {
 		low, high, level, method := "", "", "", ""
@@ -22,7 +28,7 @@ func (r *Report) csv(w io.Writer) error {
 			low, high, level, method = num(iv.Low), num(iv.High), num(iv.Level), iv.Method
 		}
 		return c.Write([]string{r.Task, r.Model.Name, r.Dataset.Name, kind, group, m.Name, num(m.Value), m.Unit, strconv.Itoa(m.N),
-			low, high, level, method, strconv.FormatBool(m.HigherIsBetter)})
+			low, high, level, method, strconv.FormatBool(m.HigherIsBetter), p(m.P), p(m.PAdjusted), m.Test, m.Note})
 	}
 	for _, m := range r.Metrics {
 		if err := row("all", "", m); err != nil {
@@ -44,27 +50,38 @@ func (r *Report) markdown(w io.Writer) error {
 	b := &strings.Builder{}
 	fmt.Fprintf(b, "### %s: %s on %s\n\n", r.Task, escape(r.Model.Name), escape(r.Dataset.Name))
 	fmt.Fprintf(b, "n = %s; shares in percent; 95 %% intervals. Pixels: %s (%s).\n\n", thousands(r.Dataset.N), escape(r.Preprocessing.Summary), r.Preprocessing.Source)
-	table(b, []string{"metric", "value", "interval", "method"}, len(r.Metrics), func(i int) []string {
-		m := r.Metrics[i]
-		v, iv := m.Text()
-		method := ""
-		if m.Interval != nil {
-			method = m.Interval.Method
-		}
-		return []string{m.Name, v, iv, method}
-	})
+	if len(r.Metrics) > 0 {
+		table(b, []string{"metric", "value", "interval", "method"}, len(r.Metrics), func(i int) []string {
+			m := r.Metrics[i]
+			v, iv := m.Text()
+			method := ""
+			if m.Interval != nil {
+				method = m.Interval.Method
+			}
+			return []string{m.Name, v, iv, method}
+		})
+	}
 	for _, kind := range kinds(r.Groups) {
 		var rows [][]string
+		tested := false
 		for _, g := range r.Groups {
 			for _, m := range g.Metrics {
 				if g.Kind == kind {
 					v, iv := m.Text()
-					rows = append(rows, []string{g.Name, m.Name, v, iv, strconv.Itoa(m.N)})
+					p := ""
+					if m.PAdjusted != nil {
+						p, tested = fmt.Sprintf("%.2g (%s)", *m.PAdjusted, m.Test), true
+					}
+					rows = append(rows, []string{g.Name, m.Name, v, iv, strconv.Itoa(m.N), p})
 				}
 			}
 		}
+		head := []string{kind, "metric", "value", "interval", "n", "p"}
+		if !tested {
+			head = head[:5]
+		}
 		b.WriteString("\n")
-		table(b, []string{kind, "metric", "value", "interval", "n"}, len(rows), func(i int) []string { return rows[i] })
+		table(b, head, len(rows), func(i int) []string { return rows[i][:len(head)] })
 	}
 	for _, t := range r.Tables {
 		fmt.Fprintf(b, "\n%s\n\n", escape(t.Title))

@@ -3,12 +3,14 @@ package results
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 )
@@ -48,7 +50,18 @@ func atomic(path string, durable bool, write func(io.Writer) error) (err error) 
 	if err = f.Close(); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	if err = os.Rename(f.Name(), path); err != nil || !durable {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(path)) // the name is to be on the disk too
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && runtime.GOOS != "windows" {
+		return err
+	}
+	return nil
 }
 
 func writeFile(path string, data []byte, durable bool) error {

@@ -17,12 +17,12 @@ import (
 func Each[T any, P Record[T]](ctx context.Context, r *Run, names []string, f func(row *T, arrays [][]float32) error) error {
 	want := make([]int, len(names)) // place in the manifest
 	for i, name := range names {
-		want[i] = slices.IndexFunc(r.Manifest.Arrays, func(a Array) bool { return a.Name == name })
-		if want[i] < 0 {
-			return fmt.Errorf("run %q has no %s: run it again with --save %s, in another folder", r.dirs[0], name, name)
+		var err error
+		if want[i], err = r.array(name); err != nil {
+			return err
 		}
 	}
-	selected := r.selection
+	selected := r.chosen()
 	views := make([][]float32, len(names))
 	for _, p := range r.partNumbers() {
 		if err := ctx.Err(); err != nil {
@@ -39,14 +39,8 @@ func Each[T any, P Record[T]](ctx context.Context, r *Run, names []string, f fun
 			}
 		}
 		for i := range rows {
-			if r.selection != nil {
-				at := P(&rows[i]).at()
-				for len(selected) > 0 && selected[0] < at {
-					selected = selected[1:]
-				}
-				if len(selected) == 0 || selected[0] != at {
-					continue
-				}
+			if !selected(P(&rows[i]).at()) {
+				continue
 			}
 			for k := range names {
 				w := r.Manifest.Arrays[want[k]].Width
@@ -60,6 +54,29 @@ func Each[T any, P Record[T]](ctx context.Context, r *Run, names []string, f fun
 	return nil
 }
 
+// array is the place of an array in the manifest.
+func (r *Run) array(name string) (int, error) {
+	k := slices.IndexFunc(r.Manifest.Arrays, func(a Array) bool { return a.Name == name })
+	if k < 0 {
+		return k, fmt.Errorf("run %q has no %s: run it again with --save %s, in another folder", r.dirs[0], name, name)
+	}
+	return k, nil
+}
+
+// chosen says of sample after sample, in ascending order, whether it is wanted.
+func (r *Run) chosen() func(at int) bool {
+	left := r.selection
+	return func(at int) bool {
+		if r.selection == nil {
+			return true
+		}
+		for len(left) > 0 && left[0] < at {
+			left = left[1:]
+		}
+		return len(left) > 0 && left[0] == at
+	}
+}
+
 // Values reads one array of a run again and again. What fits into keep bytes stays
 // in memory from one reading to the next. Not safe for concurrent use.
 type Values struct {
@@ -71,9 +88,9 @@ type Values struct {
 
 // Values is a reader of the array called name.
 func (r *Run) Values(name string) (*Values, error) {
-	k := slices.IndexFunc(r.Manifest.Arrays, func(a Array) bool { return a.Name == name })
-	if k < 0 {
-		return nil, fmt.Errorf("run %q has no %s: run it again with --save %s, in another folder", r.dirs[0], name, name)
+	k, err := r.array(name)
+	if err != nil {
+		return nil, err
 	}
 	const keep = 64 << 20
 	return &Values{run: r, array: k, keep: keep, parts: map[int][]float32{}}, nil
@@ -83,7 +100,7 @@ func (r *Run) Values(name string) (*Values, error) {
 // f returns false; they are valid until then.
 func (v *Values) Each(ctx context.Context, f func(index int, values []float32) bool) error {
 	r, w := v.run, v.run.Manifest.Arrays[v.array].Width
-	selected := r.selection
+	selected := r.chosen()
 	for _, p := range r.partNumbers() {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -100,13 +117,8 @@ func (v *Values) Each(ctx context.Context, f func(index int, values []float32) b
 			}
 		}
 		for i, at := range rows {
-			if r.selection != nil {
-				for len(selected) > 0 && selected[0] < at {
-					selected = selected[1:]
-				}
-				if len(selected) == 0 || selected[0] != at {
-					continue
-				}
+			if !selected(at) {
+				continue
 			}
 			if !f(at, values[i*w:(i+1)*w:(i+1)*w]) {
 				return nil
@@ -142,14 +154,24 @@ func readPart[T any](r *Run, p int) (rows []T, arrays [][]float32, err error) {
 
 func (r *Run) readArray(p, k, rows int) ([]float32, error) {
 	spec := r.Manifest.Arrays[k]
-	return floats(arrayPath(r.parts[p].dir, p, spec.Name, rows), rows, spec.Width)
+	path := arrayPath(r.parts[p].dir, p, spec.Name, rows)
+	v, err := floats(path, rows, spec.Width)
+	if err == nil && r.parts[p].sums[spec.Name] != checksum(v) {
+		err = fmt.Errorf("reading %s: its values are damaged; remove it and run the same command again", path)
+	}
+	return v, err
 }
+
+var errChanged = errors.New("another process is writing it; wait for that one to end")
 
 func readTable[T any](r *Run, p int) (rows []T, err error) {
 	path := tablePath(r.parts[p].dir, p)
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("reading %s: %w; remove it and run the same command again", path, err)
+			if !errors.Is(err, errChanged) {
+				err = fmt.Errorf("%w; remove it and run the same command again", err)
+			}
+			err = fmt.Errorf("reading %s: %w", path, err)
 		}
 	}()
 	defer recovered(&err)
@@ -162,9 +184,12 @@ func readTable[T any](r *Run, p int) (rows []T, err error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := parquet.OpenFile(f, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	t, err := openTable(f, info.Size())
 	if err != nil {
 		return nil, err
+	}
+	if now, err := rowsOf(t); err != nil || !slices.Equal(now, r.parts[p].rows) {
+		return nil, errors.Join(err, errChanged)
 	}
 	in := parquet.NewGenericReader[T](t)
 	rows = make([]T, len(r.parts[p].rows))

@@ -59,7 +59,12 @@ func fill(t testing.TB, r *Run, at []int) error {
 
 func create(t testing.TB, dir string, m Manifest, selection []int) *Run {
 	t.Helper()
-	r, err := Create(context.Background(), dir, m, selection)
+	return claimed(t, dir, m, selection, Shard{})
+}
+
+func claimed(t testing.TB, dir string, m Manifest, selection []int, s Shard) *Run {
+	t.Helper()
+	r, err := Claim(context.Background(), dir, m, selection, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,14 +107,11 @@ func TestResume(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	for range 20 {
 		dir := filepath.Join(t.TempDir(), "run")
-		for step := 0; ; step++ {
-			r, err := Find(dir)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if r == nil {
-				r = create(t, dir, manifest(), nil)
-			}
+		if r, err := Find(dir); r != nil || err != nil {
+			t.Fatalf("%v %v", r, err)
+		}
+		for {
+			r := claimed(t, dir, manifest(), nil, Shard{})
 			todo := r.Missing(Shard{})
 			if len(todo) == 0 {
 				if err := r.Complete(); err != nil {
@@ -123,9 +125,6 @@ func TestResume(t *testing.T) {
 			if err := r.Complete(); !errors.Is(err, ErrIncomplete) {
 				t.Fatalf("%v", err)
 			}
-			if err := r.Claim(context.Background(), Shard{}); err != nil {
-				t.Fatal(err)
-			}
 			if err := fill(t, r, todo[:1+rng.IntN(len(todo))]); err != nil {
 				t.Fatal(err)
 			}
@@ -136,7 +135,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// A selection can grow, and shrink; rows that are there are used.
+// A selection can grow; one that shrinks is a view and changes nothing.
 func TestSelection(t *testing.T) {
 	dir := t.TempDir()
 	m := manifest()
@@ -145,16 +144,16 @@ func TestSelection(t *testing.T) {
 	if err := fill(t, r, r.Missing(Shard{})); err != nil {
 		t.Fatal(err)
 	}
+	_ = r.Close()
 	m.Limit = 5
-	if err := r.Update(m, []int{2, 3, 39, 40, 99}); err != nil {
-		t.Fatal(err)
-	}
+	r = create(t, dir, m, []int{2, 3, 39, 40, 99})
 	if got := r.Missing(Shard{}); !slices.Equal(got, []int{3, 39}) {
 		t.Fatalf("missing %v", got)
 	}
 	if err := fill(t, r, []int{3, 39}); err != nil {
 		t.Fatal(err)
 	}
+	_ = r.Close()
 	r, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -165,17 +164,23 @@ func TestSelection(t *testing.T) {
 	if arrays, _ := filepath.Glob(filepath.Join(dir, "parts", "*.npy")); len(arrays) != 3 {
 		t.Errorf("arrays of tables that are no more: %v", arrays)
 	}
-	if err := r.Update(manifest(), nil); err != nil {
-		t.Fatal(err)
+	m.Limit = 1
+	r = create(t, dir, m, []int{3})
+	r.View(m.About, []int{3})
+	if !slices.Equal(contents(t, r), []int{3}) || r.Complete() != nil {
+		t.Error("a view has other samples")
 	}
+	_ = r.Close()
+	if r, err = Open(dir); err != nil || r.Manifest.Limit != 5 || len(contents(t, r)) != 5 {
+		t.Errorf("a smaller limit changed the run: %v", err)
+	}
+	r = create(t, dir, manifest(), nil)
 	if got := len(r.Missing(Shard{})); got != samples-5 {
 		t.Errorf("%d missing of all", got)
 	}
-	if err := r.Update(m, []int{3}); err != nil {
-		t.Fatal(err)
-	}
-	if r, err = Open(dir); err != nil || !slices.Equal(contents(t, r), []int{3}) || r.Complete() != nil {
-		t.Errorf("%v", err)
+	_ = r.Close()
+	if _, err := os.Stat(filepath.Join(dir, selectionName)); err == nil {
+		t.Error("a run of all samples has a selection")
 	}
 }
 
@@ -187,13 +192,9 @@ func TestShards(t *testing.T) {
 	var several []string
 	for _, i := range []int{2, 0, 1} {
 		s := Shard{i, n}
-		r := create(t, one, manifest(), nil)
 		own := filepath.Join(t.TempDir(), strconv.Itoa(i))
-		q := create(t, own, manifest(), nil)
-		for _, run := range []*Run{r, q} {
-			if err := run.Claim(context.Background(), s); err != nil {
-				t.Fatal(err)
-			}
+		for _, dir := range []string{one, own} {
+			run := claimed(t, dir, manifest(), nil, s)
 			if err := fill(t, run, run.Missing(s)); err != nil {
 				t.Fatal(err)
 			}
@@ -228,42 +229,84 @@ func TestShards(t *testing.T) {
 	}
 }
 
+// While one process works on a share, another can work on another share of the same
+// division, with the same samples, and on nothing else.
 func TestClaim(t *testing.T) {
-	dir := t.TempDir()
-	a, b := create(t, dir, manifest(), nil), create(t, dir, manifest(), nil)
+	dir := filepath.Join(t.TempDir(), "h[1]") // a name that is a pattern elsewhere
 	ctx := context.Background()
-	if err := a.Claim(ctx, Shard{}); err != nil {
+	m := manifest()
+	refused := func(s Shard, selection []int, want string) {
+		t.Helper()
+		if r, err := Claim(ctx, dir, m, selection, s); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("shard %s: %v, want %q", s, err, want)
+			if err == nil {
+				_ = r.Close()
+			}
+		}
+	}
+	a := claimed(t, dir, m, nil, Shard{})
+	refused(Shard{}, nil, "another process is at work")
+	refused(Shard{0, 2}, nil, "overlaps")
+	_ = a.Close()
+	dir = t.TempDir() // another run, of two samples
+	first, second := claimed(t, dir, m, []int{1, 50}, Shard{0, 2}), claimed(t, dir, m, []int{1}, Shard{1, 2})
+	_ = first.Close()
+	refused(Shard{}, nil, "overlaps")
+	refused(Shard{0, 3}, nil, "overlaps")
+	refused(Shard{0, 2}, nil, "another --limit")
+	// What a process that died left is removed by who takes its place, not by others.
+	mine, others := filepath.Join(dir, "parts", ".tmp-000002.parquet-1"), filepath.Join(dir, "parts", ".tmp-000003.logits.16.npy-1")
+	orphan := arrayPath(dir, 0, "logits", 7)
+	if err := fill(t, second, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Claim(ctx, Shard{}); err == nil || !strings.Contains(err.Error(), "another process is at work") {
-		t.Errorf("%v", err)
-	}
-	if err := b.Claim(ctx, Shard{1, 2}); err != nil {
-		t.Error(err)
-	}
-	// What a process that died left is removed by who takes its place, not by others.
-	mine, others := filepath.Join(dir, "parts", ".tmp-000003.parquet-1"), filepath.Join(dir, "parts", ".tmp-000002.logits.npy-1")
 	for _, f := range []string{mine, others} {
 		if err := os.WriteFile(f, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_ = b.Close()
-	if err := b.Claim(ctx, Shard{1, 2}); err != nil {
+	r := claimed(t, dir, m, []int{1, 50}, Shard{0, 2})
+	if err := fill(t, r, []int{1}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(mine); err == nil {
-		t.Error("a part that was not finished is still there")
+	_ = r.Close()
+	if err := os.WriteFile(orphan, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_ = claimed(t, dir, m, []int{1, 50}, Shard{0, 2}).Close()
+	for _, f := range []string{mine, orphan} {
+		if _, err := os.Stat(f); err == nil {
+			t.Errorf("%s is still there", f)
+		}
 	}
 	if _, err := os.Stat(others); err != nil {
 		t.Error("another share's part was removed")
+	}
+	// A process sees what another has done since it looked.
+	late, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := claimed(t, dir, m, []int{1, 50}, Shard{0, 2})
+	extra := manifest()
+	if err := fill(t, w, []int{2, 3}); err != nil {
+		t.Fatal(err)
+	}
+	_ = w.Close()
+	if err := Each[record](ctx, late, nil, func(*record, [][]float32) error { return nil }); err == nil || !strings.Contains(err.Error(), "another process is writing") {
+		t.Errorf("a table that has grown: %v", err)
+	}
+	_ = second.Close()
+	extra.Arrays = append(extra.Arrays, Array{"features", 4})
+	if _, err := Claim(ctx, dir, extra, nil, Shard{}); err == nil || !strings.Contains(err.Error(), "keeps no features") {
+		t.Errorf("%v", err)
 	}
 }
 
 // Another model, other pixels, data or options: refused, with both values.
 func TestDifferentRun(t *testing.T) {
 	dir := t.TempDir()
-	create(t, dir, manifest(), nil)
+	_ = create(t, dir, manifest(), nil).Close()
 	for _, c := range []struct {
 		edit func(*Key)
 		want string
@@ -278,7 +321,7 @@ func TestDifferentRun(t *testing.T) {
 	} {
 		m := manifest()
 		c.edit(&m.Key)
-		_, err := Create(context.Background(), dir, m, nil)
+		_, err := Claim(context.Background(), dir, m, nil, Shard{})
 		var different *DifferentRunError
 		if !errors.As(err, &different) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v, want %s", err, c.want)
@@ -303,6 +346,7 @@ func TestFaults(t *testing.T) {
 		if err := fill(t, r, upTo(samples)); err != nil {
 			t.Fatal(err)
 		}
+		_ = r.Close()
 		return dir
 	}
 	read := func(r *Run) error {
@@ -333,25 +377,50 @@ func TestFaults(t *testing.T) {
 			if got := r.Missing(Shard{}); !slices.Equal(got, upTo(48)[32:]) {
 				t.Errorf("missing %v", got)
 			}
+			r = create(t, dir, manifest(), nil)
 			if err := fill(t, r, r.Missing(Shard{})); err != nil {
 				t.Fatal(err)
 			}
 			if got := contents(t, r); !slices.Equal(got, upTo(samples)) {
 				t.Errorf("mended: %v", got)
 			}
+			_ = r.Close()
 		}
 	})
-	t.Run("an array cut off", func(t *testing.T) {
-		dir := full(t)
-		if err := os.Truncate(arrayPath(dir, 1, "logits", 16), 150); err != nil {
-			t.Fatal(err)
-		}
-		r, err := Open(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := read(r); err == nil || !strings.Contains(err.Error(), "000001.logits.16.npy") {
-			t.Errorf("%v", err)
+	t.Run("arrays cut off, gone and changed", func(t *testing.T) {
+		for name, damage := range map[string]func(path string) error{
+			"cut off": func(p string) error { return os.Truncate(p, 150) },
+			"gone":    os.Remove,
+			"changed": func(p string) error {
+				data, err := os.ReadFile(p)
+				if err == nil {
+					data[len(data)-5] ^= 1
+					err = os.WriteFile(p, data, 0o600)
+				}
+				return err
+			},
+		} {
+			dir := full(t)
+			if err := damage(arrayPath(dir, 1, "logits", 16)); err != nil {
+				t.Fatal(err)
+			}
+			r, err := Open(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name == "changed" { // only reading finds it
+				if err := read(r); err == nil || !strings.Contains(err.Error(), "000001.logits.16.npy: its values are damaged") {
+					t.Errorf("%v", err)
+				}
+				continue
+			}
+			if err := r.Complete(); err == nil || !strings.Contains(err.Error(), "000001.logits.16.npy") {
+				t.Errorf("%s: %v", name, err)
+			}
+			r = create(t, dir, manifest(), nil)
+			if err := fill(t, r, r.Missing(Shard{})); err != nil || !slices.Equal(contents(t, r), upTo(samples)) {
+				t.Errorf("%s, mended: %v", name, err)
+			}
 		}
 	})
 	t.Run("bytes changed", func(t *testing.T) {
@@ -378,7 +447,8 @@ func TestFaults(t *testing.T) {
 		dir, other := full(t), t.TempDir()
 		m := manifest()
 		m.Key.Model.SHA256 = "other"
-		if err := fill(t, create(t, other, m, nil), upTo(16)); err != nil {
+		r := create(t, other, m, nil)
+		if err := fill(t, r, upTo(16)); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Rename(tablePath(other, 0), tablePath(dir, 0)); err != nil {

@@ -2,6 +2,7 @@ package results
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -9,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"cutmix-eval/internal/filelock"
@@ -43,10 +43,17 @@ const (
 	Bad = "bad"
 )
 
+// Folders of a run.
+const (
+	partsName = "parts"
+	locksName = "locks"
+)
+
 // part is a part that is there.
 type part struct {
 	dir  string
-	rows []int // sample indexes, ascending
+	rows []int             // sample indexes, ascending
+	sums map[string]string // checksums of arrays by name
 }
 
 // Run is a run directory, or several that hold shares of one run. Reading is safe
@@ -62,7 +69,6 @@ type Run struct {
 	shards    int   // in how many shares it was run, as far as is known
 	temporary bool
 	release   func()
-	mu        sync.Mutex // of parts, while a Writer works
 }
 
 // Open opens a run for reading: one directory, or several with shares of the same
@@ -85,8 +91,9 @@ func Open(dirs ...string) (*Run, error) {
 		case i == 0:
 			r.Manifest, r.selection = m, sel
 		default:
-			if err := r.Manifest.Key.same(dirs[0], m.Key); err != nil {
-				return nil, fmt.Errorf("%q does not belong to the same run: %w", dir, err)
+			var different *DifferentRunError
+			if err := r.Manifest.Key.same(dirs[0], m.Key); errors.As(err, &different) {
+				return nil, fmt.Errorf("%q and %q hold different runs: their %s is %s and %s", dirs[0], dir, different.Field, different.Here, different.Asked)
 			}
 			if !slices.Equal(r.selection, sel) {
 				return nil, fmt.Errorf("%q and %q were run with different --limit or --seed; run both with the same", dirs[0], dir)
@@ -95,6 +102,7 @@ func Open(dirs ...string) (*Run, error) {
 			if string(m.About) < string(r.Manifest.About) {
 				r.Manifest.About = m.About
 			}
+			r.Manifest.Reused = max(r.Manifest.Reused, m.Reused)
 		}
 	}
 	for _, dir := range dirs {
@@ -114,7 +122,7 @@ func Temporary(m Manifest, selection []int) (*Run, error) {
 	m.Key.PartSize = 1024 // nothing to resume or divide: few files, little memory
 	m.Format = FormatVersion
 	r := &Run{Manifest: m, dirs: []string{dir}, parts: map[int]part{}, selection: selection, temporary: true}
-	if err := os.Mkdir(filepath.Join(dir, "parts"), 0o755); err != nil {
+	if err := os.Mkdir(filepath.Join(dir, partsName), 0o755); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil
@@ -136,7 +144,7 @@ func Find(dir string) (*Run, error) {
 		switch n := e.Name(); {
 		case n == manifestName:
 			return Open(dir)
-		case n == "parts", n == "locks", n == selectionName, strings.HasPrefix(n, temporary):
+		case n == partsName, n == locksName, n == selectionName, strings.HasPrefix(n, temporary):
 			ours++ // another process is about to make it, or died doing so
 		}
 	}
@@ -146,35 +154,182 @@ func Find(dir string) (*Run, error) {
 	return nil, nil
 }
 
-// Create makes a run in dir. Where another process has just made the same one,
-// that is taken.
-func Create(ctx context.Context, dir string, m Manifest, selection []int) (*Run, error) {
-	if err := os.MkdirAll(filepath.Join(dir, "parts"), 0o755); err != nil {
+// Claim opens the run in dir to write a share of it, making it where there is none,
+// and keeps other processes from writing the same samples until Close. m and selection
+// are what the run is to be; a run that is another one is a *DifferentRunError, and an
+// array that it does not keep is an error. Samples that are asked for and not among
+// the run's are added to them. Half-written files of processes that died in the share
+// are removed.
+//
+// Shares of one division can be written at once; shares of different divisions, and a
+// share beside the whole, cannot.
+func Claim(ctx context.Context, dir string, m Manifest, selection []int, s Shard) (_ *Run, err error) {
+	if err := os.MkdirAll(filepath.Join(dir, partsName), 0o755); err != nil {
 		return nil, fmt.Errorf("making run %q: %w", dir, err)
 	}
-	release, err := filelock.Acquire(ctx, filepath.Join(dir, "locks", "manifest"), time.Minute)
+	// Everything below happens in one process at a time.
+	release, err := filelock.Acquire(ctx, filepath.Join(dir, locksName, "manifest"), time.Minute)
 	if err != nil {
-		return nil, fmt.Errorf("making run %q: %w", dir, err)
+		return nil, fmt.Errorf("opening run %q: %w", dir, err)
 	}
 	defer release()
-	m.Format, m.About = FormatVersion, compact(m.About)
-	if _, err := os.Stat(filepath.Join(dir, manifestName)); err == nil {
-		r, err := Open(dir)
-		if err != nil {
-			return nil, err
-		}
-		return r, r.Check(m.Key)
-	}
-	if selection != nil {
-		if err := writeSelection(dir, selection, true); err != nil {
-			return nil, err
-		}
-	}
-	if err := m.write(dir, true); err != nil {
+	share, others, err := claim(ctx, dir, s)
+	if err != nil {
 		return nil, err
 	}
-	return &Run{Manifest: m, dirs: []string{dir}, parts: map[int]part{}, selection: selection}, nil
+	defer func() {
+		if err != nil {
+			share()
+		}
+	}()
+	m.Format, m.About = FormatVersion, compact(m.About)
+	r := &Run{Manifest: m, dirs: []string{dir}, parts: map[int]part{}, selection: selection}
+	if _, err := os.Stat(filepath.Join(dir, manifestName)); err == nil {
+		if r, err = Open(dir); err != nil {
+			return nil, err
+		}
+		if err := r.Check(m.Key); err != nil {
+			return nil, err
+		}
+		for _, a := range m.Arrays {
+			if w, ok := r.HasArray(a.Name); !ok || w != a.Width {
+				return nil, fmt.Errorf("run %q keeps no %s of %d values; choose another --out", dir, a.Name, a.Width)
+			}
+		}
+		more := !within(selection, r.selection)
+		if more && others {
+			return nil, fmt.Errorf("other processes are at work on run %q with another --limit or --seed; give the same, or wait", dir)
+		}
+		if !more {
+			m.Limit, m.Seed = r.Manifest.Limit, r.Manifest.Seed
+			selection = r.selection
+		}
+		next := r.Manifest
+		next.About, next.Limit, next.Seed = m.About, m.Limit, m.Seed
+		if m.Reused != "" {
+			next.Reused = m.Reused
+		}
+		r.Manifest, r.selection = next, selection
+	}
+	if selection == nil {
+		if err := os.Remove(filepath.Join(dir, selectionName)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+	} else if err := writeSelection(dir, selection, true); err != nil {
+		return nil, err
+	}
+	if err := r.Manifest.write(dir, true); err != nil {
+		return nil, err
+	}
+	r.release, r.shards = share, max(r.shards, s.N)
+	return r, r.tidy(s)
 }
+
+// within says whether every sample of a is in b; nil is all samples.
+func within(a, b []int) bool {
+	if b == nil {
+		return true
+	}
+	if a == nil {
+		return false
+	}
+	for _, v := range a {
+		if _, ok := slices.BinarySearch(b, v); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// claim takes the lock of a share. others says whether other shares of the same
+// division are being written.
+func claim(ctx context.Context, dir string, s Shard) (release func(), others bool, err error) {
+	name := func(i, n int) string {
+		return filepath.Join(dir, locksName, fmt.Sprintf("shard-%d-of-%d", i, n))
+	}
+	mine := name(s.I, max(s.N, 1))
+	release, err = filelock.Acquire(ctx, mine, 0)
+	if errors.Is(err, filelock.ErrHeld) {
+		return nil, false, fmt.Errorf("run %q, shard %s: %w", dir, s, err)
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("working on run %q: %w", dir, err)
+	}
+	for _, o := range shares(dir) {
+		if name(o.I, o.N) == mine {
+			continue
+		}
+		free, err := filelock.Acquire(ctx, name(o.I, o.N), 0)
+		switch {
+		case err == nil:
+			free()
+		case !errors.Is(err, filelock.ErrHeld):
+			release()
+			return nil, false, fmt.Errorf("working on run %q: %w", dir, err)
+		case o.N != max(s.N, 1):
+			release()
+			return nil, false, fmt.Errorf("run %q: another process is at work on its shard %s, which overlaps shard %s; divide the run in one way at a time", dir, o, s)
+		default:
+			others = true
+		}
+	}
+	return release, others, nil
+}
+
+// shares lists the shares that the run in dir was ever worked on in, by their locks.
+func shares(dir string) []Shard {
+	entries, err := os.ReadDir(filepath.Join(dir, locksName))
+	if err != nil {
+		return nil
+	}
+	var out []Shard
+	for _, e := range entries {
+		var s Shard
+		if n, _ := fmt.Sscanf(e.Name(), "shard-%d-of-%d", &s.I, &s.N); n == 2 && s.I >= 0 && s.I < s.N {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// tidy removes what processes that died left in a share: files that are not whole,
+// and arrays whose table was replaced.
+func (r *Run) tidy(s Shard) error {
+	dir := filepath.Join(r.dirs[0], partsName)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name, half := strings.CutPrefix(e.Name(), temporary)
+		number, rest, _ := strings.Cut(name, ".")
+		p, err := strconv.Atoi(number)
+		if err != nil || !s.has(p) {
+			continue
+		}
+		if !half {
+			f := strings.Split(rest, ".") // NAME.ROWS.npy
+			have, ok := r.parts[p]
+			if len(f) != 3 || f[2] != "npy" || !ok || f[1] == strconv.Itoa(len(have.rows)) {
+				continue
+			}
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// View makes the run report on the given samples only, and describes it otherwise;
+// nothing is written.
+func (r *Run) View(about []byte, selection []int) {
+	r.Manifest.About = compact(about)
+	r.selection = selection
+}
+
+// Has says whether the run is to have all of the given samples (nil being all).
+func (r *Run) Has(selection []int) bool { return within(selection, r.selection) }
 
 // Check says whether the run has the records that key determines. A key without a
 // device fits any.
@@ -183,64 +338,6 @@ func (r *Run) Check(key Key) error {
 		key.Device = r.Manifest.Key.Device
 	}
 	return r.Manifest.Key.same(r.dirs[0], key)
-}
-
-// Update changes what describes the run and which samples it is to have; records
-// that are there stay.
-func (r *Run) Update(m Manifest, selection []int) error {
-	m.About = compact(m.About)
-	same := string(m.About) == string(r.Manifest.About) && m.Limit == r.Manifest.Limit && m.Seed == r.Manifest.Seed
-	if same && slices.Equal(selection, r.selection) {
-		return nil
-	}
-	dir := r.dirs[0]
-	next := r.Manifest
-	next.About, next.Limit, next.Seed = m.About, m.Limit, m.Seed
-	if !slices.Equal(selection, r.selection) {
-		if selection == nil {
-			if err := os.Remove(filepath.Join(dir, selectionName)); err != nil {
-				return err
-			}
-		} else if err := writeSelection(dir, selection, true); err != nil {
-			return err
-		}
-	}
-	if err := next.write(dir, true); err != nil {
-		return err
-	}
-	r.Manifest, r.selection = next, selection
-	return nil
-}
-
-// Claim keeps other processes from working on the same share of the run until
-// Close, and removes what one that died there left half-written.
-func (r *Run) Claim(ctx context.Context, s Shard) error {
-	if r.temporary || r.release != nil {
-		return nil
-	}
-	dir := r.dirs[0]
-	name := fmt.Sprintf("shard-%d-of-%d", s.I, max(s.N, 1))
-	release, err := filelock.Acquire(ctx, filepath.Join(dir, "locks", name), 0)
-	if errors.Is(err, filelock.ErrHeld) {
-		return fmt.Errorf("run %q, shard %s: %w", dir, s, err)
-	}
-	if err != nil {
-		return fmt.Errorf("working on run %q: %w", dir, err)
-	}
-	r.release, r.shards = release, max(r.shards, s.N)
-	left, err := filepath.Glob(filepath.Join(dir, "parts", temporary+"*"))
-	if err != nil {
-		return err
-	}
-	for _, f := range left {
-		p, err := strconv.Atoi(strings.SplitN(strings.TrimPrefix(filepath.Base(f), temporary), ".", 2)[0])
-		if err == nil && s.has(p) {
-			if err := os.Remove(f); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // Close gives the claim back, and deletes a temporary run.
@@ -256,22 +353,23 @@ func (r *Run) Close() error {
 }
 
 func tablePath(dir string, p int) string {
-	return filepath.Join(dir, "parts", fmt.Sprintf("%06d.parquet", p))
+	return filepath.Join(dir, partsName, fmt.Sprintf("%06d.parquet", p))
 }
 
 func arrayPath(dir string, p int, name string, rows int) string {
-	return filepath.Join(dir, "parts", fmt.Sprintf("%06d.%s.%d.npy", p, name, rows))
+	return filepath.Join(dir, partsName, fmt.Sprintf("%06d.%s.%d.npy", p, name, rows))
 }
 
 // Metadata of a table.
 const (
 	metaRun  = "cutmix_eval.run"
 	metaRows = "cutmix_eval.rows" // sample indexes, as ranges: "0-31,40"
+	metaSum  = "cutmix_eval.crc." // and an array's name: CRC-32C of its values
 )
 
 // scan finds the parts in dir.
 func (r *Run) scan(dir string) error {
-	entries, err := os.ReadDir(filepath.Join(dir, "parts"))
+	entries, err := os.ReadDir(filepath.Join(dir, partsName))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -289,9 +387,9 @@ func (r *Run) scan(dir string) error {
 		if err != nil || filepath.Base(path) != e.Name() {
 			return fmt.Errorf("run %q holds a strange file parts/%s; remove it", dir, e.Name())
 		}
-		run, rows, err := partMeta(path)
+		run, rows, sums, err := partMeta(path, r.Manifest.Arrays)
 		if err == nil && run == id {
-			err = r.plausible(p, rows)
+			err = r.plausible(dir, p, rows)
 		}
 		if err != nil {
 			r.Damaged = append(r.Damaged, fmt.Sprintf("%s (%v)", path, err))
@@ -301,24 +399,27 @@ func (r *Run) scan(dir string) error {
 			return fmt.Errorf("%s belongs to another run (%s, this one is %s); move it away", path, run, id)
 		}
 		if have := r.parts[p]; len(rows) > len(have.rows) { // directories may overlap
-			r.parts[p] = part{dir, rows}
+			r.parts[p] = part{dir, rows, sums}
 		}
 	}
-	locks, err := filepath.Glob(filepath.Join(dir, "locks", "shard-*-of-*"))
-	if err != nil {
-		return err
-	}
-	for _, l := range locks {
-		_, n, _ := strings.Cut(filepath.Base(l), "-of-")
-		if v, err := strconv.Atoi(n); err == nil {
-			r.shards = max(r.shards, v)
-		}
+	for _, o := range shares(dir) {
+		r.shards = max(r.shards, o.N)
 	}
 	return nil
 }
 
-// plausible checks that rows may be those of part p.
-func (r *Run) plausible(p int, rows []int) error {
+// plausible checks that rows may be those of part p, and that its arrays are there.
+func (r *Run) plausible(dir string, p int, rows []int) error {
+	for _, a := range r.Manifest.Arrays {
+		path := arrayPath(dir, p, a.Name, len(rows))
+		info, err := os.Stat(path)
+		if err != nil {
+			return fmt.Errorf("its array %s is missing", filepath.Base(path))
+		}
+		if want := int64(len(npyHeader("f4", len(rows), a.Width)) + 4*len(rows)*a.Width); info.Size() != want {
+			return fmt.Errorf("its array %s has %d bytes, not %d", filepath.Base(path), info.Size(), want)
+		}
+	}
 	size := r.Manifest.Key.PartSize
 	if len(rows) == 0 || !slices.IsSorted(rows) || rows[0] < p*size || rows[len(rows)-1] >= min((p+1)*size, r.Manifest.Key.Data.N) {
 		return errors.New("its rows are not those of this part")
@@ -326,30 +427,57 @@ func (r *Run) plausible(p int, rows []int) error {
 	return nil
 }
 
-func partMeta(path string) (run string, rows []int, err error) {
+func partMeta(path string, arrays []Array) (run string, rows []int, sums map[string]string, err error) {
 	defer recovered(&err)
 	f, err := os.Open(path)
 	if err != nil {
-		return "", nil, err
+		return "", nil, nil, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return "", nil, err
+		return "", nil, nil, err
 	}
-	t, err := parquet.OpenFile(f, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	t, err := openTable(f, info.Size())
 	if err != nil {
-		return "", nil, fmt.Errorf("it is cut off or damaged: %w", err)
+		return "", nil, nil, err
 	}
 	run, _ = t.Lookup(metaRun)
+	sums = map[string]string{}
+	for _, a := range arrays {
+		sums[a.Name], _ = t.Lookup(metaSum + a.Name)
+	}
+	rows, err = rowsOf(t)
+	return run, rows, sums, err
+}
+
+// openTable reads a table's footer, after its length has been found plausible.
+func openTable(f *os.File, size int64) (*parquet.File, error) {
+	var tail [8]byte
+	if size < 12 {
+		return nil, errors.New("it is cut off")
+	}
+	if _, err := f.ReadAt(tail[:], size-8); err != nil {
+		return nil, err
+	}
+	if n := int64(binary.LittleEndian.Uint32(tail[:])); string(tail[4:]) != "PAR1" || n > size-12 {
+		return nil, errors.New("it is cut off or damaged at its end")
+	}
+	t, err := parquet.OpenFile(f, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	if err != nil {
+		return nil, fmt.Errorf("it is cut off or damaged: %w", err)
+	}
+	return t, nil
+}
+
+// rowsOf are the sample indexes that a table names.
+func rowsOf(t *parquet.File) ([]int, error) {
 	text, _ := t.Lookup(metaRows)
-	if rows, err = parseRanges(text); err != nil {
-		return "", nil, err
+	rows, err := parseRanges(text)
+	if err == nil && int64(len(rows)) != t.NumRows() {
+		err = fmt.Errorf("it has %d rows and names %d", t.NumRows(), len(rows))
 	}
-	if int64(len(rows)) != t.NumRows() {
-		return "", nil, fmt.Errorf("it has %d rows and names %d", t.NumRows(), len(rows))
-	}
-	return run, rows, nil
+	return rows, err
 }
 
 // recovered turns a panic of the Parquet reader on damaged bytes into an error.
@@ -494,3 +622,6 @@ func quoted(v []string) []string {
 	}
 	return out
 }
+
+// In says whether a sample belongs to a share.
+func (r *Run) In(s Shard, index int) bool { return s.has(index / r.Manifest.Key.PartSize) }

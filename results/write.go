@@ -1,9 +1,12 @@
 package results
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
+	"math"
 	"os"
 	"slices"
 
@@ -147,13 +150,18 @@ func writePart[T any](r *Run, index func(*T) int, b batch[T]) error {
 			return err
 		}
 	}
+	sums := map[string]string{}
+	options := []parquet.WriterOption{parquet.Compression(&parquet.Zstd), parquet.KeyValueMetadata(metaRun, r.Manifest.Key.id())}
+	for k, spec := range r.Manifest.Arrays {
+		sums[spec.Name] = checksum(b.arrays[k])
+		options = append(options, parquet.KeyValueMetadata(metaSum+spec.Name, sums[spec.Name]))
+	}
 	at := make([]int, len(b.rows))
 	for i := range b.rows {
 		at[i] = index(&b.rows[i])
 	}
 	err := atomic(tablePath(dir, b.part), !r.temporary, func(f io.Writer) error {
-		t := parquet.NewGenericWriter[T](f, parquet.Compression(&parquet.Zstd),
-			parquet.KeyValueMetadata(metaRun, r.Manifest.Key.id()), parquet.KeyValueMetadata(metaRows, ranges(at)))
+		t := parquet.NewGenericWriter[T](f, append(options, parquet.KeyValueMetadata(metaRows, ranges(at)))...)
 		_, err := t.Write(b.rows)
 		return errors.Join(err, t.Close())
 	})
@@ -162,15 +170,30 @@ func writePart[T any](r *Run, index func(*T) int, b batch[T]) error {
 	}
 	if ok && len(old.rows) != len(b.rows) { // the arrays of the table that is no more
 		for _, spec := range r.Manifest.Arrays {
-			if err := os.Remove(arrayPath(old.dir, b.part, spec.Name, len(old.rows))); err != nil {
+			if err := os.Remove(arrayPath(old.dir, b.part, spec.Name, len(old.rows))); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return err
 			}
 		}
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.parts[b.part] = part{dir, at}
+	r.parts[b.part] = part{dir, at, sums} // only the Writer looks at parts while it works
 	return nil
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// checksum is the CRC-32C of values as they are stored.
+func checksum(values []float32) string {
+	var buf [4096]byte
+	sum := uint32(0)
+	for len(values) > 0 {
+		n := min(len(values), len(buf)/4)
+		for i, v := range values[:n] {
+			binary.LittleEndian.PutUint32(buf[4*i:], math.Float32bits(v))
+		}
+		sum = crc32.Update(sum, castagnoli, buf[:4*n])
+		values = values[n:]
+	}
+	return fmt.Sprintf("%08x", sum)
 }
 
 // merge puts two sets of rows into one, in order; those of a count where both

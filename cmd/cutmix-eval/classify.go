@@ -35,6 +35,7 @@ A model that ends in Softmax is recognised; its logits are read before it.`,
 		Args: cobra.NoArgs,
 	}
 	flags.add(cmd)
+	flags.addStore(cmd)
 	cmd.Flags().BoolVar(&task.Restrict, "restrict", false, "let only the outputs that are classes of the data compete (ImageNet-A, -R)")
 	cmd.Flags().IntVar(&task.Bins, "bins", task.Bins, "bins of the calibration errors")
 	cmd.Flags().IntVar(&task.Replicates, "bootstrap", task.Replicates, "bootstrap replicates of the intervals; 0 for none")
@@ -68,13 +69,9 @@ func runClassify(ctx context.Context, s streams, c evaluation.Config, task class
 		return err
 	}
 	if !store.Shard.Whole() {
-		return shardDone(s, store, job.Run)
+		return shardDone(ctx, s, store, job.Run, allowBad)
 	}
-	var ran report.Runtime
-	if setup.Session != nil {
-		ran = setup.Runtime()
-		setup.Stop()
-	}
+	ran := setup.Ran()
 	start := time.Now()
 	r, _, err := classify.Report(ctx, job.Run, nil)
 	if err != nil {
@@ -83,8 +80,8 @@ func runClassify(ctx context.Context, s streams, c evaluation.Config, task class
 	if store.Dir == "" { // what is computed from a run directory is the same every time
 		r.Timing = setup.Timing(stats)
 		r.Timing.Metrics = time.Since(start).Seconds()
-		if ran.ORT != "" {
-			r.Runtime = ran
+		if ran != nil {
+			r.Runtime = *ran
 		}
 	}
 	return finishReport(s, r, format, allowBad, quiet)

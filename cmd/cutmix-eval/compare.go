@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"cutmix-eval/report"
-	"cutmix-eval/results"
 	"cutmix-eval/tasks/compare"
 
 	"github.com/spf13/cobra"
@@ -32,15 +31,23 @@ p-values are corrected after Holm. Runs of other images or labels are refused.`,
 			if err != nil {
 				return usageError{err}
 			}
-			var runs []*results.Run
+			var runs []compare.Run
 			for _, dir := range dirs {
 				run, err := openRun(false, dir)
 				if err != nil {
 					return err
 				}
-				runs = append(runs, run)
+				t, err := taskOf(run)
+				if err != nil {
+					return err
+				}
+				source, err := t.source(cmd.Context(), run)
+				if err != nil {
+					return fmt.Errorf("run %q: %w", dir, err)
+				}
+				runs = append(runs, compare.Run{Dir: dir, Key: run.Manifest.Key, Source: source})
 			}
-			res, err := compare.Compare(cmd.Context(), c, runs, dirs)
+			res, err := compare.Compare(cmd.Context(), c, runs)
 			if err != nil {
 				return err
 			}
@@ -53,7 +60,6 @@ p-values are corrected after Holm. Runs of other images or labels are refused.`,
 	fs := cmd.Flags()
 	fs.BoolVar(&c.AllPairs, "all-pairs", false, "compare every run with every other")
 	fs.IntVar(&c.Replicates, "bootstrap", c.Replicates, "bootstrap replicates, at least 100")
-	fs.IntVar(&c.Bins, "bins", c.Bins, "bins of the calibration error")
 	fs.Uint64Var(&c.Seed, "seed", 0, "seed of the bootstrap")
 	fs.StringVar(&format, "format", format, "text, json, csv or md")
 	fs.BoolVar(&quiet, "quiet", false, "no warnings on stderr")
@@ -71,7 +77,8 @@ func writeComparison(s streams, res *compare.Result) error {
 		for _, d := range p.Differences {
 			fmt.Fprintln(s.out, res.Sentence(p, d))
 		}
-		fmt.Fprintf(s.out, "only %s right: %d images; only %s right: %d\n", res.Runs[p.A].Name, p.OnlyA, res.Runs[p.B].Name, p.OnlyB)
+		d := p.Differences[0]
+		fmt.Fprintf(s.out, "%s: only %s right: %d images; only %s right: %d\n", d.Name, res.Runs[p.A].Name, d.OnlyA, res.Runs[p.B].Name, d.OnlyB)
 	}
 	for _, w := range res.Warnings {
 		fmt.Fprintf(s.out, "\nwarning: %s\n", w)

@@ -59,11 +59,6 @@ func (f *shared) add(cmd *cobra.Command) {
 	fs.IntVar(&c.Batch, "batch", 0, "images a run of the model (default: by image size)")
 	fs.StringVar(&c.Library, "ort-lib", "", "ONNX Runtime library file or its folder (default: searched; see doctor)")
 	fs.Uint64Var(&c.Seed, "seed", 0, "seed of everything random")
-	fs.StringVar(&f.store.Dir, "out", "", "run directory: records are kept there, and the same command goes on where it stopped")
-	fs.StringVar(&f.shard, "shard", "", "do only share `i/n` of the run (0/n to n-1/n), or auto: from a Slurm array or a Kubernetes indexed job")
-	fs.StringVar(&f.save, "save", "", "arrays to keep in the run: logits, features (penultimate vectors)")
-	fs.StringVar(&f.store.Reuse, "reuse", "", "`RUN` of the same model, pixels and data to take scores from instead of running the model")
-	fs.IntVar(&f.allowBad, "allow-bad", 0, "accept up to `N` images that cannot be read")
 	fs.StringVar(&f.format, "format", string(report.Text), "text, json, csv or md")
 	fs.BoolVar(&f.quiet, "quiet", false, "no progress bar, no warnings on stderr")
 
@@ -93,6 +88,16 @@ func (f *shared) add(cmd *cobra.Command) {
 		names = append(names, string(n))
 	}
 	complete("interpolation", names...)
+}
+
+// addStore adds the flags of tasks that keep records.
+func (f *shared) addStore(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.StringVar(&f.store.Dir, "out", "", "run directory: records are kept there, and the same command goes on where it stopped")
+	fs.StringVar(&f.shard, "shard", "", "do only share `i/n` of the run (0/n to n-1/n), or auto: from a Slurm array or a Kubernetes indexed job")
+	fs.StringVar(&f.save, "save", "", "arrays to keep in the run: logits, features (penultimate vectors)")
+	fs.StringVar(&f.store.Reuse, "reuse", "", "`RUN` of the same model, pixels and data to take scores from instead of running the model")
+	fs.IntVar(&f.allowBad, "allow-bad", 0, "accept up to `N` images that cannot be read")
 }
 
 func recipeNames() string {

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"context"
 	"fmt"
 
 	"cutmix-eval/report"
 	"cutmix-eval/results"
-	"cutmix-eval/tasks/classify"
 
 	"github.com/spf13/cobra"
 )
@@ -42,7 +40,7 @@ With --export it writes the records themselves.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringSliceVar(&f.by, "by", nil, "group by class, predicted, size or confidence; several with commas")
+	fs.StringSliceVar(&f.by, "by", nil, "group by class, predicted, size or confidence (localize: class, object); several with commas")
 	fs.IntVar(&f.worst, "worst", 0, "list the `N` images that are wrong with most confidence")
 	fs.StringVar(&f.export, "export", "", "write the records instead: csv or jsonl")
 	fs.IntVar(&f.bins, "bins", 0, "bins of the calibration errors (default: as the run was told)")
@@ -63,36 +61,37 @@ func runReport(cmd *cobra.Command, s streams, f reportFlags, dirs []string) erro
 	if f.export != "" && f.export != "csv" && f.export != "jsonl" {
 		return usageError{fmt.Errorf("--export %q is not one of csv, jsonl", f.export)}
 	}
+	if f.allowBad < 0 {
+		return usageError{fmt.Errorf("--allow-bad %d is below 0", f.allowBad)}
+	}
 	run, err := openRun(f.partial, dirs...)
 	if err != nil {
 		return err
 	}
-	task := run.Manifest.Key.Task
-	if task != classify.Name {
-		return fmt.Errorf("run %q is of task %q, which this program does not know", dirs[0], task)
+	t, err := taskOf(run)
+	if err != nil {
+		return err
 	}
 	ctx := cmd.Context()
 	if f.export != "" {
-		return exportRun(ctx, s, run, f.export)
+		return t.export(ctx, run, s.out, f.export)
 	}
 	var bad error
-	r, _, err := classify.Report(ctx, run, func(a *classify.About) {
-		if cmd.Flags().Changed("by") {
-			a.Config.By = f.by
+	r, err := t.report(ctx, run, func(o *reportOptions) {
+		for flag, set := range map[string]func() bool{
+			"by":        func() bool { return assignTo(o.by, f.by) },
+			"worst":     func() bool { return assignTo(o.worst, f.worst) },
+			"bins":      func() bool { return assignTo(o.bins, f.bins) },
+			"bootstrap": func() bool { return assignTo(o.replicates, f.replicates) },
+			"seed":      func() bool { return assignTo(o.seed, f.seed) },
+		} {
+			if cmd.Flags().Changed(flag) && !set() {
+				bad = fmt.Errorf("--%s says nothing about a run of %s", flag, run.Manifest.Key.Task)
+			}
 		}
-		if cmd.Flags().Changed("worst") {
-			a.Config.Worst = f.worst
+		if bad == nil {
+			bad = o.validate()
 		}
-		if cmd.Flags().Changed("bins") {
-			a.Config.Bins = f.bins
-		}
-		if cmd.Flags().Changed("bootstrap") {
-			a.Config.Replicates = f.replicates
-		}
-		if cmd.Flags().Changed("seed") {
-			a.Seed = f.seed
-		}
-		bad = a.Config.Validate()
 	})
 	if bad != nil {
 		return usageError{bad}
@@ -106,6 +105,11 @@ func runReport(cmd *cobra.Command, s streams, f reportFlags, dirs []string) erro
 	return finishReport(s, r, format, f.allowBad, f.quiet)
 }
 
-func exportRun(ctx context.Context, s streams, run *results.Run, format string) error {
-	return results.Export[classify.Record](ctx, run, s.out, format)
+// assignTo sets what an option points to; false where the task has no such option.
+func assignTo[T any](to any, v T) bool {
+	p, ok := to.(*T)
+	if ok {
+		*p = v
+	}
+	return ok
 }

@@ -47,10 +47,27 @@ func collect(ctx context.Context, s streams, store evaluation.Store, quiet bool,
 	return stats, nil
 }
 
+// row is a record of any task.
+type row struct{ results.Row }
+
 // shardDone says what a share of a run has done. The report is for the whole run.
-func shardDone(s streams, store evaluation.Store, run *results.Run) error {
-	_, err := fmt.Fprintf(s.out, "shard %s of run %s is done: %d images; cutmix-eval report %s gives the numbers when all shards are\n",
-		store.Shard, store.Dir, run.Share(store.Shard), store.Dir)
+func shardDone(ctx context.Context, s streams, store evaluation.Store, run *results.Run, allowBad int) error {
+	bad, all := 0, run.Share(store.Shard)
+	err := results.Each[row](ctx, run, nil, func(r *row, _ [][]float32) error {
+		if r.Status != results.OK && run.In(store.Shard, int(r.Index)) {
+			bad++
+			fmt.Fprintf(s.err, "bad image: %s: %s\n", r.ID, r.Error)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "shard %s of run %s is done: %d images; cutmix-eval report %s gives the numbers when all shards are\n",
+		store.Shard, store.Dir, all, store.Dir)
+	if err == nil && bad > allowBad {
+		err = badImagesError{bad, all}
+	}
 	return err
 }
 

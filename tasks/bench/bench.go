@@ -74,6 +74,7 @@ func (s *Stage) add(n int, wall, cpu time.Duration) {
 // Result is what was measured.
 type Result struct {
 	Images  int   // per stage and round
+	Timed   int   // of them in the decode and resize stages
 	Decode  Stage // reading and decoding, on one thread
 	Resize  Stage // resizing, cropping and normalising, on one thread
 	Model   Stage // the model on batches that lie in memory
@@ -98,6 +99,7 @@ func Run(ctx context.Context, c Config, in pipeline.Config, progress func(done, 
 	if res.Images == 0 {
 		res.Images = max(in.Images.N, 8*in.Batch)
 	}
+	distinct := in.Images.N
 	at := make([]int, res.Images)
 	for i := range at {
 		at[i] = i % in.Images.N
@@ -113,7 +115,7 @@ func Run(ctx context.Context, c Config, in pipeline.Config, progress func(done, 
 	}
 	defer alone.Close()
 	for round := range c.Rounds {
-		if err := res.pixels(ctx, in.Images, t, alone, round == 0); err != nil {
+		if err := res.pixels(ctx, in.Images, t, alone, round == 0, distinct); err != nil {
 			return nil, err
 		}
 		stages := []func() error{
@@ -140,7 +142,7 @@ func Run(ctx context.Context, c Config, in pipeline.Config, progress func(done, 
 // pixels times decoding and resizing on one thread, and leaves real images in the
 // batch: some models run faster on zeros. More images than a few hundred say
 // nothing new.
-func (res *Result) pixels(ctx context.Context, images pipeline.Images, t *imageproc.Transform, batch pipeline.Batch, first bool) error {
+func (res *Result) pixels(ctx context.Context, images pipeline.Images, t *imageproc.Transform, batch pipeline.Batch, first bool, distinct int) error {
 	const enough = 300
 	load := images.Loader()
 	var wall, cpu [2]time.Duration
@@ -152,7 +154,7 @@ func (res *Result) pixels(ctx context.Context, images pipeline.Images, t *imagep
 		w0, c0 := time.Now(), usage.CPU()
 		img, err := load(i, t.Window)
 		if err != nil {
-			if first {
+			if first && i < distinct {
 				res.Bad++
 			}
 			continue
@@ -171,6 +173,7 @@ func (res *Result) pixels(ctx context.Context, images pipeline.Images, t *imagep
 	for i := n; i < batch.Size(); i++ {
 		copy(batch.Slot(i), batch.Slot(i%n))
 	}
+	res.Timed = n
 	res.Decode.add(n, wall[0], cpu[0])
 	res.Resize.add(n, wall[1], cpu[1])
 	return nil

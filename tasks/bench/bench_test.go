@@ -44,7 +44,7 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if steps != 6 || res.Bad != 4 || res.Images != 40 || len(res.Ratio) != 3 {
+	if steps != 6 || res.Bad != 1 || res.Images != 40 || len(res.Ratio) != 3 {
 		t.Errorf("%d steps, %+v", steps, res)
 	}
 	// Ten runs of a millisecond: the model cannot have been faster than that, and

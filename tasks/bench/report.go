@@ -19,9 +19,12 @@ func (res *Result) Fill(r *report.Report) {
 		r.Metrics = append(r.Metrics, report.Metric{Name: name, Value: v.Median(), Unit: unit, N: res.Images, Interval: &iv, HigherIsBetter: higher, Note: note})
 	}
 	add("end_to_end_ratio", res.Ratio, report.None, true, "end to end / model alone, within a round")
-	for _, s := range res.stages() {
+	for k, s := range res.stages() {
 		add(s.name+"_images_per_s", s.Rate, report.PerSecond, true, s.what)
 		add(s.name+"_cpu_ms", s.CPU, report.Milliseconds, false, "processor time of all threads per image")
+		if k < 2 {
+			r.Metrics[len(r.Metrics)-2].N, r.Metrics[len(r.Metrics)-1].N = res.Timed, res.Timed
+		}
 	}
 	add("model_waiting", res.Waiting, report.Fraction, false, "of the time end to end")
 	add("allocations", res.Allocations, report.None, false, "per image, in the steady state")
@@ -50,9 +53,12 @@ func (res *Result) stages() []namedStage {
 
 // Table is the result for people.
 func (res *Result) Table() report.Table {
-	level := res.Ratio.Interval()
+	title := fmt.Sprintf("%d images a round", res.Images)
+	if n := len(res.Ratio); n > 1 {
+		title += fmt.Sprintf("; median of %d rounds and their range (a %.0f %% interval)", n, 100*res.Ratio.Interval().Level)
+	}
 	t := report.Table{
-		Name: "bench", Title: fmt.Sprintf("%d images a round; median of %d rounds and their range (a %.0f %% interval)", res.Images, len(res.Ratio), 100*level.Level),
+		Name: "bench", Title: title,
 		Columns: []string{"", "images/s", "", "CPU ms/image", ""},
 	}
 	span := func(v Series, digits int) []string {

@@ -19,10 +19,10 @@ func BenchmarkRecord(b *testing.B) {
 			for i := range outputs {
 				a.Names, a.Output = append(a.Names, strconv.Itoa(i)), append(a.Output, i)
 			}
-			run, err := results.Create(context.Background(), b.TempDir(), results.Manifest{
+			run, err := results.Claim(context.Background(), b.TempDir(), results.Manifest{
 				Key:    results.Key{Task: Name, Data: results.Data{N: 1 << 30}, PartSize: 512},
 				Arrays: []results.Array{{Name: evaluation.Logits, Width: outputs}},
-			}, nil)
+			}, nil, results.Shard{})
 			if err != nil {
 				b.Fatal(err)
 			}

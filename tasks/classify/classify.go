@@ -62,6 +62,7 @@ type About struct {
 	Report  report.Report    `json:"report"` // model, data, pixels, device, options
 	Config  Config           `json:"config"`
 	Seed    uint64           `json:"seed"`
+	Split   string           `json:"split,omitempty"`
 	Names   []string         `json:"classes"` // class names
 	Output  []int            `json:"output"`  // model output by class, from datasets.Align
 	Orders  []datasets.Order `json:"orders"`  // other numberings, to explain a bad match
@@ -198,6 +199,9 @@ func Evaluate(ctx context.Context, a About, run *results.Run) (*Result, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if len(res.Records) == 0 {
+		return nil, fmt.Errorf("%w: there is no record yet", ErrNothingLeft)
 	}
 	if len(res.Good) == 0 {
 		return nil, res.nothingLeft()

@@ -43,12 +43,11 @@ func Open(ctx context.Context, s *evaluation.Setup, c Config, store evaluation.S
 		}{c.Restrict},
 		About: func() (any, error) {
 			job.about = About{
-				Config: c, Seed: s.Config.Seed, Names: labels.Names, Output: labels.Output, Orders: s.Data.Orders(s.Outputs),
+				Config: c, Seed: s.Config.Seed, Split: s.Config.Split, Names: labels.Names, Output: labels.Output, Orders: s.Data.Orders(s.Outputs),
 				Outputs: s.Outputs, Probabilities: s.Probabilities,
 			}
 			r := s.Report(tool)
 			r.Dataset.Labels = labels.How
-			r.Config = s.Config.Told(c)
 			if c.Restrict {
 				r.Option("only the data's %d classes compete", len(labels.Names))
 			}
@@ -79,7 +78,10 @@ func (j *Job) Collect(ctx context.Context, progress func(done int)) (pipeline.St
 		}
 		return w.Add(rec, j.Arrays(sc)...)
 	})
-	return stats, errors.Join(err, w.Close())
+	if werr := w.Close(); !errors.Is(err, werr) {
+		err = errors.Join(err, werr)
+	}
+	return stats, err
 }
 
 // Read reads what describes a run of this task.
@@ -119,6 +121,8 @@ func Report(ctx context.Context, run *results.Run, edit func(*About)) (*report.R
 		return nil, nil, err
 	}
 	r := a.Report
+	told := evaluation.Told{Limit: run.Manifest.Limit, Seed: a.Seed, Split: a.Split, Task: a.Config}
+	r.Config = told
 	r.Runtime = report.Runtime{ORT: run.Manifest.Key.Device.ORT, Device: run.Manifest.Key.Device.Name, Reused: run.Manifest.Reused}
 	res.Fill(&r, a)
 	return &r, res, nil

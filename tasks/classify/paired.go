@@ -7,13 +7,14 @@ import (
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
+	"cutmix-eval/tasks/compare"
 )
 
-// Scored is a run's outcomes by sample index, and what describes it.
+// Scored is a run's outcomes, for comparison with others.
 type Scored struct {
-	About   About
-	Class   map[int]string // class name of every record, bad ones included
-	Outcome map[int]metrics.Outcome
+	about   About
+	good    []int // samples
+	outcome map[int]metrics.Outcome
 }
 
 // Load reads the outcomes of a run.
@@ -22,50 +23,69 @@ func Load(ctx context.Context, run *results.Run) (*Scored, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Scored{About: a, Class: map[int]string{}, Outcome: map[int]metrics.Outcome{}}
+	s := &Scored{about: a, outcome: map[int]metrics.Outcome{}}
 	return s, results.Each[Record](ctx, run, nil, func(r *Record, _ [][]float32) error {
+		if r.Status != results.OK {
+			return nil
+		}
 		i := int(r.Index)
-		if _, twice := s.Class[i]; twice {
+		if _, twice := s.outcome[i]; twice {
 			return fmt.Errorf("the run has two records of %s", r.ID)
 		}
-		s.Class[i] = r.Class
-		if r.Status == results.OK {
-			s.Outcome[i] = r.Outcome()
-		}
+		s.good, s.outcome[i] = append(s.good, i), r.Outcome()
 		return nil
 	})
 }
 
-// At are the outcomes of the samples at, in that order; all must be there.
-func (s *Scored) At(at []int) []metrics.Outcome {
-	out := make([]metrics.Outcome, len(at))
-	for i, v := range at {
-		o, ok := s.Outcome[v]
+// Metrics are top-1 and top-5, and the scores and errors of the probabilities.
+func (s *Scored) Metrics() []compare.Metric {
+	m := []compare.Metric{{Name: "top1", Unit: report.Fraction, HigherIsBetter: true, Kind: compare.McNemar}}
+	if compete, _ := s.about.competing(); len(compete) > 5 {
+		m = append(m, compare.Metric{Name: "top5", Unit: report.Fraction, HigherIsBetter: true, Kind: compare.McNemar})
+	}
+	return append(m,
+		compare.Metric{Name: "balanced_accuracy", Unit: report.Fraction, HigherIsBetter: true},
+		compare.Metric{Name: "mean_confidence", Unit: report.Fraction, HigherIsBetter: true, Neutral: true},
+		compare.Metric{Name: "nll", Unit: report.Nats},
+		compare.Metric{Name: "brier"},
+		compare.Metric{Name: "aurc", Unit: report.Fraction},
+		compare.Metric{Name: "ece", Unit: report.Fraction, Kind: compare.Untested, Note: "binning raises it by an amount that differs between models"},
+	)
+}
+
+// Good are the samples with an outcome.
+func (s *Scored) Good() []int { return s.good }
+
+// Describe is the run's part of a report.
+func (s *Scored) Describe() *report.Report { return &s.about.Report }
+
+// At prepares samples.
+func (s *Scored) At(at []int) compare.Sample {
+	v := make([]metrics.Outcome, len(at))
+	for i, index := range at {
+		o, ok := s.outcome[index]
 		if !ok {
 			panic("classify: no outcome of a sample")
 		}
-		out[i] = o
+		v[i] = o
 	}
-	return out
+	return scoredSample{metrics.NewSample(v, s.about.Config.Bins), v, len(s.Metrics()) > 7}
 }
 
-// Compared are the metrics that two runs are compared by: a run's number, and the
-// paired difference.
-var Compared = []struct {
-	Name           string
-	Unit           string
-	HigherIsBetter bool
-	// Judged says whether more or less of it is better at all.
-	Judged     bool
-	Value      func(metrics.Classification) float64
-	Difference func(metrics.Paired) metrics.Difference
-}{
-	{"top1", report.Fraction, true, true, func(c metrics.Classification) float64 { return c.Top1 }, func(p metrics.Paired) metrics.Difference { return p.Top1 }},
-	{"top5", report.Fraction, true, true, func(c metrics.Classification) float64 { return c.Top5 }, func(p metrics.Paired) metrics.Difference { return p.Top5 }},
-	{"balanced_accuracy", report.Fraction, true, true, func(c metrics.Classification) float64 { return c.BalancedAccuracy }, func(p metrics.Paired) metrics.Difference { return p.Balanced }},
-	{"mean_confidence", report.Fraction, true, false, func(c metrics.Classification) float64 { return c.MeanConfidence }, func(p metrics.Paired) metrics.Difference { return p.Confidence }},
-	{"nll", report.Nats, false, true, func(c metrics.Classification) float64 { return c.NLL }, func(p metrics.Paired) metrics.Difference { return p.NLL }},
-	{"brier", report.None, false, true, func(c metrics.Classification) float64 { return c.Brier }, func(p metrics.Paired) metrics.Difference { return p.Brier }},
-	{"ece", report.Fraction, false, true, func(c metrics.Classification) float64 { return c.Width.ECE }, func(p metrics.Paired) metrics.Difference { return p.ECE }},
-	{"aurc", report.Fraction, false, true, func(c metrics.Classification) float64 { return c.AURC }, func(p metrics.Paired) metrics.Difference { return p.AURC }},
+type scoredSample struct {
+	sample   *metrics.Sample
+	outcomes []metrics.Outcome
+	top5     bool
 }
+
+func (s scoredSample) Evaluate(count []uint16) []float64 {
+	c := s.sample.Evaluate(count)
+	out := []float64{c.Top1}
+	if s.top5 {
+		out = append(out, c.Top5)
+	}
+	return append(out, c.BalancedAccuracy, c.MeanConfidence, c.NLL, c.Brier, c.AURC, c.Width.ECE)
+}
+
+// Right is by top-1 for metric 0, by top-5 for metric 1.
+func (s scoredSample) Right(k, i int) bool { return s.outcomes[i].Rank < 1+4*k }

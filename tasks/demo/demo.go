@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"cutmix-eval/evaluation"
-	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/runtime"
 	"cutmix-eval/tasks/classify"
+	"cutmix-eval/tasks/compare"
 )
 
 // Baseline and CutMix are the embedded models that are compared.
@@ -22,38 +22,12 @@ const (
 	CutMix   = "scenes-cutmix"
 )
 
-// fewest is the number of images below which no verdict is given.
-const fewest = 30
-
 // Row is one number of both models. Values and differences are in the metric's
 // own unit; fractions for shares.
 type Row struct {
 	Baseline, CutMix report.Metric
-	Difference       metrics.Difference // CutMix less baseline
-}
-
-// Verdict says in words what the difference shows: with a paired test, what the
-// test shows at 5 percent; otherwise whether the interval holds 0.
-func (r Row) Verdict() string {
-	if r.CutMix.N < fewest {
-		return "too few images to tell"
-	}
-	shown := r.Difference.Interval.Low > 0 || r.Difference.Interval.High < 0
-	test := ""
-	if r.CutMix.Name == "ece" {
-		test = " (binned: its interval is rough)"
-	}
-	if strings.HasPrefix(r.Difference.Test, "McNemar") {
-		shown = r.Difference.P < 0.05
-		test = fmt.Sprintf(" (p = %.2g, McNemar)", r.Difference.P)
-	}
-	switch {
-	case !shown:
-		return "no difference shown" + test
-	case (r.Difference.Value > 0) == r.CutMix.HigherIsBetter:
-		return "CutMix is better" + test
-	}
-	return "the baseline is better" + test
+	Difference       compare.Difference // CutMix less baseline
+	Verdict          string             // what the difference shows, in words
 }
 
 // Result is what both models gave.
@@ -70,28 +44,32 @@ func Run(ctx context.Context, c evaluation.Config, task classify.Config, install
 	start := time.Now()
 	c.Data = evaluation.DefaultData
 	res := &Result{}
-	var outcomes [2][]metrics.Outcome
-	var reports [2]*report.Report
+	var runs []compare.Run
+	var reports []*report.Report
 	for i, name := range []string{Baseline, CutMix} {
 		c.Model = name
-		r, out, err := one(ctx, c, task, install, func(done, n int) { progress(i*n+done, 2*n) })
+		r, run, err := one(ctx, c, task, install, func(done, n int) { progress(i*n+done, 2*n) })
 		if err != nil {
 			return nil, err
 		}
-		reports[i], outcomes[i] = r, out
+		runs, reports = append(runs, run), append(reports, r)
 	}
-	d, err := metrics.Compare(ctx, outcomes[0], outcomes[1], task.Bins, task.Replicates, c.Seed)
+	cmp, err := compare.Compare(ctx, compare.Config{Replicates: task.Replicates, Seed: c.Seed}, runs)
 	if err != nil {
 		return nil, err
 	}
-	res.N, res.setup = len(outcomes[0]), reports[1]
-	for _, m := range []struct {
-		name string
-		diff metrics.Difference
-	}{{"top1", d.Top1}, {"nll", d.NLL}, {"brier", d.Brier}, {"ece", d.ECE}, {"aurc", d.AURC}} {
-		row := Row{Difference: m.diff}
-		row.Baseline, row.CutMix = find(reports[0], m.name), find(reports[1], m.name)
-		res.Rows = append(res.Rows, row)
+	res.N, res.setup = cmp.N, reports[1]
+	for _, name := range []string{"top1", "nll", "brier", "ece", "aurc"} {
+		for _, d := range cmp.Pairs[0].Differences {
+			if d.Name != name {
+				continue
+			}
+			verdict := cmp.Verdict(d, "the baseline", "CutMix")
+			if d.Kind == compare.McNemar && cmp.N >= 30 {
+				verdict += fmt.Sprintf(" (p = %.2g, McNemar)", d.P)
+			}
+			res.Rows = append(res.Rows, Row{find(reports[0], name), find(reports[1], name), d, verdict})
+		}
 	}
 	res.Elapsed = time.Since(start)
 	return res, nil
@@ -107,26 +85,29 @@ func find(r *report.Report, name string) report.Metric {
 }
 
 // one classifies the scenes with one model.
-func one(ctx context.Context, c evaluation.Config, task classify.Config, install runtime.Progress, progress func(done, n int)) (*report.Report, []metrics.Outcome, error) {
-	s, err := evaluation.Open(ctx, c, install)
+func one(ctx context.Context, c evaluation.Config, task classify.Config, install runtime.Progress, progress func(done, n int)) (*report.Report, compare.Run, error) {
+	out := compare.Run{Name: c.Model}
+	s, err := evaluation.Prepare(c)
 	if err != nil {
-		return nil, nil, err
+		return nil, out, err
 	}
 	defer s.Close()
 	job, err := classify.Open(ctx, s, task, evaluation.Store{}, report.Tool{}, install)
 	if err != nil {
-		return nil, nil, err
+		return nil, out, err
 	}
 	defer job.Close()
 	n := len(job.Todo)
 	if _, err := job.Collect(ctx, func(done int) { progress(done, n) }); err != nil {
-		return nil, nil, err
+		return nil, out, err
 	}
-	r, res, err := classify.Report(ctx, job.Run, nil)
+	r, _, err := classify.Report(ctx, job.Run, nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, out, err
 	}
-	return r, res.Outcomes(), nil
+	out.Key = job.Manifest.Key
+	out.Source, err = classify.Load(ctx, job.Run)
+	return r, out, err
 }
 
 // Report is the result as a report: the differences as metrics, both models as
@@ -142,7 +123,7 @@ func (res *Result) Report(tool report.Tool) *report.Report {
 		iv := row.Difference.Interval
 		r.Metrics = append(r.Metrics, report.Metric{
 			Name: row.CutMix.Name + "_difference", Value: row.Difference.Value, Unit: row.CutMix.Unit, N: res.N,
-			Interval: &iv, HigherIsBetter: row.CutMix.HigherIsBetter, Note: row.Verdict(),
+			Interval: &iv, HigherIsBetter: row.CutMix.HigherIsBetter, Note: row.Verdict,
 		})
 	}
 	r.Groups = []report.Group{base, cut}
@@ -163,7 +144,7 @@ func (res *Result) Table() report.Table {
 		if row.Difference.Value >= 0 {
 			d = "+" + d
 		}
-		t.Rows = append(t.Rows, []string{row.CutMix.Name, b, biv, c, civ, d, div, row.Verdict()})
+		t.Rows = append(t.Rows, []string{row.CutMix.Name, b, biv, c, civ, d, div, row.Verdict})
 	}
 	return t
 }

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"cutmix-eval/cam"
+	"cutmix-eval/evaluation"
+	"cutmix-eval/report"
+	"cutmix-eval/tasks/localize"
+
+	"github.com/spf13/cobra"
+)
+
+// localizeFlags are the task's own flags.
+type localizeFlags struct {
+	config               localize.Config
+	method, post, target string
+	boxes, thresholdFrom string
+}
+
+func newLocalize(s streams) *cobra.Command {
+	var flags shared
+	f := localizeFlags{config: localize.DefaultConfig()}
+	cmd := &cobra.Command{
+		Use:   "localize",
+		Short: "Where a classifier looks: class activation maps, boxes, WSOL metrics",
+		Long: `localize makes class activation maps from the ONNX file alone, without gradients,
+draws boxes from them and measures them against true boxes and masks: Top-1, Top-5
+and GT-known localization (the CutMix paper's protocol), MaxBoxAcc, MaxBoxAccV2 and
+PxAP (wsolevaluation's), why boxes are wrong, and what no model at all would reach
+(a centred box, the whole picture, a random map).
+
+True boxes come with the embedded scenes and with Tiny-ImageNet, or from --boxes:
+ILSVRC or VOC XML, Kaggle LOC_val_solution.csv, wsolevaluation metadata (boxes or
+masks), CUB-200-2011, TS-CAM lists, COCO JSON. Images without any are left out.
+
+Published WSOL numbers are measured on the squashed picture (--resize 224x224 --crop
+none) and on feature maps of 14 x 14 (--enlarge 1 for an ordinary ResNet).`,
+		Example: `  cutmix-eval localize
+  cutmix-eval localize --model resnet50.onnx --data imagenet/val --boxes Annotations/CLS-LOC/val --resize 224x224 --crop none
+  cutmix-eval localize --model resnet50.onnx --data val --boxes LOC_val_solution.csv --enlarge 1 --method layercam --out runs/layercam`,
+		Args: cobra.NoArgs,
+	}
+	flags.add(cmd)
+	flags.addStore(cmd)
+	fs := cmd.Flags()
+	c := &f.config
+	fs.StringVar(&f.boxes, "boxes", "", "file or folder with the true boxes or masks (default: those that lie with the data)")
+	fs.StringVar(&f.method, "method", string(c.Method), fmt.Sprintf("one of %v", cam.Methods()))
+	fs.StringVar(&f.post, "post", string(c.Post), "post-processing of maps: wsol (bicubic, then 0..1) or gradcam (as pytorch-grad-cam)")
+	fs.StringVar(&f.target, "target", string(c.Target), "class whose map is drawn: gt (the label) or pred (the prediction)")
+	fs.IntVar(&c.Enlarge, "enlarge", 0, "double the feature map's sides `N` times (0, 1, 2) by dilation, for ResNets")
+	fs.Float64Var(&c.Threshold, "threshold", c.Threshold, "share of the maximum that the fixed-threshold box is cut at")
+	fs.Float64Var(&c.Interval, "interval", c.Interval, "between the thresholds of the sweep")
+	fs.Float64Var(&c.At, "at", 0, "also report boxes at this one threshold of the sweep, chosen elsewhere")
+	fs.StringVar(&f.thresholdFrom, "threshold-from", "", "take --at from the best threshold (max_box_acc) of this localize `RUN`, of another split")
+	fs.IntVar(&c.Replicates, "bootstrap", c.Replicates, "bootstrap replicates of the intervals; 0 for none")
+	fs.StringSliceVar(&c.By, "by", c.By, "group by class or object (size); several with commas")
+	fs.IntVar(&c.Worst, "worst", 0, "list the `N` images with the least overlap")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		shared, format, err := flags.parse(cmd)
+		if err != nil {
+			return err
+		}
+		if err := f.parse(); err != nil {
+			return usageError{err}
+		}
+		if f.thresholdFrom != "" {
+			run, err := openRun(false, f.thresholdFrom)
+			if err != nil {
+				return err
+			}
+			if c.At, err = localize.BestThreshold(cmd.Context(), run); err != nil {
+				return fmt.Errorf("run %q: %w", f.thresholdFrom, err)
+			}
+		}
+		return runLocalize(cmd.Context(), s, shared, f, flags.store, format, flags.allowBad, flags.quiet)
+	}
+	return cmd
+}
+
+// parse reads the flags that are names.
+func (f *localizeFlags) parse() (err error) {
+	c := &f.config
+	if c.Method, err = cam.ParseMethod(f.method); err != nil {
+		return err
+	}
+	if c.Post, err = cam.ParsePost(f.post); err != nil {
+		return err
+	}
+	if c.Target, err = localize.ParseTarget(f.target); err != nil {
+		return err
+	}
+	return c.Validate()
+}
+
+func runLocalize(ctx context.Context, s streams, c evaluation.Config, f localizeFlags, store evaluation.Store, format report.Format, allowBad int, quiet bool) error {
+	setup, err := evaluation.Prepare(c)
+	if err != nil {
+		return err
+	}
+	defer setup.Close()
+	job, err := localize.Open(ctx, setup, f.config, f.boxes, store, tool(), installProgress(s.err, quiet))
+	if err != nil {
+		return err
+	}
+	defer job.Close()
+	stats, err := collect(ctx, s, store, quiet, job.Records, job.Collect)
+	if err != nil {
+		return err
+	}
+	if !store.Shard.Whole() {
+		return shardDone(ctx, s, store, job.Run, allowBad)
+	}
+	ran := setup.Ran()
+	start := time.Now()
+	r, _, err := localize.Report(ctx, job.Run, nil)
+	if err != nil {
+		return err
+	}
+	if store.Dir == "" { // what is computed from a run directory is the same every time
+		r.Timing = setup.Timing(stats)
+		r.Timing.Metrics = time.Since(start).Seconds()
+		if ran != nil {
+			r.Runtime = *ran
+		}
+	}
+	return finishReport(s, r, format, allowBad, quiet)
+}
