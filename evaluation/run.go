@@ -24,19 +24,21 @@ type Store struct {
 const (
 	Logits   = "logits"   // class scores as the model gives them, one per output
 	Features = "features" // penultimate vector
+	Maps     = "maps"     // class activation maps before post-processing, of localize
 )
 
 // Task is what the records of a task depend on beside the setup.
 type Task struct {
 	Name   string
-	Config any             // the options that records depend on
-	Labels string          // fingerprint of the matching of classes to outputs
-	Needs  []string        // of Logits and Features, what its report is computed from
-	Arrays []results.Array // of its own that it stores
-	Taps   []string        // tensors of the model that it looks at
+	Config any      // the options that records depend on
+	Labels string   // fingerprint of the matching of classes to outputs
+	Needs  []string // of Logits and Features, what its report is computed from
+	// Arrays are those of its own that it stores; it is called when a session is open.
+	Arrays func() []results.Array
+	Taps   []string // tensors of the model that it looks at
 	// About describes the run for reports; it is called when Outputs and
-	// Probabilities are known.
-	About func() (any, error)
+	// Probabilities are known, with what it gave when the run was started, if it was.
+	About func(before json.RawMessage) (any, error)
 	// Select narrows the samples, nil being all.
 	Select func(at []int) []int
 }
@@ -84,7 +86,7 @@ func (s *Setup) Records(ctx context.Context, store Store, t Task, install runtim
 			old := found.Manifest
 			s.Outputs, s.Probabilities = old.Outputs, old.Probabilities
 			m.Outputs, m.Probabilities, m.Arrays = old.Outputs, old.Probabilities, old.Arrays
-			if err := rec.about(&m, t); err != nil {
+			if err := rec.about(&m, t, old.About); err != nil {
 				return nil, err
 			}
 			if found.Has(selected) { // perhaps there is nothing to do
@@ -121,8 +123,10 @@ func (s *Setup) Records(ctx context.Context, store Store, t Task, install runtim
 			return nil, err
 		}
 	}
-	if err := rec.about(&m, t); err != nil {
-		return nil, err
+	if m.About == nil {
+		if err := rec.about(&m, t, nil); err != nil {
+			return nil, err
+		}
 	}
 	if store.Dir == "" {
 		rec.Run, err = results.Temporary(m, selected)
@@ -136,8 +140,8 @@ func (s *Setup) Records(ctx context.Context, store Store, t Task, install runtim
 	return rec, nil
 }
 
-func (rec *Records) about(m *results.Manifest, t Task) error {
-	v, err := t.About()
+func (rec *Records) about(m *results.Manifest, t Task, before json.RawMessage) error {
+	v, err := t.About(before)
 	if err != nil {
 		return err
 	}
@@ -161,7 +165,7 @@ func (s *Setup) tap(t Task, save []string) error {
 	if s.Session != nil && (len(t.Taps) > 0 || slices.Contains(save, Features)) {
 		s.Stop() // opened to learn the number of outputs
 	}
-	s.Taps = slices.Clone(t.Taps)
+	s.Taps, s.Penultimate = slices.Clone(t.Taps), false
 	if !slices.Contains(append(save, t.Needs...), Features) {
 		return nil
 	}
@@ -172,7 +176,7 @@ func (s *Setup) tap(t Task, save []string) error {
 	if h.Penultimate == "" {
 		return fmt.Errorf("model %q has no single feature vector per image: its head is applied at every place of the map", s.Model.Name)
 	}
-	s.Taps = append(s.Taps, h.Penultimate)
+	s.Taps, s.Penultimate = append(s.Taps, h.Penultimate), true
 	return nil
 }
 
@@ -194,7 +198,12 @@ func (s *Setup) arrays(rec *Records, t Task, save []string) ([]results.Array, er
 		}
 		out = append(out, results.Array{Name: Features, Width: width})
 	}
-	return append(out, t.Arrays...), nil
+	if t.Arrays != nil {
+		out = append(out, t.Arrays()...)
+	} else if slices.Contains(save, Maps) {
+		return nil, fmt.Errorf("%s makes no maps to save", t.Name)
+	}
+	return out, nil
 }
 
 // reuse opens the run that scores are taken from: of the same model, pixels and
@@ -242,6 +251,7 @@ type Scored struct {
 	Logits        []float32
 	Features      []float32 // nil unless kept
 	Taps          [][]float32
+	Input         []float32 // what the model was given
 }
 
 // Arrays are the values to store, in the order of the manifest.
@@ -268,7 +278,7 @@ func (rec *Records) Each(ctx context.Context, progress func(done int), f func(Sc
 	if rec.from != nil {
 		return pipeline.Stats{}, rec.eachReused(ctx, f)
 	}
-	_, features := rec.HasArray(Features)
+	features := rec.setup.Penultimate
 	taps := len(rec.setup.Session.Outputs) - 1
 	if features {
 		taps--
@@ -276,7 +286,7 @@ func (rec *Records) Each(ctx context.Context, progress func(done int), f func(Sc
 	return pipeline.Run(ctx, rec.setup.Pipeline(rec.Todo, progress), func(r pipeline.Result) error {
 		sc := Scored{Index: rec.Todo[r.Index], Err: r.Err, Width: r.Size.X, Height: r.Size.Y}
 		if r.Err == nil {
-			sc.Logits = r.Output(0)
+			sc.Logits, sc.Input = r.Output(0), r.Input()
 			for k := range taps {
 				sc.Taps = append(sc.Taps, r.Output(1+k))
 			}
@@ -286,6 +296,11 @@ func (rec *Records) Each(ctx context.Context, progress func(done int), f func(Sc
 		}
 		return f(sc)
 	})
+}
+
+// Again is the same run with other samples to do, whose results are only looked at.
+func (rec *Records) Again(at []int) *Records {
+	return &Records{Run: rec.Run, Todo: at, setup: rec.setup}
 }
 
 // common is a row of any task.
@@ -330,8 +345,8 @@ func ParseSave(s string) ([]string, error) {
 	}
 	names := strings.Split(s, ",")
 	for _, n := range names {
-		if n != Logits && n != Features {
-			return nil, fmt.Errorf("%q is not one of logits, features", n)
+		if n != Logits && n != Features && n != Maps {
+			return nil, fmt.Errorf("%q is not one of logits, features, maps", n)
 		}
 	}
 	return names, nil

@@ -101,6 +101,9 @@ type Result struct {
 // for when Err is set.
 func (r Result) Output(k int) []float32 { return r.batch.Output(k, r.slot) }
 
+// Input is what the model was given for this image, where the batch has it.
+func (r Result) Input() []float32 { return r.batch.Slot(r.slot) }
+
 // Run sends every sample through the model and calls each in sample order, from
 // one goroutine. An image that cannot be loaded is no error: each is told. Run
 // ends early when ctx does, when the model fails, or when each returns an error.

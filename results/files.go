@@ -2,6 +2,7 @@ package results
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -9,10 +10,10 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
-	"strconv"
-	"strings"
+	"slices"
+
+	"cutmix-eval/internal/npy"
 )
 
 // temporary begins the names of files that are not whole yet.
@@ -71,56 +72,10 @@ func writeFile(path string, data []byte, durable bool) error {
 	})
 }
 
-// npyHeader is the header of a .npy file (NEP 1, version 1.0): little-endian
-// values in C order, padded so that they begin at a multiple of 64.
-func npyHeader(kind string, shape ...int) []byte {
-	dims := make([]string, len(shape))
-	for i, n := range shape {
-		dims[i] = strconv.Itoa(n)
-	}
-	text := fmt.Sprintf("{'descr': '<%s', 'fortran_order': False, 'shape': (%s,), }", kind, strings.Join(dims, ", "))
-	n := (10 + len(text) + 1 + 63) / 64 * 64
-	head := append([]byte("\x93NUMPY\x01\x00"), byte(n-10), byte((n-10)>>8))
-	head = append(head, text...)
-	for len(head) < n-1 {
-		head = append(head, ' ')
-	}
-	return append(head, '\n')
-}
-
-var npyForm = regexp.MustCompile(`^\{'descr': '<([a-z][0-9])', 'fortran_order': False, 'shape': \(([0-9]+),(?: ([0-9]+),?)?\), \} *\n$`)
-
-// npyShape reads the header of a .npy file as npyHeader writes it, and checks the
-// file's size against it. offset is where the values begin.
-func npyShape(r io.ReaderAt, size int64, kind string) (rows, width int, offset int64, err error) {
-	var head [10]byte
-	if _, err := r.ReadAt(head[:], 0); err != nil || string(head[:8]) != "\x93NUMPY\x01\x00" {
-		return 0, 0, 0, fmt.Errorf("it is not a .npy file of version 1")
-	}
-	offset = 10 + int64(binary.LittleEndian.Uint16(head[8:]))
-	text := make([]byte, offset-10)
-	if _, err := r.ReadAt(text, 10); err != nil {
-		return 0, 0, 0, fmt.Errorf("it is cut off in its header")
-	}
-	m := npyForm.FindSubmatch(text)
-	if m == nil || string(m[1]) != kind {
-		return 0, 0, 0, fmt.Errorf("its header %q is not that of <%s rows", text, kind)
-	}
-	width = 1
-	if rows, err = strconv.Atoi(string(m[2])); err == nil && m[3] != nil {
-		width, err = strconv.Atoi(string(m[3]))
-	}
-	each := int64(kind[1] - '0')
-	if err != nil || rows > math.MaxInt32 || width > math.MaxInt32 || size-offset != int64(rows)*int64(width)*each {
-		return 0, 0, 0, fmt.Errorf("it has %d bytes of values, its header says %s x %s of %d", size-offset, m[2], m[3], each)
-	}
-	return rows, width, offset, nil
-}
-
 // writeFloats writes rows of width values as a .npy file.
 func writeFloats(path string, durable bool, width int, values []float32) error {
 	return atomic(path, durable, func(w io.Writer) error {
-		if _, err := w.Write(npyHeader("f4", len(values)/width, width)); err != nil {
+		if _, err := w.Write(npy.Header("f4", len(values)/width, width)); err != nil {
 			return err
 		}
 		var buf [4096]byte
@@ -152,36 +107,35 @@ func floats(path string, rows, width int) ([]float32, error) {
 	return out, nil
 }
 
-// readNpy reads a .npy file whole; rows < 0 is any number of rows.
+// readNpy reads a .npy file of the kind whole; rows < 0 is any number of rows, width 0
+// no second axis.
 func readNpy(path, kind string, rows, width int) (data []byte, offset int64, err error) {
-	f, err := os.Open(path)
+	data, err = os.ReadFile(path)
 	if err != nil {
 		return nil, 0, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, err
+	info, err := npy.Parse(bytes.NewReader(data), int64(len(data)))
+	shape := []int{rows}
+	if width > 0 {
+		shape = append(shape, width)
 	}
-	r, w, offset, err := npyShape(f, info.Size(), kind)
-	if err == nil && (rows >= 0 && r != rows || w != width) {
-		err = fmt.Errorf("it holds %d x %d values, not %d x %d", r, w, rows, width)
+	if err == nil && rows < 0 && len(info.Shape) > 0 {
+		shape[0] = info.Shape[0]
+	}
+	if err == nil && (info.Kind != kind || !slices.Equal(info.Shape, shape)) {
+		err = fmt.Errorf("it holds values of kind %s, %v of them, not %s, %v", info.Kind, info.Shape, kind, shape)
 	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("reading %s: %w", path, err)
 	}
-	data = make([]byte, info.Size())
-	if _, err := f.ReadAt(data, 0); err != nil {
-		return nil, 0, fmt.Errorf("reading %s: %w", path, err)
-	}
-	return data, offset, nil
+	return data, info.Offset, nil
 }
 
 const selectionName = "selection.npy"
 
 func writeSelection(dir string, at []int, durable bool) error {
 	return atomic(filepath.Join(dir, selectionName), durable, func(w io.Writer) error {
-		if _, err := w.Write(npyHeader("i8", len(at))); err != nil {
+		if _, err := w.Write(npy.Header("i8", len(at))); err != nil {
 			return err
 		}
 		var b [8]byte
@@ -198,8 +152,8 @@ func writeSelection(dir string, at []int, durable bool) error {
 // readSelection returns nil where all n samples are meant.
 func readSelection(dir string, n int) ([]int, error) {
 	path := filepath.Join(dir, selectionName)
-	data, offset, err := readNpy(path, "i8", -1, 1)
-	if os.IsNotExist(err) {
+	data, offset, err := readNpy(path, "i8", -1, 0)
+	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {

@@ -591,17 +591,3 @@ func FuzzRanges(f *testing.F) {
 		}
 	})
 }
-
-func FuzzNpy(f *testing.F) {
-	f.Add(append(npyHeader("f4", 2, 3), make([]byte, 24)...))
-	f.Add([]byte("\x93NUMPY\x01\x00\x05\x00{'a'}"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		path := filepath.Join(t.TempDir(), "x.npy")
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if v, err := floats(path, 2, 3); err == nil && len(v) != 6 {
-			t.Fatalf("%d values", len(v))
-		}
-	})
-}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"cutmix-eval/internal/filelock"
+	"cutmix-eval/internal/npy"
 
 	"github.com/parquet-go/parquet-go"
 )
@@ -416,7 +417,7 @@ func (r *Run) plausible(dir string, p int, rows []int) error {
 		if err != nil {
 			return fmt.Errorf("its array %s is missing", filepath.Base(path))
 		}
-		if want := int64(len(npyHeader("f4", len(rows), a.Width)) + 4*len(rows)*a.Width); info.Size() != want {
+		if want := int64(len(npy.Header("f4", len(rows), a.Width)) + 4*len(rows)*a.Width); info.Size() != want {
 			return fmt.Errorf("its array %s has %d bytes, not %d", filepath.Base(path), info.Size(), want)
 		}
 	}

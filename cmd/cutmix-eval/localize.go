@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"cutmix-eval/cam"
@@ -18,6 +20,7 @@ type localizeFlags struct {
 	config               localize.Config
 	method, post, target string
 	boxes, thresholdFrom string
+	overlays             int
 }
 
 func newLocalize(s streams) *cobra.Command {
@@ -58,6 +61,8 @@ none) and on feature maps of 14 x 14 (--enlarge 1 for an ordinary ResNet).`,
 	fs.StringVar(&f.thresholdFrom, "threshold-from", "", "take --at from the best threshold (max_box_acc) of this localize `RUN`, of another split")
 	fs.IntVar(&c.Replicates, "bootstrap", c.Replicates, "bootstrap replicates of the intervals; 0 for none")
 	fs.StringSliceVar(&c.By, "by", c.By, "group by class or object (size); several with commas")
+	fs.StringVar(&c.Maps, "maps", "", "`DIR` with maps made elsewhere (IMAGE.npy, rows by columns) to measure instead")
+	fs.IntVar(&f.overlays, "overlays", 0, "draw `N` images each with most, with least and with any overlap, into OUT/overlays")
 	fs.IntVar(&c.Worst, "worst", 0, "list the `N` images with the least overlap")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		shared, format, err := flags.parse(cmd)
@@ -66,6 +71,9 @@ none) and on feature maps of 14 x 14 (--enlarge 1 for an ordinary ResNet).`,
 		}
 		if err := f.parse(); err != nil {
 			return usageError{err}
+		}
+		if f.overlays < 0 || f.overlays > 0 && (flags.store.Dir == "" || !flags.store.Shard.Whole()) {
+			return usageError{errors.New("--overlays needs a number above 0 and a whole run directory: give --out")}
 		}
 		if f.thresholdFrom != "" {
 			run, err := openRun(false, f.thresholdFrom)
@@ -116,9 +124,18 @@ func runLocalize(ctx context.Context, s streams, c evaluation.Config, f localize
 	}
 	ran := setup.Ran()
 	start := time.Now()
-	r, _, err := localize.Report(ctx, job.Run, nil)
+	r, res, err := localize.Report(ctx, job.Run, nil)
 	if err != nil {
 		return err
+	}
+	if f.overlays > 0 {
+		files, err := job.Overlays(ctx, res, filepath.Join(store.Dir, "overlays"), f.overlays, installProgress(s.err, quiet))
+		if err != nil {
+			return fmt.Errorf("drawing overlays: %w", err)
+		}
+		if !quiet {
+			fmt.Fprintf(s.err, "%d pictures are in %s\n", len(files), filepath.Join(store.Dir, "overlays"))
+		}
 	}
 	if store.Dir == "" { // what is computed from a run directory is the same every time
 		r.Timing = setup.Timing(stats)

@@ -4,17 +4,13 @@
 package golden
 
 import (
-	"bytes"
-	"encoding/binary"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
-	"strconv"
-	"strings"
 	"testing"
+
+	"cutmix-eval/internal/npy"
 )
 
 // Path returns the path of a file of the shared folder, and skips the test
@@ -77,8 +73,6 @@ func (a Array) Ints() []int {
 	return out
 }
 
-var header = regexp.MustCompile(`'descr': '([^']+)', 'fortran_order': (True|False), 'shape': \(([^)]*)\)`)
-
 // NPY reads a .npy file of the shared folder.
 func NPY(t testing.TB, elem ...string) Array {
 	t.Helper()
@@ -86,66 +80,9 @@ func NPY(t testing.TB, elem ...string) Array {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := parseNPY(data)
+	info, v, err := npy.Values(data)
 	if err != nil {
 		t.Fatalf("%s: %v", filepath.Join(elem...), err)
 	}
-	return a
-}
-
-func parseNPY(data []byte) (Array, error) {
-	if len(data) < 12 || string(data[:6]) != "\x93NUMPY" {
-		return Array{}, fmt.Errorf("not a .npy file")
-	}
-	at, n := 10, int(binary.LittleEndian.Uint16(data[8:]))
-	if data[6] > 1 {
-		at, n = 12, int(binary.LittleEndian.Uint32(data[8:]))
-	}
-	m := header.FindSubmatch(data[at : at+n])
-	if m == nil || string(m[2]) == "True" {
-		return Array{}, fmt.Errorf("header %q", data[at:at+n])
-	}
-	var a Array
-	total := 1
-	for _, s := range strings.Split(string(m[3]), ",") {
-		if s = strings.TrimSpace(s); s != "" {
-			v, err := strconv.Atoi(s)
-			if err != nil {
-				return Array{}, err
-			}
-			a.Shape = append(a.Shape, v)
-			total *= v
-		}
-	}
-	r := bytes.NewReader(data[at+n:])
-	a.F64 = make([]float64, total)
-	var err error
-	switch string(m[1]) {
-	case "<f4":
-		err = widen[float32](r, a.F64)
-	case "<f8":
-		err = widen[float64](r, a.F64)
-	case "<i4":
-		err = widen[int32](r, a.F64)
-	case "<i8":
-		err = widen[int64](r, a.F64)
-	case "|u1":
-		err = widen[uint8](r, a.F64)
-	case "|i1":
-		err = widen[int8](r, a.F64)
-	default:
-		err = fmt.Errorf("type %s", m[1])
-	}
-	return a, err
-}
-
-func widen[T float32 | float64 | int32 | int64 | uint8 | int8](r *bytes.Reader, out []float64) error {
-	v := make([]T, len(out))
-	if err := binary.Read(r, binary.LittleEndian, v); err != nil {
-		return err
-	}
-	for i, x := range v {
-		out[i] = float64(x)
-	}
-	return nil
+	return Array{info.Shape, v}
 }

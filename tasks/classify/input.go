@@ -41,7 +41,7 @@ func Open(ctx context.Context, s *evaluation.Setup, c Config, store evaluation.S
 		Config: struct {
 			Restrict bool `json:"restrict"`
 		}{c.Restrict},
-		About: func() (any, error) {
+		About: func(json.RawMessage) (any, error) {
 			job.about = About{
 				Config: c, Seed: s.Config.Seed, Split: s.Config.Split, Names: labels.Names, Output: labels.Output, Orders: s.Data.Orders(s.Outputs),
 				Outputs: s.Outputs, Probabilities: s.Probabilities,

@@ -20,7 +20,7 @@ var shares = []float64{0, 0.1, 0.3, 0.6}
 // groups gives localization by group.
 func (res *Result) groups(kind string) []report.Group {
 	var names []string
-	var of func(im *image) int
+	var of func(im *located) int
 	switch kind {
 	case "class":
 		names = res.About.Classify.Names
@@ -28,7 +28,7 @@ func (res *Result) groups(kind string) []report.Group {
 		for i, n := range names {
 			index[n] = i
 		}
-		of = func(im *image) int { return index[im.Class] }
+		of = func(im *located) int { return index[im.Class] }
 	case "object":
 		for i, s := range shares {
 			to := 1.0
@@ -38,7 +38,7 @@ func (res *Result) groups(kind string) []report.Group {
 			names = append(names, fmt.Sprintf("%.0f to %.0f %% of the frame", 100*s, 100*to))
 		}
 		frame := float64(res.About.Frame[0] * res.About.Frame[1])
-		of = func(im *image) int {
+		of = func(im *located) int {
 			area := 0.0
 			for _, b := range im.truth {
 				area = max(area, float64((b.X1-b.X0+1)*(b.Y1-b.Y0+1))/frame)
@@ -84,11 +84,11 @@ func (res *Result) groups(kind string) []report.Group {
 // were right first.
 func (res *Result) worst(n int) report.Table {
 	t := report.Table{Name: "worst", Title: "least overlap", Columns: []string{"image", "class", "overlap", "class right", "box", "true boxes"}}
-	var all []*image
+	var all []*located
 	for i := range res.Images {
 		all = append(all, &res.Images[i])
 	}
-	slices.SortStableFunc(all, func(a, b *image) int {
+	slices.SortStableFunc(all, func(a, b *located) int {
 		return cmp.Or(cmp.Compare(a.IoU, b.IoU), cmp.Compare(a.Rank, b.Rank))
 	})
 	for _, im := range all[:min(n, len(all))] {

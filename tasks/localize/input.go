@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	goruntime "runtime"
+	"slices"
 	"sync"
 
 	"cutmix-eval/boxes"
@@ -20,6 +21,8 @@ import (
 	"cutmix-eval/datasets/annotations"
 	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/evaluation"
+	"cutmix-eval/imageproc"
+	"cutmix-eval/internal/npy"
 	"cutmix-eval/metrics"
 	"cutmix-eval/model"
 	"cutmix-eval/pipeline"
@@ -45,6 +48,17 @@ type Job struct {
 	kind    model.MapKind
 	objects func(sample int) (objects, error)
 	shape   []int64 // of the feature map, first axis the image
+	labels  *evaluation.Labels
+	scoring *runtime.Batch // of Score-CAM
+	taps    []string
+}
+
+// Close frees what the job holds.
+func (j *Job) Close() error {
+	if j.scoring != nil {
+		_ = j.scoring.Close()
+	}
+	return j.Records.Close()
 }
 
 // Open matches labels and annotations to the data and opens the run. path names the
@@ -53,14 +67,12 @@ func Open(ctx context.Context, s *evaluation.Setup, c Config, path string, store
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	if c.Method == cam.ScoreCAM {
-		return nil, errors.New("scorecam runs the model once per channel of the feature map, which this program does not do yet; eigencam and fem need no gradient either")
-	}
 	job := &Job{setup: s}
 	h, err := s.Model.Head()
 	if err != nil {
 		return nil, err
 	}
+	job.taps = []string{h.FeatureMap}
 	if err := job.head(h, c.Method); err != nil {
 		return nil, fmt.Errorf("model %q: %w", s.Model.Name, err)
 	}
@@ -73,12 +85,13 @@ func Open(ctx context.Context, s *evaluation.Setup, c Config, path string, store
 	if err != nil {
 		return nil, err
 	}
+	job.labels = labels
 	found, err := find(s, path)
 	if err != nil {
 		return nil, err
 	}
 	job.objects = found.of
-	w, hgt, err := frame(s)
+	w, hgt, err := frameSize(s)
 	if err != nil {
 		return nil, err
 	}
@@ -89,9 +102,18 @@ func Open(ctx context.Context, s *evaluation.Setup, c Config, path string, store
 	}
 	job.about = About{Config: c, Frame: [2]int{w, hgt}, Masks: found.masks}
 	job.Records, err = s.Records(ctx, store, evaluation.Task{
-		Name: Name, Labels: labels.Fingerprint(), Taps: []string{h.FeatureMap}, Arrays: own,
-		Config: recorded{c.Method, c.Post, c.Target, c.Enlarge, c.Threshold, c.Interval, s.Config.Seed, found.fingerprint},
-		About: func() (any, error) {
+		Name: Name, Labels: labels.Fingerprint(), Taps: job.taps,
+		Config: recorded{c.Method, c.Post, c.Target, c.Enlarge, c.Threshold, c.Interval, s.Config.Seed, c.Maps, found.fingerprint},
+		Arrays: func() []results.Array {
+			if slices.Contains(store.Save, evaluation.Maps) && c.Maps == "" {
+				f, err := channelFirst(job.kind, s.Session.Outputs[1].Shape, nil, job.about.Frame)
+				if err == nil {
+					own = append(own, results.Array{Name: evaluation.Maps, Width: f.H * f.W})
+				}
+			}
+			return own
+		},
+		About: func(before json.RawMessage) (any, error) {
 			a := &job.about
 			a.Classify = classify.About{
 				Config: classify.DefaultConfig(), Seed: s.Config.Seed, Split: s.Config.Split,
@@ -100,9 +122,21 @@ func Open(ctx context.Context, s *evaluation.Setup, c Config, path string, store
 			r := s.Report(tool)
 			r.Dataset.Labels = labels.How
 			r.Dataset.Notes = append(r.Dataset.Notes, found.notes...)
+			if c.Maps != "" {
+				r.Option("maps from %s", c.Maps)
+			}
 			r.Option("%s of the %s, post-processing %s, boxes from %s", c.Method, map[Target]string{Truth: "label's class", Prediction: "predicted class"}[c.Target], c.Post, found.why)
 			if c.Enlarge > 0 {
 				r.Option("feature map enlarged %d times by dilation", c.Enlarge)
+				var old About
+				if err := json.Unmarshal(before, &old); before != nil && err != nil {
+					return nil, err
+				}
+				if a.Before = old.Before; a.Before == nil {
+					if err := job.compareLogits(ctx, install); err != nil {
+						return nil, err
+					}
+				}
 			}
 			a.Classify.Report = *r
 			return a, nil
@@ -142,8 +176,8 @@ func (j *Job) head(h *model.Head, m cam.Method) error {
 	return nil
 }
 
-// frame is the size of what the model sees.
-func frame(s *evaluation.Setup) (w, h int, err error) {
+// frameSize is the size of what the model sees.
+func frameSize(s *evaluation.Setup) (w, h int, err error) {
 	if size, ok := s.Recipe.Fixed(); ok {
 		return size.W, size.H, nil
 	}
@@ -285,7 +319,7 @@ func (j *Job) Collect(ctx context.Context, progress func(done int)) (pipeline.St
 	var workers sync.WaitGroup
 	for range goruntime.GOMAXPROCS(0) {
 		workers.Go(func() {
-			m := &mapper{config: j.about.Config, seed: j.setup.Config.Seed, w: j.about.Frame[0], h: j.about.Frame[1]}
+			m := j.mapper()
 			for it := range jobs {
 				if err := m.finish(it); err != nil {
 					it.err = err
@@ -319,7 +353,7 @@ func (j *Job) Collect(ctx context.Context, progress func(done int)) (pipeline.St
 			return first
 		default:
 		}
-		it, err := j.item(collector, sc)
+		it, err := j.item(ctx, collector, sc)
 		if err != nil {
 			return err
 		}
@@ -340,6 +374,12 @@ func (j *Job) Collect(ctx context.Context, progress func(done int)) (pipeline.St
 	return stats, err
 }
 
+// mapper makes maps as the job wants them.
+func (j *Job) mapper() *mapper {
+	_, keep := j.HasArray(evaluation.Maps)
+	return &mapper{config: j.about.Config, seed: j.setup.Config.Seed, w: j.about.Frame[0], h: j.about.Frame[1], keep: keep}
+}
+
 // arrays are an item's values in the order of the manifest.
 func (j *Job) arrays(it *item) [][]float32 {
 	out := make([][]float32, len(j.Manifest.Arrays))
@@ -354,7 +394,7 @@ func (j *Job) arrays(it *item) [][]float32 {
 }
 
 // item takes an image's outputs out of the batch.
-func (j *Job) item(c *classify.Collector, sc evaluation.Scored) (*item, error) {
+func (j *Job) item(ctx context.Context, c *classify.Collector, sc evaluation.Scored) (*item, error) {
 	sample := j.setup.Data.Samples[sc.Index]
 	rec, err := c.Record(sc.Index, sample.ID, sample.Label, [2]int{sc.Width, sc.Height}, sc.Logits, sc.Err)
 	if err != nil {
@@ -395,6 +435,22 @@ func (j *Job) item(c *classify.Collector, sc evaluation.Scored) (*item, error) {
 			it.head.Scale = 1 / float64(it.features.H*it.features.W)
 		}
 	}
+	switch {
+	case j.about.Config.Maps != "":
+		if it.raw, it.rawH, it.rawW, err = foreign(j.about.Config.Maps, sample.ID); err != nil {
+			it.record.Status, it.record.Error = results.Bad, err.Error()
+			return it, nil
+		}
+	case j.about.Config.Method == cam.ScoreCAM:
+		target := rec.Label
+		if j.about.Config.Target == Prediction {
+			target = rec.Prediction
+		}
+		if it.raw, err = j.score(ctx, it.features, sc.Input, int(target)); err != nil {
+			return nil, err
+		}
+		it.rawH, it.rawW = it.features.H, it.features.W
+	}
 	it.kept = map[string][]float32{}
 	for k, v := range map[string][]float32{evaluation.Logits: sc.Logits, evaluation.Features: sc.Features} {
 		if _, keep := j.HasArray(k); keep {
@@ -404,9 +460,135 @@ func (j *Job) item(c *classify.Collector, sc evaluation.Scored) (*item, error) {
 	return it, nil
 }
 
+// foreign reads the map of an image that was made elsewhere: DIR/ID.npy, with the
+// image's extension or without.
+func foreign(dir, id string) (m []float64, h, w int, err error) {
+	path := filepath.Join(dir, filepath.FromSlash(id))
+	tried := []string{path + ".npy", path[:len(path)-len(filepath.Ext(path))] + ".npy"}
+	for _, p := range tried {
+		info, v, err := npy.Read(p)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err == nil && (len(info.Shape) != 2 || len(v) == 0) {
+			err = fmt.Errorf("its shape is %v, not rows by columns", info.Shape)
+		}
+		if err != nil {
+			return nil, 0, 0, fmt.Errorf("map %s: %w", filepath.Base(p), err)
+		}
+		return v, info.Shape[0], info.Shape[1], nil
+	}
+	return nil, 0, 0, fmt.Errorf("there is no map %s", tried[0])
+}
+
+// score is the map of Score-CAM: the model runs on the input masked by every channel.
+func (j *Job) score(ctx context.Context, f cam.Features, input []float32, class int) ([]float64, error) {
+	if j.scoring == nil {
+		b, err := j.setup.Session.NewBatch(j.setup.Batch)
+		if err != nil {
+			return nil, err
+		}
+		j.scoring = b
+	}
+	b := j.scoring
+	w, h := j.about.Frame[0], j.about.Frame[1]
+	return cam.Score(f, input, h, w, j.setup.Recipe.Layout == imageproc.NHWC, b.Size(), func(inputs [][]float32) ([]float64, error) {
+		for i, in := range inputs {
+			copy(b.Slot(i), in)
+		}
+		if err := b.Run(ctx, len(inputs)); err != nil {
+			return nil, err
+		}
+		out := make([]float64, len(inputs))
+		for i := range out {
+			out[i] = float64(b.Output(0, i)[class])
+		}
+		return out, nil
+	})
+}
+
+// compareLogits runs the model as it was and with its larger feature map on some
+// images.
+func (j *Job) compareLogits(ctx context.Context, install runtime.Progress) error {
+	const enough = 100
+	s := j.setup
+	if err := s.Start(ctx, install); err != nil {
+		return err
+	}
+	plain := *s
+	plain.Rewritten, plain.Session, plain.Taps = nil, nil, nil
+	if err := plain.Start(ctx, install); err != nil {
+		return err
+	}
+	defer plain.Stop()
+	at := s.Selected
+	if at == nil {
+		for i := range s.Data.Samples {
+			at = append(at, i)
+		}
+	}
+	// Spread over the data, which may be sorted by class.
+	var some []int
+	for k := range min(enough, len(at)) {
+		some = append(some, at[k*len(at)/min(enough, len(at))])
+	}
+	logits := func(s *evaluation.Setup) (map[int][]float32, error) {
+		out := map[int][]float32{}
+		_, err := pipeline.Run(ctx, s.Pipeline(some, nil), func(r pipeline.Result) error {
+			if r.Err == nil {
+				out[some[r.Index]] = append([]float32(nil), r.Output(0)...)
+			}
+			return nil
+		})
+		return out, err
+	}
+	before, err := logits(&plain)
+	if err != nil {
+		return err
+	}
+	after, err := logits(s)
+	if err != nil {
+		return err
+	}
+	shape := s.Session.Outputs[1].Shape
+	b := &Before{Map: fmt.Sprintf("%d x %d", shape[2], shape[3])}
+	for i, x := range before {
+		y := after[i]
+		l := s.Data.Samples[i].Label
+		if l < 0 || y == nil {
+			continue
+		}
+		b.N++
+		want := j.labels.Output[l]
+		p, q := metrics.Argmax(x), metrics.Argmax(y)
+		if p == want {
+			b.Top1Before++
+		}
+		if q == want {
+			b.Top1After++
+		}
+		if p == q {
+			b.Same++
+		}
+		for k := range x {
+			b.Difference += math.Abs(float64(x[k]-y[k])) / float64(len(x))
+		}
+	}
+	b.Difference /= float64(max(b.N, 1))
+	j.about.Before = b
+	return nil
+}
+
 // channelFirst copies a feature map into rows of channels. Tokens in front of those of
 // the places (class and register tokens) are left out.
 func channelFirst(kind model.MapKind, shape []int64, v []float32, frame [2]int) (cam.Features, error) {
+	if v == nil { // only the size is wanted
+		n := 1
+		for _, d := range shape[1:] {
+			n *= int(d)
+		}
+		v = make([]float32, n)
+	}
 	switch kind {
 	case model.MapNCHW:
 		return cam.Features{C: int(shape[1]), H: int(shape[2]), W: int(shape[3]), A: append([]float32(nil), v...)}, nil

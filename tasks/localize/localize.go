@@ -13,6 +13,7 @@ import (
 
 	"cutmix-eval/boxes"
 	"cutmix-eval/cam"
+	"cutmix-eval/evaluation"
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
@@ -33,6 +34,9 @@ type Config struct {
 	Interval   float64 `json:"interval"`  // between the thresholds of the sweep
 	At         float64 `json:"at"`        // one threshold of the sweep to report by itself; 0 for none
 	Replicates int     `json:"bootstrap"` // 0 leaves those intervals out
+	// Maps is a folder with maps made elsewhere, IMAGE.npy for each image, to be measured
+	// in place of the method's.
+	Maps string `json:"maps,omitempty"`
 	// By are the groupings to report, Worst the number of images with the least overlap
 	// to list.
 	By    []string `json:"by"`
@@ -95,6 +99,7 @@ type recorded struct {
 	Threshold   float64    `json:"threshold"`
 	Interval    float64    `json:"interval"`
 	Seed        uint64     `json:"seed"` // of the random maps
+	Maps        string     `json:"maps"` // folder of maps made elsewhere
 	Annotations string     `json:"annotations"`
 }
 
@@ -127,13 +132,13 @@ type About struct {
 	Classify classify.About `json:"classify"` // classes, outputs, the report's common part
 	Config   Config         `json:"config"`
 	Frame    [2]int         `json:"frame"` // width and height
-	Map      [2]int         `json:"map"`   // of the feature map
 	Masks    bool           `json:"masks"`
 	Before   *Before        `json:"before,omitempty"`
 }
 
 // Before is what the enlarged map changed in the scores of some images.
 type Before struct {
+	Map        string  `json:"map"` // size of the larger one
 	N          int     `json:"n"`
 	Top1Before int     `json:"top1_hits_before"`
 	Top1After  int     `json:"top1_hits_after"`
@@ -146,6 +151,9 @@ type item struct {
 	record   Record
 	features cam.Features
 	head     cam.Head
+	raw      []float64 // the map before post-processing, rawH x rawW
+	rawH     int
+	rawW     int
 	truth    []boxes.Box
 	pixels   []byte // boxes.Truth, nil without masks
 	arrays   map[string][]float32
@@ -158,29 +166,23 @@ type item struct {
 type mapper struct {
 	config Config
 	seed   uint64
-	w, h   int // of the frame
+	w, h   int  // of the frame
+	keep   bool // maps before post-processing
 	tracer boxes.Tracer
 }
 
 // finish makes an image's map and everything that is computed from it.
 func (m *mapper) finish(it *item) error {
-	if it.record.Status != results.OK {
-		return nil
-	}
-	raw, err := cam.Map(m.config.Method, it.features, it.head)
-	if err != nil {
+	heat, err := m.frame(it)
+	if err != nil || heat == nil {
 		return err
 	}
-	f := it.features
-	frame := m.config.Post.Apply(raw, f.H, f.W, m.h, m.w)
-	if top := slices.Max(frame); top > 0 {
-		if b, _, ok := boxes.Region(frame, m.w, m.h, m.config.Threshold*top); ok {
-			it.record.Box = flat([]boxes.Box{b})
-			it.record.IoU = boxes.Best(b, it.truth)
-		}
+	m.cut(it, heat)
+	if it.arrays == nil {
+		it.arrays = map[string][]float32{}
 	}
-	it.arrays = map[string][]float32{}
-	m.sweep(it, frame, ofLargest, ofAll)
+	m.sweep(it, heat, ofLargest, ofAll)
+	f := it.features
 	rng := rand.New(rand.NewPCG(m.seed, uint64(it.record.Index)))
 	weights := make([]float64, f.C)
 	for k := range weights {
@@ -190,7 +192,7 @@ func (m *mapper) finish(it *item) error {
 	if it.pixels != nil {
 		th := metrics.Thresholds(m.config.Interval)
 		in, out := make([]float32, len(th)+2), make([]float32, len(th)+2)
-		for i, v := range frame {
+		for i, v := range heat {
 			switch it.pixels[i] {
 			case boxes.Object:
 				in[metrics.PixelBin(th, v)]++
@@ -201,6 +203,38 @@ func (m *mapper) finish(it *item) error {
 		it.arrays[pixelsIn], it.arrays[pixelsOut] = in, out
 	}
 	return nil
+}
+
+// frame is an image's map at the size of the frame, 0..1; nil for a bad image.
+func (m *mapper) frame(it *item) ([]float64, error) {
+	if it.record.Status != results.OK {
+		return nil, nil
+	}
+	if it.raw == nil { // otherwise it was made elsewhere
+		v, err := cam.Map(m.config.Method, it.features, it.head)
+		if err != nil {
+			return nil, err
+		}
+		it.raw, it.rawH, it.rawW = v, it.features.H, it.features.W
+	}
+	if m.keep {
+		small := make([]float32, len(it.raw))
+		for i, v := range it.raw {
+			small[i] = float32(v)
+		}
+		it.arrays = map[string][]float32{evaluation.Maps: small}
+	}
+	return m.config.Post.Apply(it.raw, it.rawH, it.rawW, m.h, m.w), nil
+}
+
+// cut draws the box at the fixed threshold.
+func (m *mapper) cut(it *item, heat []float64) {
+	if top := slices.Max(heat); top > 0 {
+		if b, _, ok := boxes.Region(heat, m.w, m.h, m.config.Threshold*top); ok {
+			it.record.Box = flat([]boxes.Box{b})
+			it.record.IoU = boxes.Best(b, it.truth)
+		}
+	}
 }
 
 func (m *mapper) sweep(it *item, frame []float64, largest, all string) {
@@ -225,8 +259,8 @@ func unflat(v []int32) []boxes.Box {
 	return out
 }
 
-// image is a good record with its overlaps.
-type image struct {
+// located is a good record with its overlaps.
+type located struct {
 	Record
 	truth                                  []boxes.Box
 	largest, all, largestRandom, allRandom []float32
@@ -236,7 +270,7 @@ type image struct {
 // Result is what a run's records say.
 type Result struct {
 	About   About
-	Images  []image
+	Images  []located
 	Bad     []report.BadImage
 	Hidden  int // images of which the frame shows no true box
 	numbers map[string]*numbers
@@ -268,7 +302,7 @@ func Evaluate(ctx context.Context, a About, run *results.Run) (*Result, error) {
 		if int(r.Label) >= a.Classify.Outputs || len(r.Truth)%4 != 0 {
 			return fmt.Errorf("the record of %s does not belong to this run", r.ID)
 		}
-		im := image{Record: *r, truth: unflat(r.Truth)}
+		im := located{Record: *r, truth: unflat(r.Truth)}
 		im.largest, im.all = slices.Clone(v[0]), slices.Clone(v[1])
 		im.largestRandom, im.allRandom = slices.Clone(v[2]), slices.Clone(v[3])
 		if a.Masks {

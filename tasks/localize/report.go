@@ -13,7 +13,7 @@ import (
 )
 
 // classified says whether the label is among the k best scores.
-func (im *image) classified(k int32) bool { return im.Rank < k }
+func (im *located) classified(k int32) bool { return im.Rank < k }
 
 // share is a metric that is a share of the images.
 func (res *Result) share(name, note string, right func(i int) bool) report.Metric {
@@ -133,7 +133,7 @@ func (res *Result) Fill(ctx context.Context, r *report.Report) error {
 	}
 	if b := a.Before; b != nil {
 		r.Tables = append(r.Tables, report.Table{
-			Name: "enlarged", Title: fmt.Sprintf("what the larger feature map (%d x %d) changes in the scores of %d images", a.Map[0], a.Map[1], b.N),
+			Name: "enlarged", Title: fmt.Sprintf("what the larger feature map (%s) changes in the scores of %d images", b.Map, b.N),
 			Columns: []string{"top1 before", "top1 after", "same prediction", "mean absolute difference of logits"},
 			Rows:    [][]string{{portion(b.Top1Before, b.N), portion(b.Top1After, b.N), portion(b.Same, b.N), strconv.FormatFloat(b.Difference, 'g', 4, 64)}},
 		})

@@ -1,0 +1,490 @@
+package localize
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"flag"
+	"fmt"
+	"image"
+	"image/png"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"cutmix-eval/boxes"
+	"cutmix-eval/cam"
+	"cutmix-eval/datasets/scenes"
+	"cutmix-eval/evaluation"
+	"cutmix-eval/imageproc"
+	"cutmix-eval/internal/golden"
+	"cutmix-eval/internal/npy"
+	"cutmix-eval/metrics"
+	"cutmix-eval/model"
+	"cutmix-eval/pipeline"
+	"cutmix-eval/report"
+	"cutmix-eval/results"
+	"cutmix-eval/runtime/ortest"
+)
+
+var update = flag.Bool("update", false, "write golden files anew")
+
+// run runs the task and returns its records with their arrays.
+func run(t *testing.T, e evaluation.Config, c Config, store evaluation.Store, path string) (*Job, *report.Report, *Result) {
+	t.Helper()
+	ortest.Load(t)
+	ctx := context.Background()
+	s, err := evaluation.Prepare(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	job, err := Open(ctx, s, c, path, store, report.Tool{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = job.Close() })
+	if _, err := job.Collect(ctx, nil); err != nil {
+		t.Fatal(err)
+	}
+	r, res, err := Report(ctx, job.Run, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return job, r, res
+}
+
+func quick() Config {
+	c := DefaultConfig()
+	c.Replicates = 0
+	return c
+}
+
+// TestScenes: every record is what its parts give one by one, for methods of every
+// kind, whatever the number of goroutines.
+func TestScenes(t *testing.T) {
+	ortest.Load(t)
+	e := evaluation.DefaultConfig()
+	e.Limit, e.Model = 40, "scenes-base"
+	s, err := evaluation.Prepare(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	h, err := s.Model.Head()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Taps = []string{h.FeatureMap}
+	if err := s.Start(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	shape := s.Session.Outputs[1].Shape
+	type output struct{ logits, features []float32 }
+	var out []output
+	if _, err := pipeline.Run(context.Background(), s.Pipeline(s.Selected, nil), func(r pipeline.Result) error {
+		out = append(out, output{slices.Clone(r.Output(0)), slices.Clone(r.Output(1))})
+		return r.Err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []cam.Method{cam.CAM, cam.LayerCAM, cam.AblationCAM, cam.EigenCAM, cam.FEM} {
+		for _, target := range []Target{Truth, Prediction} {
+			c := quick()
+			c.Method, c.Target = m, target
+			_, _, res := run(t, e, c, evaluation.Store{}, "")
+			if len(res.Images) != 40 {
+				t.Fatalf("%d images", len(res.Images))
+			}
+			var tracer boxes.Tracer
+			for i, im := range res.Images {
+				index := s.Selected[i]
+				sc := scenes.Generate(scenes.Test, index)
+				truth := []boxes.Box{{X0: sc.Box.Min.X, Y0: sc.Box.Min.Y, X1: sc.Box.Max.X - 1, Y1: sc.Box.Max.Y - 1}}
+				if int(im.Index) != index || int(im.Label) != sc.Label || !slices.Equal(im.truth, truth) {
+					t.Fatalf("%s: %+v, scene %d with %v", im.ID, im.Record, index, truth)
+				}
+				class := sc.Label
+				if target == Prediction {
+					class = metrics.Argmax(out[i].logits)
+				}
+				n := int(shape[2] * shape[3])
+				raw, err := cam.Map(m, cam.Features{C: int(shape[1]), H: int(shape[2]), W: int(shape[3]), A: out[i].features},
+					cam.Head{Weight: h.Weight[class*h.Features : (class+1)*h.Features], Bias: float64(h.Bias[class]), Scale: 1 / float64(n)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				heat := cam.WSOL.Apply(raw, int(shape[2]), int(shape[3]), scenes.Size, scenes.Size)
+				l, a := make([]float32, boxes.Levels), make([]float32, boxes.Levels)
+				tracer.Sweep(cam.Bytes(heat), scenes.Size, scenes.Size, truth, l, a)
+				if !slices.Equal(im.largest, l) || !slices.Equal(im.all, a) {
+					t.Errorf("%s of %s: other overlaps", m, im.ID)
+				}
+				b, _, _ := boxes.Region(heat, scenes.Size, scenes.Size, c.Threshold*slices.Max(heat))
+				if !slices.Equal(unflat(im.Box), []boxes.Box{b}) || im.IoU != boxes.Best(b, truth) {
+					t.Errorf("%s of %s: box %v with %v, want %v", m, im.ID, im.Box, im.IoU, b)
+				}
+				var in, total float32
+				for k := range im.in {
+					in, total = in+im.in[k], total+im.in[k]+im.out[k]
+				}
+				mask := 0
+				for _, v := range sc.Mask {
+					if v > 0 {
+						mask++
+					}
+				}
+				if int(in) != mask || int(total) != scenes.Size*scenes.Size {
+					t.Errorf("%s: %v pixels of the object of %v, the mask has %d", im.ID, in, total, mask)
+				}
+			}
+		}
+	}
+}
+
+// TestGeometry: boxes of real images go where their pixels go, with a crop and
+// squashed, and what the crop hides is said.
+func TestGeometry(t *testing.T) {
+	e := evaluation.DefaultConfig()
+	e.Model, e.Data, e.Limit = "../../cmd/cutmix-eval/testdata/tiny224.onnx", golden.Path(t, "data", "tiny-imagenet-val.tar"), 200
+	_, r, res := run(t, e, quick(), evaluation.Store{}, "")
+	annotation := func(id string) [4]float64 {
+		data := tinyAnnotations(t, e.Data)
+		var b [4]float64
+		for line := range strings.Lines(data) {
+			f := strings.Split(strings.TrimSpace(line), "\t")
+			if f[0] == filepath.Base(id) {
+				for k := range b {
+					if _, err := fmt.Sscan(f[2+k], &b[k]); err != nil {
+						t.Fatal(err)
+					}
+				}
+				return b
+			}
+		}
+		t.Fatalf("no annotation of %s", id)
+		return b
+	}
+	hidden := 0
+	for _, im := range res.Images {
+		b := annotation(im.ID)
+		// 64 pixels become 256, of which 16 to 239 are seen.
+		place := func(v float64) int { return int(v*4) - 16 }
+		x0, y0, x1, y1 := place(b[0]), place(b[1]), place(b[2]), place(b[3])
+		if x1 < 0 || y1 < 0 || x0 > 223 || y0 > 223 {
+			hidden++
+			if len(im.truth) != 0 || im.Hidden != 1 || im.IoU != 0 {
+				t.Errorf("%s: %v is out of sight: %+v", im.ID, b, im.Record)
+			}
+			continue
+		}
+		want := boxes.Box{X0: max(x0, 0), Y0: max(y0, 0), X1: min(x1, 223), Y1: min(y1, 223)}
+		if !slices.Equal(im.truth, []boxes.Box{want}) {
+			t.Errorf("%s: %v at %v, want %v", im.ID, b, im.truth, want)
+		}
+	}
+	if res.Hidden != hidden || (hidden > 0) != slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.Contains(w, "show nothing of their true boxes") }) {
+		t.Errorf("%d images without a visible box, %d counted, %q", hidden, res.Hidden, r.Warnings)
+	}
+	size := imageproc.Size{H: 224, W: 224}
+	e.Changes.Resize, e.Changes.Crop = &size, &imageproc.Size{}
+	_, _, res = run(t, e, quick(), evaluation.Store{}, "")
+	for _, im := range res.Images {
+		b := annotation(im.ID)
+		want := boxes.Box{X0: int(b[0] * 3.5), Y0: int(b[1] * 3.5), X1: min(int(b[2]*3.5), 223), Y1: min(int(b[3]*3.5), 223)}
+		if !slices.Equal(im.truth, []boxes.Box{want}) {
+			t.Errorf("%s, squashed: %v at %v, want %v", im.ID, b, im.truth, want)
+		}
+	}
+}
+
+var tiny string
+
+func tinyAnnotations(t *testing.T, path string) string {
+	if tiny == "" {
+		s, err := evaluation.Prepare(func() evaluation.Config {
+			e := evaluation.DefaultConfig()
+			e.Data = path
+			return e
+		}())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		data, ok := s.Data.Companion("val_annotations.txt")
+		if !ok {
+			t.Fatal("no annotations in the tar")
+		}
+		tiny = string(data)
+	}
+	return tiny
+}
+
+// TestFloorsAndErrors: a centred, a whole and a partial box by hand.
+func TestFloorsAndErrors(t *testing.T) {
+	rec := func(rank int32, box []int32, truth ...int32) located {
+		im := located{Record: Record{Rank: rank, Box: box, Truth: truth}, truth: unflat(truth)}
+		if len(box) == 4 {
+			im.IoU = boxes.Best(unflat(box)[0], im.truth)
+		}
+		im.largest, im.all = make([]float32, boxes.Levels), make([]float32, boxes.Levels)
+		im.largestRandom, im.allRandom = im.largest, im.all
+		for l := range im.largest {
+			im.largest[l] = float32(im.IoU)
+		}
+		return im
+	}
+	res := &Result{About: About{Config: quick(), Frame: [2]int{64, 64}}, numbers: map[string]*numbers{}}
+	res.About.Classify.Outputs = 10
+	res.Images = []located{
+		rec(0, []int32{10, 10, 29, 29}, 10, 10, 29, 29),            // right
+		rec(3, []int32{10, 10, 29, 29}, 10, 10, 29, 29),            // class wrong
+		rec(0, []int32{0, 0, 63, 31}, 0, 0, 19, 31, 30, 0, 49, 31), // covers two
+		rec(0, []int32{10, 10, 14, 14}, 10, 10, 29, 29),            // a part
+		rec(0, []int32{0, 0, 63, 63}, 10, 10, 29, 29),              // more
+		rec(0, []int32{40, 40, 50, 50}, 0, 0, 9, 9),                // elsewhere
+		rec(0, nil, 0, 0, 9, 9),                                    // no box
+		rec(0, []int32{0, 0, 63, 63}, 0, 0, 63, 63),                // the whole picture
+	}
+	res.sweeps()
+	var got []string
+	for _, row := range res.errors().Rows {
+		got = append(got, row[1])
+	}
+	if want := []string{"2", "1", "1", "1", "1", "2"}; !slices.Equal(got, want) {
+		t.Errorf("right, class, several, part, more, elsewhere: %v, want %v", got, want)
+	}
+	var r report.Report
+	if err := res.Fill(context.Background(), &r); err != nil {
+		t.Fatal(err)
+	}
+	value := func(ms []report.Metric, name string) float64 {
+		for _, m := range ms {
+			if m.Name == name {
+				return m.Value
+			}
+		}
+		t.Fatalf("no %s", name)
+		return 0
+	}
+	if v := value(r.Metrics, "gt_known_loc"); v != 3.0/8 {
+		t.Errorf("gt_known_loc %v", v)
+	}
+	if v := value(r.Metrics, "top1_loc"); v != 2.0/8 {
+		t.Errorf("top1_loc %v", v)
+	}
+	if v := value(r.Metrics, "top5_loc"); v != 3.0/8 {
+		t.Errorf("top5_loc %v", v)
+	}
+	for _, g := range r.Groups {
+		if g.Kind == "floor" && g.Name == "whole" && value(g.Metrics, "gt_known_loc") != 1.0/8 {
+			t.Errorf("%+v", g)
+		}
+	}
+	// A sweep over the bump in the middle tries every size of a centred box.
+	sizes := map[int]bool{}
+	var tracer boxes.Tracer
+	tracer.Each(cam.Bytes(Centre(64, 64)), 64, 64, func(_ int, c []boxes.Contour) {
+		b := boxes.Largest(c).Box
+		sizes[b.X1-b.X0] = true
+		if b.X0 != 63-b.X1 && b.X0 != 64-b.X1 { // boxes reach one further to the right
+			t.Errorf("%v is not in the middle", b)
+		}
+	})
+	if len(sizes) < 25 {
+		t.Errorf("%d sizes", len(sizes))
+	}
+}
+
+// TestForeignMaps: maps that were saved and are measured as ones made elsewhere give
+// the numbers of the run they come from; missing and damaged ones are bad images.
+func TestForeignMaps(t *testing.T) {
+	e := evaluation.DefaultConfig()
+	e.Limit = 30
+	dir := t.TempDir()
+	job, r, res := run(t, e, quick(), evaluation.Store{Dir: filepath.Join(dir, "run"), Save: []string{evaluation.Maps, evaluation.Features}}, "")
+	maps := filepath.Join(dir, "maps")
+	err := results.Each[Record](context.Background(), job.Run, []string{evaluation.Maps}, func(rec *Record, v [][]float32) error {
+		side := int(math.Sqrt(float64(len(v[0]))))
+		data := npy.Header("f4", side, side)
+		for _, x := range v[0] {
+			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(x))
+		}
+		path := filepath.Join(maps, filepath.FromSlash(rec.ID)+".npy")
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		return os.WriteFile(path, data, 0o600)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := quick()
+	c.Maps = maps
+	_, again, other := run(t, e, c, evaluation.Store{}, "")
+	for i, m := range r.Metrics {
+		// Maps are stored in float32: one box in thousands may move by a pixel.
+		if math.Abs(m.Value-again.Metrics[i].Value) > 0.04 || m.Name != again.Metrics[i].Name {
+			t.Errorf("%s %v, from stored maps %v", m.Name, m.Value, again.Metrics[i].Value)
+		}
+	}
+	same := 0
+	for i := range res.Images {
+		if slices.Equal(res.Images[i].Box, other.Images[i].Box) {
+			same++
+		}
+	}
+	if same < 28 {
+		t.Errorf("%d of 30 boxes are the same", same)
+	}
+	if err := os.Remove(filepath.Join(maps, filepath.FromSlash(res.Images[3].ID)+".npy")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(maps, filepath.FromSlash(res.Images[5].ID)+".npy"), []byte("no"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, _, third := run(t, e, c, evaluation.Store{}, "")
+	if len(third.Bad) != 2 || len(third.Images) != 28 || !strings.Contains(third.Bad[0].Reason, "there is no map") || !strings.Contains(third.Bad[1].Reason, "not a .npy") {
+		t.Errorf("%+v", third.Bad)
+	}
+}
+
+// TestRefusals: what a head cannot support is refused with the reason.
+func TestRefusals(t *testing.T) {
+	ortest.Load(t)
+	for _, c := range []struct {
+		model  string
+		method cam.Method
+		want   string
+	}{
+		{"vit", cam.CAM, "class token"},
+		{"timm-vit-mean", cam.GradCAM, "between them lie"},
+		{"vgg-flatten", cam.EigenCAM, "no feature map"},
+		{"maxpool", cam.CAM, "needs a linear layer"},
+	} {
+		e := evaluation.DefaultConfig()
+		e.Model = "../../model/testdata/heads/" + c.model + ".onnx"
+		s, err := evaluation.Prepare(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := quick()
+		cfg.Method = c.method
+		job, err := Open(context.Background(), s, cfg, "", evaluation.Store{}, report.Tool{}, nil)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s of %s: %v, want %q", c.method, c.model, err, c.want)
+		}
+		if err == nil {
+			_ = job.Close()
+		}
+		s.Close()
+	}
+	data := numbered(t, 7)
+	// Methods that need no head run on tokens, the class token left out.
+	for _, name := range []string{"vit", "swin", "squeezenet", "convnext", "tf2onnx"} {
+		e := evaluation.DefaultConfig()
+		e.Model, e.Data = "../../model/testdata/heads/"+name+".onnx", data
+		c := quick()
+		c.Method = cam.EigenCAM
+		_, _, res := run(t, e, c, evaluation.Store{}, "")
+		if len(res.Images) != 14 {
+			t.Errorf("%s: %d images", name, len(res.Images))
+		}
+	}
+	e := evaluation.DefaultConfig()
+	e.Model, e.Data = "../../model/testdata/heads/squeezenet.onnx", data
+	for _, m := range []cam.Method{cam.CAM, cam.GradCAMPP, cam.AblationCAM, cam.ScoreCAM} {
+		c := quick()
+		c.Method = m
+		if _, _, res := run(t, e, c, evaluation.Store{}, ""); len(res.Images) != 14 {
+			t.Errorf("%s of a 1x1-convolution head: %d images", m, len(res.Images))
+		}
+	}
+}
+
+// numbered makes a folder of scenes in classes 0 to n-1, two each, with boxes beside
+// them.
+func numbered(t *testing.T, n int) string {
+	t.Helper()
+	dir := t.TempDir()
+	var list strings.Builder
+	list.WriteString("path,class,x0,y0,x1,y1\n")
+	for i := range 2 * n {
+		sc := scenes.Generate(scenes.Test, i)
+		m := image.NewNRGBA(image.Rect(0, 0, scenes.Size, scenes.Size))
+		for p := range scenes.Size * scenes.Size {
+			copy(m.Pix[4*p:], append(slices.Clone(sc.Pixels[3*p:3*p+3]), 255))
+		}
+		name := fmt.Sprintf("%d/%d.png", i%n, i)
+		var b bytes.Buffer
+		if err := errors.Join(png.Encode(&b, m), os.MkdirAll(filepath.Join(dir, fmt.Sprint(i%n)), 0o755), os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&list, "%s,%d,%d,%d,%d,%d\n", name, i%n, sc.Box.Min.X, sc.Box.Min.Y, sc.Box.Max.X, sc.Box.Max.Y)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "boxes.csv"), []byte(list.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestChannelFirst(t *testing.T) {
+	// A class token and a 2 x 3 grid of two channels.
+	v := []float32{9, 9, 0, 10, 1, 11, 2, 12, 3, 13, 4, 14, 5, 15}
+	f, err := channelFirst(model.MapTokens, []int64{-1, 7, 2}, v, [2]int{48, 32})
+	if err != nil || f.C != 2 || f.H != 2 || f.W != 3 || !slices.Equal(f.A, []float32{0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15}) {
+		t.Errorf("%+v %v", f, err)
+	}
+	if _, err := channelFirst(model.MapTokens, []int64{-1, 7, 2}, v, [2]int{1000, 10}); err == nil {
+		t.Error("seven tokens are no 100:1 grid")
+	}
+	f, err = channelFirst(model.MapNHWC, []int64{-1, 1, 2, 2}, []float32{1, 2, 3, 4}, [2]int{1, 1})
+	if err != nil || !slices.Equal(f.A, []float32{1, 3, 2, 4}) {
+		t.Errorf("%+v %v", f, err)
+	}
+}
+
+// TestOverlay draws one picture and compares it with the golden one, which was looked
+// at by eye.
+func TestOverlay(t *testing.T) {
+	sc := scenes.Generate(scenes.Test, 7)
+	heat := Centre(scenes.Size, scenes.Size)
+	b := boxes.Box{X0: sc.Box.Min.X, Y0: sc.Box.Min.Y, X1: sc.Box.Max.X - 1, Y1: sc.Box.Max.Y - 1}
+	picture := Overlay(imageproc.Image{W: scenes.Size, H: scenes.Size, Pix: sc.Pixels}, heat, []boxes.Box{b}, []boxes.Box{{X0: 8, Y0: 8, X1: 55, Y1: 55}})
+	sheet := Sheet([]*image.RGBA{picture, picture}, []string{"one", "a title that is much longer than its picture is wide"})
+	var got bytes.Buffer
+	if err := png.Encode(&got, sheet); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join("testdata", "sheet.png")
+	if *update {
+		if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	want, err := png.Decode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want.Bounds() != sheet.Bounds() {
+		t.Fatalf("%v, want %v", sheet.Bounds(), want.Bounds())
+	}
+	for y := range sheet.Rect.Dy() {
+		for x := range sheet.Rect.Dx() {
+			r, g, bl, _ := want.At(x, y).RGBA()
+			c := sheet.RGBAAt(x, y)
+			if uint32(c.R) != r>>8 || uint32(c.G) != g>>8 || uint32(c.B) != bl>>8 {
+				t.Fatalf("pixel %d, %d is %v", x, y, c)
+			}
+		}
+	}
+}
