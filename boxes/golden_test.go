@@ -91,8 +91,14 @@ func TestMapsAndBoxes(t *testing.T) {
 		}
 		pixels += len(u8)
 		var truth []boxes.Box
-		for _, b := range w.GT {
+		window := boxes.Window{W: side, H: side, FrameW: side, FrameH: side}
+		for k, b := range w.GT {
 			truth = append(truth, box(b))
+			v := images[i].Boxes[k]
+			placed, ok := window.Place(float64(v[0]), float64(v[1]), float64(v[2]), float64(v[3]), images[i].W, images[i].H)
+			if !ok || placed != box(b) {
+				t.Errorf("%s: box %v of a %d x %d picture at %v, want %v", w.ID, v, images[i].W, images[i].H, placed, b)
+			}
 		}
 		levels := map[int][]int{} // indices of thresholds
 		for k, th := range w.Thresholds {

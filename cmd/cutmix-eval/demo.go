@@ -7,7 +7,6 @@ import (
 	"cutmix-eval/evaluation"
 	"cutmix-eval/report"
 	"cutmix-eval/runtime"
-	"cutmix-eval/tasks/classify"
 	"cutmix-eval/tasks/demo"
 
 	"github.com/schollz/progressbar/v3"
@@ -15,7 +14,7 @@ import (
 )
 
 func newDemo(s streams) *cobra.Command {
-	c, task := evaluation.DefaultConfig(), classify.DefaultConfig()
+	c, task := evaluation.DefaultConfig(), demo.DefaultConfig()
 	device, format, quiet := "cpu", string(report.Text), false
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -35,7 +34,8 @@ models/README.md.`,
 				err = fmt.Errorf("--limit %d is below 0", c.Limit)
 			}
 			if err == nil {
-				err = task.Validate()
+				task.Localize.Replicates = task.Classify.Replicates
+				err = task.Classify.Validate()
 			}
 			if err != nil {
 				return usageError{err}
@@ -47,15 +47,15 @@ models/README.md.`,
 	fs.StringVar(&device, "device", device, "cpu, cuda[:N], tensorrt[:N], webgpu, coreml, directml[:N] or openvino")
 	fs.StringVar(&c.Library, "ort-lib", "", "ONNX Runtime library file or its folder (default: searched; see doctor)")
 	fs.IntVar(&c.Limit, "limit", 0, "use only `N` scenes")
-	fs.IntVar(&task.Replicates, "bootstrap", task.Replicates, "bootstrap replicates of the intervals, at least 100")
+	fs.IntVar(&task.Classify.Replicates, "bootstrap", task.Classify.Replicates, "bootstrap replicates of the intervals, at least 100")
 	fs.Uint64Var(&c.Seed, "seed", 0, "seed of everything random")
 	fs.StringVar(&format, "format", format, "text, json, csv or md")
 	fs.BoolVar(&quiet, "quiet", false, "no progress bar")
 	return cmd
 }
 
-func runDemo(ctx context.Context, s streams, c evaluation.Config, task classify.Config, format report.Format, quiet bool) error {
-	if task.Replicates == 0 {
+func runDemo(ctx context.Context, s streams, c evaluation.Config, task demo.Config, format report.Format, quiet bool) error {
+	if task.Classify.Replicates == 0 {
 		return usageError{fmt.Errorf("--bootstrap 0: the demo shows paired differences, which need at least 100 replicates")}
 	}
 	progress, finish := func(int, int) {}, func() {}
@@ -88,6 +88,6 @@ func runDemo(ctx context.Context, s streams, c evaluation.Config, task classify.
 	if err := res.Table().Write(s.out); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "\n%.1f s on %s; smaller is better for nll, brier, ece and aurc\n", res.Elapsed.Seconds(), r.Runtime.Device)
+	_, err = fmt.Fprintf(s.out, "\n%s\n%.1f s on %s; smaller is better for nll, brier, ece and aurc\n", res.FloorsText(), res.Elapsed.Seconds(), r.Runtime.Device)
 	return err
 }

@@ -14,6 +14,7 @@ import (
 	"cutmix-eval/runtime"
 	"cutmix-eval/tasks/classify"
 	"cutmix-eval/tasks/compare"
+	"cutmix-eval/tasks/localize"
 )
 
 // Baseline and CutMix are the embedded models that are compared.
@@ -25,50 +26,91 @@ const (
 // Row is one number of both models. Values and differences are in the metric's
 // own unit; fractions for shares.
 type Row struct {
+	Task             string
 	Baseline, CutMix report.Metric
 	Difference       compare.Difference // CutMix less baseline
 	Verdict          string             // what the difference shows, in words
 }
 
+// Config tells the tasks what to do.
+type Config struct {
+	Classify classify.Config `json:"classify"`
+	Localize localize.Config `json:"localize"`
+}
+
+// DefaultConfig is what the command line starts from.
+func DefaultConfig() Config { return Config{classify.DefaultConfig(), localize.DefaultConfig()} }
+
 // Result is what both models gave.
 type Result struct {
 	N       int
 	Rows    []Row
+	Floors  []report.Group // of localization: what needs no model
 	Elapsed time.Duration
 	setup   *report.Report // of the CutMix model, for what is common to both
 }
 
-// Run evaluates both models. c chooses device, threads and so on; its model and
-// data are not used. progress is told the images done of all.
-func Run(ctx context.Context, c evaluation.Config, task classify.Config, install runtime.Progress, progress func(done, all int)) (*Result, error) {
+// shown are the numbers of each task that the demo shows.
+var shown = map[string][]string{
+	classify.Name: {"top1", "nll", "brier", "ece", "aurc"},
+	localize.Name: {"top1_loc", "gt_known_loc", "max_box_acc_v2", "px_ap"},
+}
+
+// run is one task of one model.
+type run func(ctx context.Context, s *evaluation.Setup, install runtime.Progress, progress func(done, n int)) (*report.Report, compare.Run, error)
+
+// Run evaluates both models on every task. c chooses device, threads and so on; its
+// model and data are not used. progress is told the images done of all.
+func Run(ctx context.Context, c evaluation.Config, task Config, install runtime.Progress, progress func(done, all int)) (*Result, error) {
 	start := time.Now()
 	c.Data = evaluation.DefaultData
 	res := &Result{}
-	var runs []compare.Run
-	var reports []*report.Report
-	for i, name := range []string{Baseline, CutMix} {
-		c.Model = name
-		r, run, err := one(ctx, c, task, install, func(done, n int) { progress(i*n+done, 2*n) })
+	tasks := []struct {
+		name string
+		run  run
+	}{{classify.Name, task.classify}, {localize.Name, task.localize}}
+	models := []string{Baseline, CutMix}
+	for k, t := range tasks {
+		var runs []compare.Run
+		var reports []*report.Report
+		for i, name := range models {
+			c.Model = name
+			s, err := evaluation.Prepare(c)
+			if err != nil {
+				return nil, err
+			}
+			before := k*len(models) + i
+			r, one, err := t.run(ctx, s, install, func(done, n int) { progress(before*n+done, len(tasks)*len(models)*n) })
+			s.Close()
+			if err != nil {
+				return nil, err
+			}
+			one.Name = name
+			runs, reports = append(runs, one), append(reports, r)
+		}
+		cmp, err := compare.Compare(ctx, compare.Config{Replicates: task.Classify.Replicates, Seed: c.Seed}, runs)
 		if err != nil {
 			return nil, err
 		}
-		runs, reports = append(runs, run), append(reports, r)
-	}
-	cmp, err := compare.Compare(ctx, compare.Config{Replicates: task.Replicates, Seed: c.Seed}, runs)
-	if err != nil {
-		return nil, err
-	}
-	res.N, res.setup = cmp.N, reports[1]
-	for _, name := range []string{"top1", "nll", "brier", "ece", "aurc"} {
-		for _, d := range cmp.Pairs[0].Differences {
-			if d.Name != name {
-				continue
+		for _, name := range shown[t.name] {
+			for _, d := range cmp.Pairs[0].Differences {
+				if d.Name != name {
+					continue
+				}
+				verdict := cmp.Verdict(d, "the baseline", "CutMix")
+				if d.Kind == compare.McNemar && cmp.N >= 30 {
+					verdict += fmt.Sprintf(" (p = %.2g, McNemar)", d.P)
+				}
+				res.Rows = append(res.Rows, Row{t.name, find(reports[0], name), find(reports[1], name), d, verdict})
 			}
-			verdict := cmp.Verdict(d, "the baseline", "CutMix")
-			if d.Kind == compare.McNemar && cmp.N >= 30 {
-				verdict += fmt.Sprintf(" (p = %.2g, McNemar)", d.P)
+		}
+		if t.name == classify.Name {
+			res.N, res.setup = cmp.N, reports[1]
+		}
+		for _, g := range reports[1].Groups {
+			if g.Kind == "floor" {
+				res.Floors = append(res.Floors, g)
 			}
-			res.Rows = append(res.Rows, Row{find(reports[0], name), find(reports[1], name), d, verdict})
 		}
 	}
 	res.Elapsed = time.Since(start)
@@ -81,18 +123,12 @@ func find(r *report.Report, name string) report.Metric {
 			return m
 		}
 	}
-	panic("demo: classify reports no " + name)
+	panic("demo: " + r.Task + " reports no " + name)
 }
 
-// one classifies the scenes with one model.
-func one(ctx context.Context, c evaluation.Config, task classify.Config, install runtime.Progress, progress func(done, n int)) (*report.Report, compare.Run, error) {
-	out := compare.Run{Name: c.Model}
-	s, err := evaluation.Prepare(c)
-	if err != nil {
-		return nil, out, err
-	}
-	defer s.Close()
-	job, err := classify.Open(ctx, s, task, evaluation.Store{}, report.Tool{}, install)
+func (c Config) classify(ctx context.Context, s *evaluation.Setup, install runtime.Progress, progress func(done, n int)) (*report.Report, compare.Run, error) {
+	var out compare.Run
+	job, err := classify.Open(ctx, s, c.Classify, evaluation.Store{}, report.Tool{}, install)
 	if err != nil {
 		return nil, out, err
 	}
@@ -107,6 +143,26 @@ func one(ctx context.Context, c evaluation.Config, task classify.Config, install
 	}
 	out.Key = job.Manifest.Key
 	out.Source, err = classify.Load(ctx, job.Run)
+	return r, out, err
+}
+
+func (c Config) localize(ctx context.Context, s *evaluation.Setup, install runtime.Progress, progress func(done, n int)) (*report.Report, compare.Run, error) {
+	var out compare.Run
+	job, err := localize.Open(ctx, s, c.Localize, "", evaluation.Store{}, report.Tool{}, install)
+	if err != nil {
+		return nil, out, err
+	}
+	defer job.Close()
+	n := len(job.Todo)
+	if _, err := job.Collect(ctx, func(done int) { progress(done, n) }); err != nil {
+		return nil, out, err
+	}
+	r, _, err := localize.Report(ctx, job.Run, nil)
+	if err != nil {
+		return nil, out, err
+	}
+	out.Key = job.Manifest.Key
+	out.Source, err = localize.Load(ctx, job.Run)
 	return r, out, err
 }
 
@@ -126,7 +182,7 @@ func (res *Result) Report(tool report.Tool) *report.Report {
 			Interval: &iv, HigherIsBetter: row.CutMix.HigherIsBetter, Note: row.Verdict,
 		})
 	}
-	r.Groups = []report.Group{base, cut}
+	r.Groups = append([]report.Group{base, cut}, res.Floors...)
 	return &r
 }
 
@@ -136,7 +192,13 @@ func (res *Result) Table() report.Table {
 		Name: "demo", Title: fmt.Sprintf("%d test scenes, 95 %% intervals; differences are paired: both models see the same scenes", res.N),
 		Columns: []string{"", "baseline", "", "CutMix", "", "CutMix - baseline", "", ""},
 	}
+	task := ""
 	for _, row := range res.Rows {
+		if task != row.Task {
+			if task = row.Task; len(t.Rows) > 0 {
+				t.Rows = append(t.Rows, []string{""})
+			}
+		}
 		b, biv := row.Baseline.Text()
 		c, civ := row.CutMix.Text()
 		d, div := report.Metric{Unit: row.CutMix.Unit, Value: row.Difference.Value, Interval: &row.Difference.Interval}.Text()
@@ -147,4 +209,18 @@ func (res *Result) Table() report.Table {
 		t.Rows = append(t.Rows, []string{row.CutMix.Name, b, biv, c, civ, d, div, row.Verdict})
 	}
 	return t
+}
+
+// FloorsText says what localization reaches without any model.
+func (res *Result) FloorsText() string {
+	var parts []string
+	for _, g := range res.Floors {
+		for _, m := range g.Metrics {
+			if m.Name == "max_box_acc_v2" {
+				v, _ := m.Text()
+				parts = append(parts, g.Name+" "+v)
+			}
+		}
+	}
+	return "max_box_acc_v2 without a model: " + strings.Join(parts, ", ")
 }
