@@ -226,3 +226,17 @@ func PartSize(n int) int {
 	}
 	return size
 }
+
+// About reads what describes a run of a task.
+func About[T any](r *Run, task string) (T, error) {
+	var about T
+	if name := r.Manifest.Key.Task; name != task {
+		return about, fmt.Errorf("the run is one of %s, not of %s", name, task)
+	}
+	d := json.NewDecoder(bytes.NewReader(r.Manifest.About))
+	d.UseNumber() // seeds have more digits than a float64
+	if err := d.Decode(&about); err != nil {
+		return about, fmt.Errorf("reading what the manifest says about the run: %w", err)
+	}
+	return about, nil
+}

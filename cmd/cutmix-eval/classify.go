@@ -1,11 +1,8 @@
 package main
 
 import (
-	"context"
-	"time"
-
 	"cutmix-eval/evaluation"
-	"cutmix-eval/report"
+	"cutmix-eval/runtime"
 	"cutmix-eval/tasks/classify"
 
 	"github.com/spf13/cobra"
@@ -48,41 +45,13 @@ A model that ends in Softmax is recognised; its logits are read before it.`,
 		if err := task.Validate(); err != nil {
 			return usageError{err}
 		}
-		return runClassify(cmd.Context(), s, c, task, flags.store, format, flags.allowBad, flags.quiet)
+		return runTask(cmd.Context(), s, c, &flags, format, func(setup *evaluation.Setup, install runtime.Progress) (job, *evaluation.Records, error) {
+			j, err := classify.Open(cmd.Context(), setup, task, flags.store, tool(), install)
+			if err != nil {
+				return nil, nil, err
+			}
+			return j, j.Records, nil
+		}, nil)
 	}
 	return cmd
-}
-
-func runClassify(ctx context.Context, s streams, c evaluation.Config, task classify.Config, store evaluation.Store, format report.Format, allowBad int, quiet bool) error {
-	setup, err := evaluation.Prepare(c)
-	if err != nil {
-		return err
-	}
-	defer setup.Close()
-	job, err := classify.Open(ctx, setup, task, store, tool(), installProgress(s.err, quiet))
-	if err != nil {
-		return err
-	}
-	defer job.Close()
-	stats, err := collect(ctx, s, store, quiet, job.Records, job.Collect)
-	if err != nil {
-		return err
-	}
-	if !store.Shard.Whole() {
-		return shardDone(ctx, s, store, job.Run, allowBad)
-	}
-	ran := setup.Ran()
-	start := time.Now()
-	r, _, err := classify.Report(ctx, job.Run, nil)
-	if err != nil {
-		return err
-	}
-	if store.Dir == "" { // what is computed from a run directory is the same every time
-		r.Timing = setup.Timing(stats)
-		r.Timing.Metrics = time.Since(start).Seconds()
-		if ran != nil {
-			r.Runtime = *ran
-		}
-	}
-	return finishReport(s, r, format, allowBad, quiet)
 }

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"time"
 
 	"cutmix-eval/cam"
 	"cutmix-eval/evaluation"
-	"cutmix-eval/report"
+	"cutmix-eval/runtime"
 	"cutmix-eval/tasks/localize"
 
 	"github.com/spf13/cobra"
@@ -84,7 +83,13 @@ none) and on feature maps of 14 x 14 (--enlarge 1 for an ordinary ResNet).`,
 				return fmt.Errorf("run %q: %w", f.thresholdFrom, err)
 			}
 		}
-		return runLocalize(cmd.Context(), s, shared, f, flags.store, format, flags.allowBad, flags.quiet)
+		return runTask(cmd.Context(), s, shared, &flags, format, func(setup *evaluation.Setup, install runtime.Progress) (job, *evaluation.Records, error) {
+			j, err := localize.Open(cmd.Context(), setup, f.config, f.boxes, flags.store, tool(), install)
+			if err != nil {
+				return nil, nil, err
+			}
+			return j, j.Records, nil
+		}, func(j job) error { return drawOverlays(cmd.Context(), s, j.(*localize.Job), f.overlays, &flags) })
 	}
 	return cmd
 }
@@ -104,45 +109,17 @@ func (f *localizeFlags) parse() (err error) {
 	return c.Validate()
 }
 
-func runLocalize(ctx context.Context, s streams, c evaluation.Config, f localizeFlags, store evaluation.Store, format report.Format, allowBad int, quiet bool) error {
-	setup, err := evaluation.Prepare(c)
+func drawOverlays(ctx context.Context, s streams, j *localize.Job, n int, f *shared) error {
+	if n == 0 {
+		return nil
+	}
+	dir := filepath.Join(f.store.Dir, "overlays")
+	files, err := j.Overlays(ctx, dir, n, installProgress(s.err, f.quiet))
 	if err != nil {
-		return err
+		return fmt.Errorf("drawing overlays: %w", err)
 	}
-	defer setup.Close()
-	job, err := localize.Open(ctx, setup, f.config, f.boxes, store, tool(), installProgress(s.err, quiet))
-	if err != nil {
-		return err
+	if !f.quiet {
+		fmt.Fprintf(s.err, "%d pictures are in %s\n", len(files), dir)
 	}
-	defer job.Close()
-	stats, err := collect(ctx, s, store, quiet, job.Records, job.Collect)
-	if err != nil {
-		return err
-	}
-	if !store.Shard.Whole() {
-		return shardDone(ctx, s, store, job.Run, allowBad)
-	}
-	ran := setup.Ran()
-	start := time.Now()
-	r, res, err := localize.Report(ctx, job.Run, nil)
-	if err != nil {
-		return err
-	}
-	if f.overlays > 0 {
-		files, err := job.Overlays(ctx, res, filepath.Join(store.Dir, "overlays"), f.overlays, installProgress(s.err, quiet))
-		if err != nil {
-			return fmt.Errorf("drawing overlays: %w", err)
-		}
-		if !quiet {
-			fmt.Fprintf(s.err, "%d pictures are in %s\n", len(files), filepath.Join(store.Dir, "overlays"))
-		}
-	}
-	if store.Dir == "" { // what is computed from a run directory is the same every time
-		r.Timing = setup.Timing(stats)
-		r.Timing.Metrics = time.Since(start).Seconds()
-		if ran != nil {
-			r.Runtime = *ran
-		}
-	}
-	return finishReport(s, r, format, allowBad, quiet)
+	return nil
 }

@@ -4,12 +4,64 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"cutmix-eval/evaluation"
 	"cutmix-eval/pipeline"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
+	"cutmix-eval/runtime"
 )
+
+// job is a task's work on a run.
+type job interface {
+	Collect(ctx context.Context, progress func(done int)) (pipeline.Stats, error)
+	Report(ctx context.Context) (*report.Report, error)
+	Close() error
+}
+
+// runTask makes the records that are missing and prints the report. open opens the job
+// and its run; also, if not nil, does what else is wanted when all records are there.
+func runTask(ctx context.Context, s streams, c evaluation.Config, f *shared, format report.Format,
+	open func(setup *evaluation.Setup, install runtime.Progress) (job, *evaluation.Records, error), also func(j job) error) error {
+	setup, err := evaluation.Prepare(c)
+	if err != nil {
+		return err
+	}
+	defer setup.Close()
+	store, quiet := f.store, f.quiet
+	j, rec, err := open(setup, installProgress(s.err, quiet))
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	stats, err := collect(ctx, s, store, quiet, rec, j.Collect)
+	if err != nil {
+		return err
+	}
+	if !store.Shard.Whole() {
+		return shardDone(ctx, s, store, rec.Run, f.allowBad)
+	}
+	ran := setup.Ran()
+	start := time.Now()
+	r, err := j.Report(ctx)
+	if err != nil {
+		return err
+	}
+	if store.Dir == "" { // what is computed from a run directory is the same every time
+		r.Timing = setup.Timing(stats)
+		r.Timing.Metrics = time.Since(start).Seconds()
+		if ran != nil {
+			r.Runtime = *ran
+		}
+	}
+	if also != nil {
+		if err := also(j); err != nil {
+			return err
+		}
+	}
+	return finishReport(s, r, format, f.allowBad, quiet)
+}
 
 // collect makes the records that are missing, with a bar, and says on stderr what
 // was done where a run directory keeps them.

@@ -1,7 +1,6 @@
 package classify
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -84,16 +83,17 @@ func (j *Job) Collect(ctx context.Context, progress func(done int)) (pipeline.St
 	return stats, err
 }
 
+// Report computes the report of the job's run.
+func (j *Job) Report(ctx context.Context) (*report.Report, error) {
+	r, _, err := Report(ctx, j.Run, nil)
+	return r, err
+}
+
 // Read reads what describes a run of this task.
 func Read(run *results.Run) (About, error) {
-	var a About
-	if task := run.Manifest.Key.Task; task != Name {
-		return a, fmt.Errorf("the run is one of %s, not of %s", task, Name)
-	}
-	d := json.NewDecoder(bytes.NewReader(run.Manifest.About))
-	d.UseNumber() // seeds have more digits than a float64
-	if err := d.Decode(&a); err != nil {
-		return a, fmt.Errorf("reading what the manifest says about the run: %w", err)
+	a, err := results.About[About](run, Name)
+	if err != nil {
+		return a, err
 	}
 	for _, o := range a.Output {
 		if o < 0 || o >= a.Outputs {

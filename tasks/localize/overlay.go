@@ -29,7 +29,15 @@ import (
 // as the model sees them, with the map as a heat map, true boxes in green and the box at
 // the fixed threshold in red, as PNG files in dir, and all of them on one sheet. It
 // returns the names of the files. The model runs again on those images.
-func (j *Job) Overlays(ctx context.Context, res *Result, dir string, n int, install runtime.Progress) ([]string, error) {
+func (j *Job) Overlays(ctx context.Context, dir string, n int, install runtime.Progress) ([]string, error) {
+	a, err := Read(j.Run)
+	if err != nil {
+		return nil, err
+	}
+	res, err := Evaluate(ctx, a, j.Run)
+	if err != nil {
+		return nil, err
+	}
 	if j.setup.Session == nil { // the run was there already, or the session is closed
 		j.setup.Taps, j.setup.Penultimate = j.taps, false
 	}

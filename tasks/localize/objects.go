@@ -1,0 +1,162 @@
+package localize
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"image/png"
+	"os"
+	"path/filepath"
+
+	"cutmix-eval/boxes"
+	"cutmix-eval/datasets/annotations"
+	"cutmix-eval/datasets/scenes"
+	"cutmix-eval/evaluation"
+	"cutmix-eval/internal/npy"
+)
+
+// objects are the true boxes of one sample, in pixels of its picture, and its masks.
+type objects struct {
+	boxes         []annotations.Box
+	masks, ignore []boxes.Mask
+	files         annotations.Marks // masks to be read when they are wanted
+}
+
+// annotated is what is known about where objects are.
+type annotated struct {
+	why         string
+	fingerprint string
+	masks       bool
+	samples     []int // that have annotations; nil is all
+	notes       []string
+	of          func(sample int) (objects, error)
+}
+
+// find finds the annotations: those at path, those that lie with the data, or those
+// of the embedded scenes.
+func find(s *evaluation.Setup, path string) (*annotated, error) {
+	d := s.Data
+	if split, ok := d.SceneSplit(); ok && path == "" {
+		return &annotated{why: "the embedded scenes", fingerprint: "scenes:" + string(split), masks: true, of: func(i int) (objects, error) {
+			sc := scenes.Generate(split, i)
+			o := objects{masks: []boxes.Mask{{W: scenes.Size, H: scenes.Size, In: make([]bool, len(sc.Mask))}}}
+			for p, v := range sc.Mask {
+				o.masks[0].In[p] = v > 0
+			}
+			if b := sc.Box; !b.Empty() {
+				o.boxes = []annotations.Box{{X0: float64(b.Min.X), Y0: float64(b.Min.Y), X1: float64(b.Max.X - 1), Y1: float64(b.Max.Y - 1)}}
+			}
+			return o, nil
+		}}, nil
+	}
+	set, err := openSet(s, path)
+	if err != nil {
+		return nil, err
+	}
+	a := &annotated{why: set.Format, masks: len(set.Masks) > 0}
+	keys := map[int]string{}
+	sum := sha256.New()
+	for i, sample := range d.Samples {
+		key, ok := set.Find(sample.ID)
+		if !ok {
+			continue
+		}
+		keys[i] = key
+		a.samples = append(a.samples, i)
+		fmt.Fprintf(sum, "%d %v %v\n", i, set.Boxes[key], set.Masks[key])
+	}
+	a.fingerprint = hex.EncodeToString(sum.Sum(nil)[:8])
+	switch n := len(d.Samples) - len(a.samples); {
+	case len(a.samples) == 0:
+		return nil, fmt.Errorf("the annotations (%s) name none of the %d images (first: %s)", set.Format, len(d.Samples), d.Samples[0].ID)
+	case n == 0:
+		a.samples = nil
+	default:
+		a.notes = append(a.notes, fmt.Sprintf("%d images without annotations are left out", n))
+	}
+	a.of = func(i int) (objects, error) {
+		key := keys[i]
+		class := ""
+		if l := d.Samples[i].Label; l >= 0 {
+			class = d.Classes[l]
+		}
+		o := objects{boxes: set.Of(key, class), files: set.Masks[key]}
+		for k, files := range [][]string{o.files.Object, o.files.Ignore} {
+			for _, f := range files {
+				m, err := readMask(filepath.Join(set.Root, filepath.FromSlash(f)))
+				if err != nil {
+					return o, fmt.Errorf("mask %s: %w", f, err)
+				}
+				if k == 0 {
+					o.masks = append(o.masks, m)
+				} else {
+					o.ignore = append(o.ignore, m)
+				}
+			}
+		}
+		return o, nil
+	}
+	return a, nil
+}
+
+func openSet(s *evaluation.Setup, path string) (*annotations.Set, error) {
+	if path != "" {
+		return annotations.Open(path)
+	}
+	for _, name := range annotations.Companions() {
+		if data, ok := s.Data.Companion(name); ok {
+			set, err := annotations.Parse(name, data)
+			if err != nil {
+				return nil, fmt.Errorf("%s beside the images: %w", name, err)
+			}
+			set.Root = s.Config.Data
+			return set, nil
+		}
+	}
+	return nil, fmt.Errorf("%s has no boxes with it (looked for %v); give them with --boxes", s.Data.Name, annotations.Companions())
+}
+
+func readMask(path string) (boxes.Mask, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return boxes.Mask{}, err
+	}
+	defer f.Close()
+	c, err := png.DecodeConfig(f)
+	if err != nil {
+		return boxes.Mask{}, err
+	}
+	if c.Width*c.Height > 1<<28 {
+		return boxes.Mask{}, fmt.Errorf("%d x %d pixels are too many", c.Width, c.Height)
+	}
+	if _, err := f.Seek(0, 0); err != nil {
+		return boxes.Mask{}, err
+	}
+	m, err := png.Decode(f)
+	if err != nil {
+		return boxes.Mask{}, err
+	}
+	return boxes.MaskOf(m), nil
+}
+
+// foreign reads the map of an image that was made elsewhere: DIR/ID.npy, with the
+// image's extension or without.
+func foreign(dir, id string) (m []float64, h, w int, err error) {
+	path := filepath.Join(dir, filepath.FromSlash(id))
+	tried := []string{path + ".npy", path[:len(path)-len(filepath.Ext(path))] + ".npy"}
+	for _, p := range tried {
+		info, v, err := npy.Read(p)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err == nil && (len(info.Shape) != 2 || len(v) == 0) {
+			err = fmt.Errorf("its shape is %v, not rows by columns", info.Shape)
+		}
+		if err != nil {
+			return nil, 0, 0, fmt.Errorf("map %s: %w", filepath.Base(p), err)
+		}
+		return v, info.Shape[0], info.Shape[1], nil
+	}
+	return nil, 0, 0, fmt.Errorf("there is no map %s", tried[0])
+}
