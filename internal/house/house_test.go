@@ -19,6 +19,7 @@ var floors = []string{
 	"tasks/demo",
 	"tasks/bench",
 	"tasks/localize",
+	"tasks/ood",
 	"tasks/classify",
 	"tasks/compare",
 	"evaluation",

@@ -1,0 +1,136 @@
+package ood
+
+import (
+	"math"
+	"testing"
+
+	"cutmix-eval/internal/golden"
+)
+
+// set reads a set of the golden folder.
+func set(t testing.TB, name string, labels bool) *Set {
+	t.Helper()
+	z, f := golden.NPY(t, "golden", "ood", name+"_logits.npy"), golden.NPY(t, "golden", "ood", name+"_features.npy")
+	s := &Set{N: z.Shape[0], C: z.Shape[1], D: f.Shape[1]}
+	for _, v := range z.F64 {
+		s.Logits = append(s.Logits, float32(v))
+	}
+	for _, v := range f.F64 {
+		s.Features = append(s.Features, float32(v))
+	}
+	if labels {
+		s.Labels = golden.NPY(t, "golden", "ood", name+"_labels.npy").Ints()
+	}
+	return s
+}
+
+func given(t testing.TB) Given {
+	t.Helper()
+	h := &Head{C: 10, D: 64}
+	for _, v := range golden.NPY(t, "golden", "ood", "head_W.npy").F64 {
+		h.Weight = append(h.Weight, float32(v))
+	}
+	for _, v := range golden.NPY(t, "golden", "ood", "head_b.npy").F64 {
+		h.Bias = append(h.Bias, float32(v))
+	}
+	return Given{h, set(t, "id_val", true), set(t, "id_train", true)}
+}
+
+// TestScoresGolden: every score of every image of the four sets, against float64
+// computations of OpenOOD's formulas.
+func TestScoresGolden(t *testing.T) {
+	g := given(t)
+	fitVal := g
+	fitVal.Train = g.Validation // OpenOOD fits Residual on the validation set
+	scores := map[string]struct {
+		Score
+		given Given
+		tol   float64
+	}{}
+	add := func(golden string, s Score, from Given, tol float64) {
+		scores[golden] = struct {
+			Score
+			given Given
+			tol   float64
+		}{s, from, tol}
+	}
+	const close = 1e-9 // sums in another order, in float64
+	add("msp", MSP(), g, close)
+	add("mls", MaxLogit(), g, close)
+	add("energy_T1", Energy(), g, close)
+	add("temp_scaling", TempScaling(), g, 1e-6) // T to six digits
+	add("gen_g0.1_M10", GEN(0.1, 10), g, close)
+	add("gen_g0.1_M5", GEN(0.1, 5), g, close)
+	add("entropy", Entropy(), g, close)
+	add("odin_eps0_T1000", ODIN(1000), g, close)
+	// The reference takes logits recomputed from the features in float64, not the model's.
+	add("gradnorm", GradNorm(), g, 1e-6)
+	add("react_p90", ReAct(90), g, close)
+	add("vra_p90_p10", VRA(90, 10), g, close)
+	for _, p := range []float64{65, 90} {
+		for _, v := range []string{"b", "p", "s"} {
+			add("ash_"+v+"_p"+number(p), ASH(v, p), g, close)
+		}
+	}
+	for _, p := range []float64{65, 85, 90} {
+		add("scale_p"+number(p), SCALE(p), g, close)
+	}
+	add("dice_p90", DICE(90), g, close)
+	add("klm", KLM(), g, close)
+	// The covariances have condition numbers of 273 and 1169.
+	add("mds", MDS(false), g, 1e-8)
+	add("rmds", MDS(true), g, 1e-8)
+	add("knn_K50", KNN(50), g, close)
+	// The eigenvectors at the cut are 8 % apart.
+	add("vim_dim32", ViM(32), g, 1e-8)
+	add("residual_dim32_fit_train", Residual(32), g, 1e-8)
+	add("residual_dim32_fit_val", Residual(32), fitVal, 1e-8)
+	add("she_inner", SHE(), g, close)
+	add("nnguide_K10_a0.1", NNGuide(10, 0.1), g, close)
+	add("nnguide_K10_a0.1_openood_bank", NNGuide(10, 0.12), g, close) // its bank has 600 of 5000
+	add("fdbd_distance", FDBD(true), g, close)
+	add("fdbd_norm", FDBD(false), g, close)
+	add("nci_a1e-4", NCI(1e-4), g, close)
+
+	var names struct{ Methods []string }
+	golden.JSON(t, &names, "golden", "ood", "scores.json")
+	fitted := map[string]Func{}
+	for name, s := range scores {
+		if m := s.Missing(s.given); m != "" {
+			t.Fatalf("%s lacks %s", name, m)
+		}
+		f, err := s.Fit(s.given)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		fitted[name] = f
+	}
+	for _, setName := range []string{"id_test", "ood_near_tiny", "ood_far_uniform", "ood_far_gaussian"} {
+		s := set(t, setName, false)
+		want := golden.NPY(t, "golden", "ood", "scores_"+setName+".npy")
+		for k, name := range names.Methods {
+			f, ok := fitted[name]
+			if !ok {
+				switch name {
+				// What OpenOOD's float arithmetic or its optimiser leaves, not a definition.
+				case "gen_g0.1_M10_literal_subtraction", "temp_scaling_openood_T":
+				default:
+					t.Errorf("%s is not computed", name)
+				}
+				continue
+			}
+			worst, at := 0.0, 0
+			for i := range s.N {
+				w := want.F64[k*s.N+i]
+				// Relative, or to 1e-9 absolute where a score passes through 0.
+				d := math.Abs(f(NewImage(s.logits(i), s.features(i)))-w) / max(math.Abs(w), 1e-3)
+				if !(d <= worst) {
+					worst, at = d, i
+				}
+			}
+			if !(worst <= scores[name].tol) {
+				t.Errorf("%s on %s: image %d differs by %v", name, setName, at, worst)
+			}
+		}
+	}
+}
