@@ -17,8 +17,8 @@ import (
 // Claim opens the run in dir to write a share of it, making it where there is none,
 // and keeps other processes from writing the same samples until Close. m and selection
 // are what the run is to be; a run that is another one is a *DifferentRunError, and an
-// array that it does not keep is an error. Samples that are asked for and not among
-// the run's are added to them. Half-written files of processes that died in the share
+// array that it does not keep is an error. The run's samples can grow: a selection must
+// hold them or be among them. Half-written files of processes that died in the share
 // are removed.
 //
 // Shares of one division can be written at once; shares of different divisions, and a
@@ -57,6 +57,9 @@ func Claim(ctx context.Context, dir string, m Manifest, selection []int, s Shard
 			}
 		}
 		more := !within(selection, r.selection)
+		if more && !within(r.selection, selection) {
+			return nil, fmt.Errorf("run %q has other samples (--limit %d with seed %d): give that seed and a larger --limit, or none, or choose another --out", dir, r.Manifest.Limit, r.Manifest.Seed)
+		}
 		if more && others {
 			return nil, fmt.Errorf("other processes are at work on run %q with another --limit or --seed; give the same, or wait", dir)
 		}

@@ -55,9 +55,10 @@ type Model struct {
 
 // Data is what of a dataset determines its samples.
 type Data struct {
-	Fingerprint string `json:"fingerprint"` // of classes, paths, labels and file sizes
-	N           int    `json:"n"`           // samples, before any limit
-	Labels      string `json:"labels"`      // fingerprint of the matching of classes to outputs
+	Fingerprint string `json:"fingerprint"`     // of classes, paths, labels and file sizes
+	N           int    `json:"n"`               // samples, before any limit
+	Labels      string `json:"labels"`          // fingerprint of the matching of classes to outputs
+	Truth       string `json:"truth,omitempty"` // fingerprint of boxes and masks
 }
 
 // Device is what ran the model; its arithmetic differs in the last digits from
@@ -150,6 +151,22 @@ func (k Key) same(dir string, asked Key) error {
 		}
 	}
 	return nil
+}
+
+// ConfigDiffers lists the options in which two runs differ, with both values.
+func ConfigDiffers(a, b Key) []string {
+	x, y := map[string]string{}, map[string]string{}
+	flatten(x, "", a.canonical()["config"])
+	flatten(y, "", b.canonical()["config"])
+	all := maps.Clone(x)
+	maps.Copy(all, y)
+	var out []string
+	for _, f := range slices.Sorted(maps.Keys(all)) {
+		if x[f] != y[f] {
+			out = append(out, fmt.Sprintf("%s (%s, %s)", f, x[f], y[f]))
+		}
+	}
+	return out
 }
 
 func flatten(to map[string]string, at string, v any) {

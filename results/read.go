@@ -11,6 +11,19 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
+// Only is the run with the parts of one share, for reading while others are written.
+func (r *Run) Only(s Shard) *Run {
+	out := *r
+	out.parts = map[int]part{}
+	for p, v := range r.parts {
+		if s.has(p) {
+			out.parts[p] = v
+		}
+	}
+	out.release, out.temporary = nil, false // they stay with r
+	return &out
+}
+
 // Each calls f for every wanted row that is there, in the order of samples, with
 // the arrays named; row and arrays are valid until f returns. It reads one part
 // after the other, so memory does not grow with the run.

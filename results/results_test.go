@@ -23,7 +23,7 @@ const samples = 100
 
 func manifest() Manifest {
 	return Manifest{
-		Key: Key{Task: "test", Model: Model{"abc", "logits"}, Preprocessing: "p", Data: Data{"d", samples, "l"},
+		Key: Key{Task: "test", Model: Model{"abc", "logits"}, Preprocessing: "p", Data: Data{Fingerprint: "d", N: samples, Labels: "l"},
 			Config: map[string]any{"restrict": false}, Device: Device{"1.0", "cpu"}, PartSize: 16},
 		Arrays: []Array{{"logits", 3}}, About: []byte(`{"note":"x"}`),
 	}
@@ -166,7 +166,7 @@ func TestSelection(t *testing.T) {
 	}
 	m.Limit = 1
 	r = create(t, dir, m, []int{3})
-	r.View(m.About, []int{3})
+	r.View(m, []int{3})
 	if !slices.Equal(contents(t, r), []int{3}) || r.Complete() != nil {
 		t.Error("a view has other samples")
 	}

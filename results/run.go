@@ -96,6 +96,7 @@ func Open(dirs ...string) (*Run, error) {
 				r.Manifest.About = m.About
 			}
 			r.Manifest.Reused = max(r.Manifest.Reused, m.Reused)
+			r.Manifest.Arrays = slices.DeleteFunc(slices.Clone(r.Manifest.Arrays), func(a Array) bool { return !slices.Contains(m.Arrays, a) })
 		}
 	}
 	for _, dir := range dirs {
@@ -147,10 +148,10 @@ func Find(dir string) (*Run, error) {
 	return nil, nil
 }
 
-// View makes the run report on the given samples only, and describes it otherwise;
+// View makes the run report on the given samples only, and describes it as m does;
 // nothing is written.
-func (r *Run) View(about []byte, selection []int) {
-	r.Manifest.About = compact(about)
+func (r *Run) View(m Manifest, selection []int) {
+	r.Manifest.About, r.Manifest.Limit, r.Manifest.Seed = compact(m.About), m.Limit, m.Seed
 	r.selection = selection
 }
 
@@ -271,6 +272,3 @@ func quoted(v []string) []string {
 	}
 	return out
 }
-
-// In says whether a sample belongs to a share.
-func (r *Run) In(s Shard, index int) bool { return s.has(index / r.Manifest.Key.PartSize) }
