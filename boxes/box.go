@@ -110,5 +110,13 @@ func (v Window) Place(x0, y0, x1, y1 float64, w, h int) (b Box, ok bool) {
 	if b.X1 < 0 || b.Y1 < 0 || b.X0 >= v.FrameW || b.Y0 >= v.FrameH {
 		return Box{}, false
 	}
-	return Box{max(b.X0, 0), max(b.Y0, 0), min(b.X1, v.FrameW-1), min(b.Y1, v.FrameH-1)}, true
+	// What a crop cuts off ends at its edge. Where nothing is cut, a coordinate may be that
+	// of the edge behind the last pixel, as in wsolevaluation.
+	if v.FrameW < v.W {
+		b.X0, b.X1 = max(b.X0, 0), min(b.X1, v.FrameW-1)
+	}
+	if v.FrameH < v.H {
+		b.Y0, b.Y1 = max(b.Y0, 0), min(b.Y1, v.FrameH-1)
+	}
+	return b, true
 }

@@ -80,11 +80,20 @@ func Normalise(m []float64) {
 	}
 }
 
-// Bytes is a map of 0..1 as wsolevaluation cuts it: value times 255, truncated.
+// Bytes is a map of 0..1 as wsolevaluation cuts it: value times 255, truncated. A map
+// whose largest value is a little below 1 is brought there first, so that its largest
+// byte is 255.
 func Bytes(m []float64) []byte {
+	top := 0.0
+	for _, v := range m {
+		top = max(top, v)
+	}
+	if top == 0 {
+		top = 1
+	}
 	out := make([]byte, len(m))
 	for i, v := range m {
-		out[i] = byte(v * 255)
+		out[i] = byte(v / top * 255)
 	}
 	return out
 }

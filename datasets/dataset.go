@@ -337,11 +337,12 @@ func (d *Dataset) SceneSplit() (scenes.Split, bool) {
 }
 
 // Companion is the contents of a file with the given name that lies with the images,
-// in their folder or archive: the one nearest to the top.
-func (d *Dataset) Companion(name string) ([]byte, bool) {
-	t, ok := d.src.(*tree)
-	if !ok {
-		return nil, false
+// in their folder or archive: the one nearest to the top. dir is the folder it lies in,
+// empty in an archive.
+func (d *Dataset) Companion(name string) (data []byte, dir string, ok bool) {
+	t, isTree := d.src.(*tree)
+	if !isTree {
+		return nil, "", false
 	}
 	best := -1
 	for i, f := range t.files {
@@ -350,8 +351,11 @@ func (d *Dataset) Companion(name string) ([]byte, bool) {
 		}
 	}
 	if best < 0 {
-		return nil, false
+		return nil, "", false
 	}
 	data, err := t.readFile(t.files[best], nil)
-	return data, err == nil
+	if open := t.files[best].open; open != "" {
+		dir = filepath.Dir(open)
+	}
+	return data, dir, err == nil
 }

@@ -73,6 +73,9 @@ func open(p string) (*Set, error) {
 		return nil, err
 	}
 	if !info.IsDir() {
+		if filepath.Base(p) == CUBBoxes {
+			return openCUB(filepath.Dir(p))
+		}
 		data, err := read(p)
 		if err != nil {
 			return nil, err
@@ -88,7 +91,7 @@ func open(p string) (*Set, error) {
 		if _, err := os.Stat(f); err != nil {
 			continue
 		}
-		if name == cubBoxes {
+		if name == CUBBoxes {
 			return openCUB(p)
 		}
 		data, err := read(f)
@@ -107,7 +110,7 @@ func open(p string) (*Set, error) {
 // Companions are the names of files with boxes that lie beside the images of a data
 // set.
 func Companions() []string {
-	return []string{"localization.txt", "val_annotations.txt", "LOC_val_solution.csv", "boxes.csv", cubBoxes}
+	return []string{"localization.txt", "val_annotations.txt", "LOC_val_solution.csv", "boxes.csv", CUBBoxes}
 }
 
 // Parse reads the annotations of a file with the given name.
@@ -118,9 +121,9 @@ func Parse(name string, data []byte) (*Set, error) {
 	case trimmed == "":
 		return nil, errors.New("the file is empty")
 	case strings.HasPrefix(trimmed, "<"):
-		return parseXML(name, data)
+		return parseXML(name, []byte(text))
 	case strings.HasPrefix(trimmed, "{"):
-		return parseCOCO(data)
+		return parseCOCO([]byte(text))
 	}
 	return parseText(text)
 }
@@ -152,8 +155,8 @@ func stem(p string) string {
 }
 
 // Find is the key of the annotations of image id (its path in the data set): the same
-// path; or else the same name without folders and extension, where that is the only
-// one, or the one whose path agrees furthest from its end.
+// path; or else the same name without folders and extension, where the folders of the
+// one end in those of the other: the one that agrees furthest, if it is alone.
 func (s *Set) Find(id string) (key string, ok bool) {
 	id = clean(id)
 	if s.has(id) {
@@ -172,7 +175,11 @@ func (s *Set) Find(id string) (key string, ok bool) {
 	}
 	best, most, same := "", -1, 0
 	for _, k := range s.stems[stem(id)] {
-		switch n := agreement(id, k); {
+		n := agreement(id, k)
+		if n < min(depth(id), depth(k)) {
+			continue // another image of that name
+		}
+		switch {
 		case n > most:
 			best, most, same = k, n, 1
 		case n == most:
@@ -188,9 +195,13 @@ func (s *Set) has(key string) bool {
 	return box || mask
 }
 
+// depth counts the folders of a path.
+func depth(p string) int { return strings.Count(p, "/") }
+
 // agreement counts the folders in which two paths agree, from the file upwards.
 func agreement(a, b string) int {
-	x, y := strings.Split(path.Dir(a), "/"), strings.Split(path.Dir(b), "/")
+	folders := func(p string) []string { return strings.Split(p, "/")[:depth(p)] }
+	x, y := folders(a), folders(b)
 	slices.Reverse(x)
 	slices.Reverse(y)
 	n := 0

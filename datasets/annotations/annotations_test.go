@@ -55,7 +55,7 @@ func TestFormats(t *testing.T) {
 			}
 		})
 	}
-	s, err := parseCUB("1 001.Albatross/a.jpg\n2 001.Albatross/b.jpg\n", "1 60.0 27.0 325.0 304.0\n2 139.0 30.0 153.0 264.0\n")
+	s, err := ParseCUB("1 001.Albatross/a.jpg\n2 001.Albatross/b.jpg\n", "1 60.0 27.0 325.0 304.0\n2 139.0 30.0 153.0 264.0\n")
 	if err != nil || !slices.Equal(s.Boxes["001.Albatross/a.jpg"], []Box{{X0: 60, Y0: 27, X1: 385, Y1: 331}}) {
 		t.Errorf("CUB: %v %v", s, err)
 	}
@@ -72,12 +72,12 @@ func TestFind(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for id, want := range map[string]string{"b/x/1.jpg": "b/x/1.jpg", "2.png": "c/2.jpg", "root/b/y/1.png": "b/y/1.jpg", "y/1.jpg": "b/y/1.jpg"} {
+	for id, want := range map[string]string{"b/x/1.jpg": "b/x/1.jpg", "2.png": "c/2.jpg", "root/c/2.JPEG": "c/2.jpg", "root/b/y/1.png": "b/y/1.jpg", "y/1.jpg": "b/y/1.jpg"} {
 		if key, ok := s.Find(id); !ok || key != want {
 			t.Errorf("%s: %q %v, want %s", id, key, ok, want)
 		}
 	}
-	for _, id := range []string{"x/1.jpg", "1.jpg", "3.jpg"} { // two agree as far, or none
+	for _, id := range []string{"x/1.jpg", "1.jpg", "3.jpg", "d/2.jpg"} { // two agree as far, or none
 		if key, ok := s.Find(id); ok {
 			t.Errorf("%s: %q", id, key)
 		}

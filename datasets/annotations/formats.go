@@ -16,13 +16,22 @@ import (
 
 // parseText reads the line formats, told apart by their first lines.
 func parseText(text string) (*Set, error) {
-	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
-	first := lines[0]
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = strings.TrimSuffix(lines[i], "\r")
+	}
+	start := 0 // of the first line with anything in it
+	for strings.TrimSpace(lines[start]) == "" {
+		start++
+	}
+	first := lines[start]
+	head := append([]string(nil), lines...) // with the header left out, but counted
+	head[start] = ""
 	switch {
 	case strings.HasPrefix(first, "ImageId,PredictionString"):
-		return eachLine("Kaggle LOC_val_solution", lines[1:], kaggleLine)
+		return eachLine("Kaggle LOC_val_solution", head, kaggleLine)
 	case strings.HasPrefix(first, "path,class,x0,y0,x1,y1"):
-		return eachLine("path,class,x0,y0,x1,y1", lines[1:], ownLine)
+		return eachLine("path,class,x0,y0,x1,y1", head, ownLine)
 	case len(strings.Split(first, "\t")) == 6:
 		return eachLine("Tiny-ImageNet val_annotations", lines, tinyLine)
 	case len(strings.Split(first, ",")) == 5:
@@ -42,7 +51,7 @@ func eachLine(format string, lines []string, f func(s *Set, line string) error) 
 			continue
 		}
 		if err := f(s, l); err != nil {
-			return nil, fmt.Errorf("%s, line %d of %d: %w", format, i+1, len(lines), err)
+			return nil, fmt.Errorf("%s, line %d: %w", format, i+1, err)
 		}
 	}
 	return s, nil
@@ -155,7 +164,9 @@ func tscamLine(s *Set, line string) error {
 	return nil
 }
 
-const cubBoxes = "bounding_boxes.txt"
+// CUBBoxes is the file of CUB-200-2011 with its boxes; images.txt beside it names the
+// images.
+const CUBBoxes = "bounding_boxes.txt"
 
 // openCUB reads CUB-200-2011: images.txt gives names by number, bounding_boxes.txt
 // x, y, width and height.
@@ -164,14 +175,15 @@ func openCUB(dir string) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	boxes, err := read(filepath.Join(dir, cubBoxes))
+	boxes, err := read(filepath.Join(dir, CUBBoxes))
 	if err != nil {
 		return nil, err
 	}
-	return parseCUB(string(names), string(boxes))
+	return ParseCUB(string(names), string(boxes))
 }
 
-func parseCUB(names, boxes string) (*Set, error) {
+// ParseCUB reads the contents of images.txt and bounding_boxes.txt.
+func ParseCUB(names, boxes string) (*Set, error) {
 	byNumber := map[string]string{}
 	for line := range strings.Lines(names) {
 		if number, name, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
@@ -215,6 +227,8 @@ func parseXML(name string, data []byte) (*Set, error) {
 	return s, s.addXML(name, data)
 }
 
+var errNoObjects = errors.New("it has no objects")
+
 // addXML adds a file's boxes under its own name: that is the image's.
 func (s *Set) addXML(name string, data []byte) error {
 	var v voc
@@ -222,7 +236,7 @@ func (s *Set) addXML(name string, data []byte) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	if v.Objects == nil {
-		return fmt.Errorf("%s: it has no objects", name)
+		return fmt.Errorf("%s: %w", name, errNoObjects)
 	}
 	for _, o := range v.Objects {
 		if err := s.add(name, Box{o.Box.X0, o.Box.Y0, o.Box.X1, o.Box.Y1, o.Name}); err != nil {
@@ -246,7 +260,10 @@ func openXML(dir string) (*Set, error) {
 		if err != nil {
 			return err
 		}
-		return s.addXML(filepath.ToSlash(rel), data)
+		if err := s.addXML(filepath.ToSlash(rel), data); !errors.Is(err, errNoObjects) {
+			return err
+		}
+		return nil // a picture of nothing
 	})
 	if err == nil && len(s.Boxes) == 0 {
 		err = ErrUnknown
