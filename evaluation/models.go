@@ -139,7 +139,10 @@ func (s *Setup) openSession(ctx context.Context, threads int, shape []int64) err
 	}
 	o := runtime.Options{Device: s.Config.Device, Threads: threads, Input: s.Model.Input, Outputs: append([]string{s.Model.Logits}, s.Taps...), Shape: shape}
 	var err error
-	if s.Session, err = runtime.Open(ctx, src, o); err != nil || s.Session.Fixed == 0 {
+	if s.Session, err = runtime.Open(ctx, src, o); err != nil && s.Rewritten != nil && ctx.Err() == nil {
+		return fmt.Errorf("the changed graph of model %q does not run (its head probably insists on the size of its map): %w", s.Model.Name, err)
+	}
+	if err != nil || s.Session.Fixed == 0 {
 		return err
 	}
 	fixed := s.Session.Fixed

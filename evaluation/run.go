@@ -32,9 +32,10 @@ type Task struct {
 	Name   string
 	Config any      // the options that records depend on
 	Labels string   // fingerprint of the matching of classes to outputs
+	Truth  string   // fingerprint of what else is known about the images: boxes, masks
 	Needs  []string // of Logits and Features, what its report is computed from
 	// Arrays are those of its own that it stores; it is called when a session is open.
-	Arrays func() []results.Array
+	Arrays func() ([]results.Array, error)
 	Taps   []string // tensors of the model that it looks at
 	// About describes the run for reports; it is called when Outputs and
 	// Probabilities are known, with what it gave when the run was started, if it was.
@@ -67,7 +68,7 @@ func (s *Setup) Records(ctx context.Context, store Store, t Task, install runtim
 	}
 	m := results.Manifest{Limit: s.Config.Limit, Seed: s.Config.Seed, Key: results.Key{
 		Task: t.Name, Model: results.Model{SHA256: s.Model.SHA256, Output: s.Model.Logits}, Preprocessing: s.Recipe.Fingerprint(),
-		Data:   results.Data{Fingerprint: s.Data.Fingerprint(), N: len(s.Data.Samples), Labels: t.Labels},
+		Data:   results.Data{Fingerprint: s.Data.Fingerprint(), N: len(s.Data.Samples), Labels: t.Labels, Truth: t.Truth},
 		Config: t.Config, PartSize: results.PartSize(len(s.Data.Samples)),
 	}}
 	save := store.Save
@@ -90,7 +91,7 @@ func (s *Setup) Records(ctx context.Context, store Store, t Task, install runtim
 				return nil, err
 			}
 			if found.Has(selected) { // perhaps there is nothing to do
-				found.View(m.About, selected)
+				found.View(m, selected)
 				if len(found.Missing(store.Shard)) == 0 {
 					rec.Run = found
 					return rec, nil
@@ -131,7 +132,7 @@ func (s *Setup) Records(ctx context.Context, store Store, t Task, install runtim
 	if store.Dir == "" {
 		rec.Run, err = results.Temporary(m, selected)
 	} else if rec.Run, err = results.Claim(ctx, store.Dir, m, selected, store.Shard); err == nil {
-		rec.View(m.About, selected)
+		rec.View(m, selected)
 	}
 	if err != nil {
 		return nil, err
@@ -199,7 +200,11 @@ func (s *Setup) arrays(rec *Records, t Task, save []string) ([]results.Array, er
 		out = append(out, results.Array{Name: Features, Width: width})
 	}
 	if t.Arrays != nil {
-		out = append(out, t.Arrays()...)
+		own, err := t.Arrays()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, own...)
 	} else if slices.Contains(save, Maps) {
 		return nil, fmt.Errorf("%s makes no maps to save", t.Name)
 	}

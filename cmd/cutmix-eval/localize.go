@@ -20,6 +20,7 @@ type localizeFlags struct {
 	method, post, target string
 	boxes, thresholdFrom string
 	overlays             int
+	at                   float64
 }
 
 func newLocalize(s streams) *cobra.Command {
@@ -56,7 +57,7 @@ none) and on feature maps of 14 x 14 (--enlarge 1 for an ordinary ResNet).`,
 	fs.IntVar(&c.Enlarge, "enlarge", 0, "double the feature map's sides `N` times (0, 1, 2) by dilation, for ResNets")
 	fs.Float64Var(&c.Threshold, "threshold", c.Threshold, "share of the maximum that the fixed-threshold box is cut at")
 	fs.Float64Var(&c.Interval, "interval", c.Interval, "between the thresholds of the sweep")
-	fs.Float64Var(&c.At, "at", 0, "also report boxes at this one threshold of the sweep, chosen elsewhere")
+	fs.Float64Var(&f.at, "at", 0, "also report boxes at this one threshold of the sweep, chosen elsewhere")
 	fs.StringVar(&f.thresholdFrom, "threshold-from", "", "take --at from the best threshold (max_box_acc) of this localize `RUN`, of another split")
 	fs.IntVar(&c.Replicates, "bootstrap", c.Replicates, "bootstrap replicates of the intervals; 0 for none")
 	fs.StringSliceVar(&c.By, "by", c.By, "group by class or object (size); several with commas")
@@ -67,6 +68,9 @@ none) and on feature maps of 14 x 14 (--enlarge 1 for an ordinary ResNet).`,
 		shared, format, err := flags.parse(cmd)
 		if err != nil {
 			return err
+		}
+		if cmd.Flags().Changed("at") {
+			c.At = &f.at
 		}
 		if err := f.parse(); err != nil {
 			return usageError{err}
@@ -79,9 +83,11 @@ none) and on feature maps of 14 x 14 (--enlarge 1 for an ordinary ResNet).`,
 			if err != nil {
 				return err
 			}
-			if c.At, err = localize.BestThreshold(cmd.Context(), run); err != nil {
+			best, err := localize.BestThreshold(cmd.Context(), run, *c)
+			if err != nil {
 				return fmt.Errorf("run %q: %w", f.thresholdFrom, err)
 			}
+			c.At = &best
 		}
 		return runTask(cmd.Context(), s, shared, &flags, format, func(setup *evaluation.Setup, install runtime.Progress) (job, *evaluation.Records, error) {
 			j, err := localize.Open(cmd.Context(), setup, f.config, f.boxes, flags.store, tool(), install)

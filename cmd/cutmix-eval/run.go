@@ -105,8 +105,8 @@ type row struct{ results.Row }
 // shardDone says what a share of a run has done. The report is for the whole run.
 func shardDone(ctx context.Context, s streams, store evaluation.Store, run *results.Run, allowBad int) error {
 	bad, all := 0, run.Share(store.Shard)
-	err := results.Each[row](ctx, run, nil, func(r *row, _ [][]float32) error {
-		if r.Status != results.OK && run.In(store.Shard, int(r.Index)) {
+	err := results.Each[row](ctx, run.Only(store.Shard), nil, func(r *row, _ [][]float32) error {
+		if r.Status != results.OK {
 			bad++
 			fmt.Fprintf(s.err, "bad image: %s: %s\n", r.ID, r.Error)
 		}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
@@ -245,6 +246,9 @@ func (res *Result) check() error {
 			return fmt.Errorf("%w: %q has %s (fingerprint %s), %q has %s (%s)", ErrDifferentData,
 				first.Dir, a.Dataset.Name, first.Key.Data.Fingerprint, r.Dir, b.Dataset.Name, k.Data.Fingerprint)
 		}
+		if k.Data.Truth != first.Key.Data.Truth {
+			return fmt.Errorf("%w: %q and %q have other boxes or masks", ErrDifferentData, first.Dir, r.Dir)
+		}
 		warn := func(what, x, y string) {
 			if x != y {
 				res.Warnings = append(res.Warnings, fmt.Sprintf("%s differs: %s has %s, %s has %s; differences may come from it", what, first.Name, x, r.Name, y))
@@ -255,7 +259,9 @@ func (res *Result) check() error {
 		}
 		device := func(d results.Device) string { return fmt.Sprintf("%s (ONNX Runtime %s)", d.Name, d.ORT) }
 		warn("the device", device(first.Key.Device), device(k.Device))
-		warn("the configuration", fmt.Sprint(first.Key.Config), fmt.Sprint(k.Config))
+		if d := results.ConfigDiffers(first.Key, k); len(d) > 0 {
+			res.Warnings = append(res.Warnings, fmt.Sprintf("%s and %s were told differently: %s; differences may come from it", first.Name, r.Name, strings.Join(d, ", ")))
+		}
 	}
 	return nil
 }

@@ -81,18 +81,26 @@ func Open(ctx context.Context, s *evaluation.Setup, c Config, path string, store
 		bins := metrics.PixelBins(c.Interval)
 		own = append(own, results.Array{Name: pixelsIn, Width: bins}, results.Array{Name: pixelsOut, Width: bins})
 	}
-	job.about = About{Config: c, Frame: [2]int{w, hgt}, Masks: found.masks}
+	if c.Maps != "" && slices.Contains(store.Save, evaluation.Maps) {
+		return nil, errors.New("the maps of --maps are there already; leave out --save maps")
+	}
+	stamped, err := stampMaps(s, c.Maps, evaluation.Both(labels.Select(s.Selected), found.samples))
+	if err != nil {
+		return nil, err
+	}
+	job.about = About{Config: c, Boxes: found.boxes, Frame: [2]int{w, hgt}, Masks: found.masks}
 	job.Records, err = s.Records(ctx, store, evaluation.Task{
-		Name: Name, Labels: labels.Fingerprint(), Taps: job.taps,
-		Config: recorded{c.Method, c.Post, c.Target, c.Enlarge, c.Threshold, c.Interval, s.Config.Seed, c.Maps, found.fingerprint},
-		Arrays: func() []results.Array {
+		Name: Name, Labels: labels.Fingerprint(), Truth: found.fingerprint, Taps: job.taps,
+		Config: recorded{c.Method, c.Post, c.Target, c.Enlarge, c.Threshold, c.Interval, s.Config.Seed, stamped},
+		Arrays: func() ([]results.Array, error) {
 			if slices.Contains(store.Save, evaluation.Maps) && c.Maps == "" {
 				f, err := channelFirst(job.kind, s.Session.Outputs[1].Shape, nil, job.about.Frame)
-				if err == nil {
-					own = append(own, results.Array{Name: evaluation.Maps, Width: f.H * f.W})
+				if err != nil {
+					return nil, err
 				}
+				own = append(own, results.Array{Name: evaluation.Maps, Width: f.H * f.W})
 			}
-			return own
+			return own, nil
 		},
 		About: func(before json.RawMessage) (any, error) {
 			a := &job.about
@@ -139,8 +147,12 @@ func (j *Job) head(h *model.Head, m cam.Method) error {
 	if !m.NeedsHead() {
 		return nil
 	}
-	if !h.Direct && !h.PerPlace {
-		return fmt.Errorf("%s needs a linear layer right behind the pooled feature map; between them lie %v (eigencam and fem need none)", m, h.Between)
+	if !h.Direct {
+		why := fmt.Sprintf("between them lie %v", h.Between)
+		if len(h.Between) == 0 {
+			why = "its map is pooled by " + h.Pool
+		}
+		return fmt.Errorf("%s needs a linear layer right behind (or before) a mean or sum of the feature map; %s (eigencam and fem need none)", m, why)
 	}
 	scale := 1.0 // of the sum over places; the size of the map is known later
 	if h.Pool == "class token" || len(h.Pool) > 6 && h.Pool[:6] == "token " {

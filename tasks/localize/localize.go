@@ -30,10 +30,10 @@ type Config struct {
 	Target  Target     `json:"target"`
 	Enlarge int        `json:"enlarge"` // times that the feature map is made twice as large: 0, 1, 2
 	// Threshold cuts the map for the CutMix paper's box, as a share of its maximum.
-	Threshold  float64 `json:"threshold"`
-	Interval   float64 `json:"interval"`  // between the thresholds of the sweep
-	At         float64 `json:"at"`        // one threshold of the sweep to report by itself; 0 for none
-	Replicates int     `json:"bootstrap"` // 0 leaves those intervals out
+	Threshold  float64  `json:"threshold"`
+	Interval   float64  `json:"interval"`  // between the thresholds of the sweep
+	At         *float64 `json:"at"`        // one threshold of the sweep to report by itself
+	Replicates int      `json:"bootstrap"` // 0 leaves those intervals out
 	// Maps is a folder with maps made elsewhere, IMAGE.npy for each image, to be measured
 	// in place of the method's.
 	Maps string `json:"maps,omitempty"`
@@ -73,8 +73,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("the feature map can be enlarged 0, 1 or 2 times, not %d", c.Enlarge)
 	case !(c.Threshold >= 0 && c.Threshold < 1):
 		return fmt.Errorf("threshold %v is not from 0 to below 1", c.Threshold)
-	case !(c.At >= 0 && c.At < 1):
-		return fmt.Errorf("threshold %v is not from 0 to below 1", c.At)
+	case c.At != nil && !(*c.At >= 0 && *c.At < 1):
+		return fmt.Errorf("threshold %v is not from 0 to below 1", *c.At)
 	case !(c.Interval >= 0.001 && c.Interval <= 0.5):
 		return fmt.Errorf("interval %v is not from 0.001 to 0.5", c.Interval)
 	case c.Replicates < 0 || c.Replicates > 0 && c.Replicates < 100:
@@ -92,15 +92,14 @@ func (c Config) Validate() error {
 
 // recorded is the part of the configuration that records depend on.
 type recorded struct {
-	Method      cam.Method `json:"method"`
-	Post        cam.Post   `json:"post"`
-	Target      Target     `json:"target"`
-	Enlarge     int        `json:"enlarge"`
-	Threshold   float64    `json:"threshold"`
-	Interval    float64    `json:"interval"`
-	Seed        uint64     `json:"seed"` // of the random maps
-	Maps        string     `json:"maps"` // folder of maps made elsewhere
-	Annotations string     `json:"annotations"`
+	Method    cam.Method `json:"method"`
+	Post      cam.Post   `json:"post"`
+	Target    Target     `json:"target"`
+	Enlarge   int        `json:"enlarge"`
+	Threshold float64    `json:"threshold"`
+	Interval  float64    `json:"interval"`
+	Seed      uint64     `json:"seed"` // of the random maps
+	Maps      string     `json:"maps"` // fingerprint of maps made elsewhere
 }
 
 // Record is what one image gave. Boxes are in pixels of the frame: the picture as
@@ -132,6 +131,7 @@ type About struct {
 	Classify classify.About `json:"classify"` // classes, outputs, the report's common part
 	Config   Config         `json:"config"`
 	Frame    [2]int         `json:"frame"` // width and height
+	Boxes    bool           `json:"boxes"` // there are true boxes
 	Masks    bool           `json:"masks"`
 	Before   *Before        `json:"before,omitempty"`
 }

@@ -215,7 +215,7 @@ func tinyAnnotations(t *testing.T, path string) string {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		data, ok := s.Data.Companion("val_annotations.txt")
+		data, _, ok := s.Data.Companion("val_annotations.txt")
 		if !ok {
 			t.Fatal("no annotations in the tar")
 		}
@@ -238,7 +238,7 @@ func TestFloorsAndErrors(t *testing.T) {
 		}
 		return im
 	}
-	res := &Result{About: About{Config: quick(), Frame: [2]int{64, 64}}, numbers: map[string]*numbers{}}
+	res := &Result{About: About{Config: quick(), Frame: [2]int{64, 64}, Boxes: true}, numbers: map[string]*numbers{}}
 	res.About.Classify.Outputs = 10
 	res.Images = []located{
 		rec(0, []int32{10, 10, 29, 29}, 10, 10, 29, 29),            // right
@@ -301,7 +301,8 @@ func TestFloorsAndErrors(t *testing.T) {
 }
 
 // TestForeignMaps: maps that were saved and are measured as ones made elsewhere give
-// the numbers of the run they come from; missing and damaged ones are bad images.
+// the numbers of the run they come from; a damaged one is a bad image,
+// a missing one is refused before anything runs.
 func TestForeignMaps(t *testing.T) {
 	e := evaluation.DefaultConfig()
 	e.Limit = 30
@@ -341,15 +342,24 @@ func TestForeignMaps(t *testing.T) {
 	if same < 28 {
 		t.Errorf("%d of 30 boxes are the same", same)
 	}
-	if err := os.Remove(filepath.Join(maps, filepath.FromSlash(res.Images[3].ID)+".npy")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(maps, filepath.FromSlash(res.Images[5].ID)+".npy"), []byte("no"), 0o600); err != nil {
+	damaged := filepath.Join(maps, filepath.FromSlash(res.Images[5].ID)+".npy")
+	if err := os.WriteFile(damaged, []byte("no"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, _, third := run(t, e, c, evaluation.Store{}, "")
-	if len(third.Bad) != 2 || len(third.Images) != 28 || !strings.Contains(third.Bad[0].Reason, "there is no map") || !strings.Contains(third.Bad[1].Reason, "not a .npy") {
+	if len(third.Bad) != 1 || len(third.Images) != 29 || !strings.Contains(third.Bad[0].Reason, "not a .npy") {
 		t.Errorf("%+v", third.Bad)
+	}
+	if err := os.Remove(damaged); err != nil {
+		t.Fatal(err)
+	}
+	s, err := evaluation.Prepare(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := Open(context.Background(), s, c, "", evaluation.Store{}, report.Tool{}, nil); err == nil || !strings.Contains(err.Error(), "1 of 30 images have no map") || !strings.Contains(err.Error(), damaged) {
+		t.Errorf("a map is missing: %v", err)
 	}
 }
 
@@ -364,7 +374,8 @@ func TestRefusals(t *testing.T) {
 		{"vit", cam.CAM, "class token"},
 		{"timm-vit-mean", cam.GradCAM, "between them lie"},
 		{"vgg-flatten", cam.EigenCAM, "no feature map"},
-		{"maxpool", cam.CAM, "needs a linear layer"},
+		{"maxpool", cam.CAM, "pooled by MaxPool"},
+		{"conv-then-max", cam.GradCAM, "pooled by"},
 	} {
 		e := evaluation.DefaultConfig()
 		e.Model = "../../model/testdata/heads/" + c.model + ".onnx"

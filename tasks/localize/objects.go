@@ -3,11 +3,13 @@ package localize
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"image/png"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"cutmix-eval/boxes"
 	"cutmix-eval/datasets/annotations"
@@ -28,6 +30,7 @@ type annotated struct {
 	why         string
 	fingerprint string
 	masks       bool
+	boxes       bool
 	samples     []int // that have annotations; nil is all
 	notes       []string
 	of          func(sample int) (objects, error)
@@ -38,7 +41,7 @@ type annotated struct {
 func find(s *evaluation.Setup, path string) (*annotated, error) {
 	d := s.Data
 	if split, ok := d.SceneSplit(); ok && path == "" {
-		return &annotated{why: "the embedded scenes", fingerprint: "scenes:" + string(split), masks: true, of: func(i int) (objects, error) {
+		return &annotated{why: "the embedded scenes", fingerprint: "scenes:" + string(split), masks: true, boxes: true, of: func(i int) (objects, error) {
 			sc := scenes.Generate(split, i)
 			o := objects{masks: []boxes.Mask{{W: scenes.Size, H: scenes.Size, In: make([]bool, len(sc.Mask))}}}
 			for p, v := range sc.Mask {
@@ -54,7 +57,7 @@ func find(s *evaluation.Setup, path string) (*annotated, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &annotated{why: set.Format, masks: len(set.Masks) > 0}
+	a := &annotated{why: set.Format, masks: len(set.Masks) > 0, boxes: len(set.Boxes) > 0}
 	keys := map[int]string{}
 	sum := sha256.New()
 	for i, sample := range d.Samples {
@@ -65,6 +68,11 @@ func find(s *evaluation.Setup, path string) (*annotated, error) {
 		keys[i] = key
 		a.samples = append(a.samples, i)
 		fmt.Fprintf(sum, "%d %v %v\n", i, set.Boxes[key], set.Masks[key])
+		for _, f := range append(slices.Clone(set.Masks[key].Object), set.Masks[key].Ignore...) {
+			if err := stamp(sum, filepath.Join(set.Root, filepath.FromSlash(f))); err != nil {
+				return nil, fmt.Errorf("mask of %s: %w", sample.ID, err)
+			}
+		}
 	}
 	a.fingerprint = hex.EncodeToString(sum.Sum(nil)[:8])
 	switch n := len(d.Samples) - len(a.samples); {
@@ -105,16 +113,72 @@ func openSet(s *evaluation.Setup, path string) (*annotations.Set, error) {
 		return annotations.Open(path)
 	}
 	for _, name := range annotations.Companions() {
-		if data, ok := s.Data.Companion(name); ok {
-			set, err := annotations.Parse(name, data)
-			if err != nil {
-				return nil, fmt.Errorf("%s beside the images: %w", name, err)
-			}
-			set.Root = s.Config.Data
-			return set, nil
+		data, dir, ok := s.Data.Companion(name)
+		if !ok {
+			continue
 		}
+		set, err := annotations.Parse(name, data)
+		if images, _, cub := s.Data.Companion("images.txt"); cub && name == annotations.CUBBoxes {
+			set, err = annotations.ParseCUB(string(images), string(data))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s beside the images: %w", name, err)
+		}
+		if set.Root = dir; dir == "" && len(set.Masks) > 0 {
+			return nil, fmt.Errorf("%s names masks in the archive %s; unpack it, or give --boxes", name, s.Config.Data)
+		}
+		return set, nil
 	}
 	return nil, fmt.Errorf("%s has no boxes with it (looked for %v); give them with --boxes", s.Data.Name, annotations.Companions())
+}
+
+// stamp tells a file from others, and from what it was before, without reading it.
+func stamp(sum io.Writer, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(sum, "%d %d\n", info.Size(), info.ModTime().UnixNano())
+	return nil
+}
+
+// stampMaps tells the maps of the samples in dir from others. All must be there.
+func stampMaps(s *evaluation.Setup, dir string, samples []int) (string, error) {
+	if dir == "" {
+		return "", nil
+	}
+	sum := sha256.New()
+	missing, first := 0, ""
+	if samples == nil {
+		samples = make([]int, len(s.Data.Samples))
+		for i := range samples {
+			samples[i] = i
+		}
+	}
+	for _, i := range samples {
+		path, ok := mapPath(dir, s.Data.Samples[i].ID)
+		if !ok || stamp(sum, path) != nil {
+			if missing++; missing == 1 {
+				first = path
+			}
+		}
+	}
+	if missing > 0 {
+		return "", fmt.Errorf("%d of %d images have no map in %q (the first is %s)", missing, len(samples), dir, first)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8]), nil
+}
+
+// mapPath is where the map of an image lies: DIR/ID.npy, with the image's extension or
+// without.
+func mapPath(dir, id string) (path string, ok bool) {
+	full := filepath.Join(dir, filepath.FromSlash(id))
+	for _, p := range []string{full + ".npy", strings.TrimSuffix(full, filepath.Ext(full)) + ".npy"} {
+		if _, err := os.Stat(p); err == nil {
+			return p, true
+		}
+	}
+	return full + ".npy", false
 }
 
 func readMask(path string) (boxes.Mask, error) {
@@ -140,23 +204,18 @@ func readMask(path string) (boxes.Mask, error) {
 	return boxes.MaskOf(m), nil
 }
 
-// foreign reads the map of an image that was made elsewhere: DIR/ID.npy, with the
-// image's extension or without.
+// foreign reads the map of an image that was made elsewhere.
 func foreign(dir, id string) (m []float64, h, w int, err error) {
-	path := filepath.Join(dir, filepath.FromSlash(id))
-	tried := []string{path + ".npy", path[:len(path)-len(filepath.Ext(path))] + ".npy"}
-	for _, p := range tried {
-		info, v, err := npy.Read(p)
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err == nil && (len(info.Shape) != 2 || len(v) == 0) {
-			err = fmt.Errorf("its shape is %v, not rows by columns", info.Shape)
-		}
-		if err != nil {
-			return nil, 0, 0, fmt.Errorf("map %s: %w", filepath.Base(p), err)
-		}
-		return v, info.Shape[0], info.Shape[1], nil
+	path, ok := mapPath(dir, id)
+	if !ok {
+		return nil, 0, 0, fmt.Errorf("there is no map %s", path)
 	}
-	return nil, 0, 0, fmt.Errorf("there is no map %s", tried[0])
+	info, v, err := npy.Read(path)
+	if err == nil && (len(info.Shape) != 2 || len(v) == 0) {
+		err = fmt.Errorf("its shape is %v, not rows by columns", info.Shape)
+	}
+	if err != nil {
+		return nil, 0, 0, fmt.Errorf("map %s: %w", filepath.Base(path), err)
+	}
+	return v, info.Shape[0], info.Shape[1], nil
 }

@@ -40,6 +40,10 @@ func (j *Job) Overlays(ctx context.Context, dir string, n int, install runtime.P
 	}
 	if j.setup.Session == nil { // the run was there already, or the session is closed
 		j.setup.Taps, j.setup.Penultimate = j.taps, false
+		if j.scoring != nil { // of the session that was closed
+			_ = j.scoring.Close()
+			j.scoring = nil
+		}
 	}
 	if err := j.setup.Start(ctx, install); err != nil {
 		return nil, err

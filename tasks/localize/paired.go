@@ -39,12 +39,15 @@ func (s *Source) Metrics() []compare.Metric {
 	share := func(name string) compare.Metric {
 		return compare.Metric{Name: name, Unit: report.Fraction, HigherIsBetter: true, Kind: compare.McNemar}
 	}
-	out := []compare.Metric{share("top1_loc"), share(s.res.known())}
-	for k, name := range sweptNames {
-		if k == 5 && !s.res.About.Masks {
-			break
+	var out []compare.Metric
+	if s.res.About.Boxes {
+		out = append(out, share("top1_loc"), share(s.res.known()))
+		for _, name := range sweptNames {
+			out = append(out, compare.Metric{Name: name, Unit: report.Fraction, HigherIsBetter: true})
 		}
-		out = append(out, compare.Metric{Name: name, Unit: report.Fraction, HigherIsBetter: true})
+	}
+	if s.res.About.Masks {
+		out = append(out, compare.Metric{Name: "px_ap", Unit: report.Fraction, HigherIsBetter: true})
 	}
 	return out
 }
@@ -73,13 +76,20 @@ func (s sample) Right(k, i int) bool {
 }
 
 func (s sample) Evaluate(count []uint16) []float64 {
-	var out [2]float64
-	for i := range s.res.Images {
-		for k := range out {
-			if s.Right(k, i) {
-				out[k] += float64(count[i]) / float64(len(s.res.Images))
+	var out []float64
+	if s.res.About.Boxes {
+		out = make([]float64, 2)
+		for i := range s.res.Images {
+			for k := range out {
+				if s.Right(k, i) {
+					out[k] += float64(count[i]) / float64(len(s.res.Images))
+				}
 			}
 		}
+		out = append(out, s.res.swept(s.res.numbers[ofModel], count)...)
 	}
-	return append(out[:], s.res.swept(s.res.numbers[ofModel], s.res.About.Masks, count)...)
+	if s.res.About.Masks {
+		out = append(out, s.res.pxap(count))
+	}
+	return out
 }

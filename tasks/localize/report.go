@@ -3,6 +3,7 @@ package localize
 import (
 	"context"
 	"fmt"
+	"math"
 	"strconv"
 
 	"cutmix-eval/boxes"
@@ -28,9 +29,9 @@ func (res *Result) share(name, note string, right func(i int) bool) report.Metri
 	return report.Metric{Name: name, Value: float64(hits) / float64(n), Unit: report.Fraction, N: n, Interval: &iv, HigherIsBetter: true, Note: note}
 }
 
-// swept computes the metrics of the sweep, in this order: max_box_acc,
-// max_box_acc_v2, its three parts, and px_ap where there are masks.
-func (res *Result) swept(v *numbers, masks bool, count []uint16) []float64 {
+// swept computes the metrics of the sweep: max_box_acc, max_box_acc_v2 and its three
+// parts.
+func (res *Result) swept(v *numbers, count []uint16) []float64 {
 	one, _ := v.largest.Best(1, count)
 	out := []float64{one, 0}
 	for d := range metrics.Overlaps {
@@ -38,35 +39,19 @@ func (res *Result) swept(v *numbers, masks bool, count []uint16) []float64 {
 		out = append(out, a)
 		out[1] += a / float64(len(metrics.Overlaps))
 	}
-	if masks {
-		in, outside := make([]float64, metrics.PixelBins(res.About.Config.Interval)), make([]float64, metrics.PixelBins(res.About.Config.Interval))
-		for i := range res.Images {
-			m := 1.0
-			if count != nil {
-				if m = float64(count[i]); m == 0 {
-					continue
-				}
-			}
-			for k, p := range res.Images[i].in {
-				in[k] += m * float64(p)
-				outside[k] += m * float64(res.Images[i].out[k])
-			}
-		}
-		out = append(out, metrics.PxAP(in, outside))
-	}
 	return out
 }
 
-var sweptNames = []string{"max_box_acc", "max_box_acc_v2", "max_box_acc_v2_iou30", "max_box_acc_v2_iou50", "max_box_acc_v2_iou70", "px_ap"}
+var sweptNames = []string{"max_box_acc", "max_box_acc_v2", "max_box_acc_v2_iou30", "max_box_acc_v2_iou50", "max_box_acc_v2_iou70"}
 
 // sweptMetrics are the metrics of the sweep with their intervals.
-func (res *Result) sweptMetrics(ctx context.Context, name string, masks bool, seed uint64) ([]report.Metric, error) {
+func (res *Result) sweptMetrics(ctx context.Context, name string, seed uint64) ([]report.Metric, error) {
 	v, c := res.numbers[name], res.About.Config
-	at := res.swept(v, masks, nil)
+	at := res.swept(v, nil)
 	var boot [][]float64
 	if c.Replicates > 0 {
 		var err error
-		boot, err = metrics.Bootstrap(ctx, len(res.Images), c.Replicates, seed, func(count []uint16) []float64 { return res.swept(v, masks, count) })
+		boot, err = metrics.Bootstrap(ctx, len(res.Images), c.Replicates, seed, func(count []uint16) []float64 { return res.swept(v, count) })
 		if err != nil {
 			return nil, err
 		}
@@ -93,43 +78,17 @@ func (res *Result) Fill(ctx context.Context, r *report.Report) error {
 	r.Task = Name
 	a := res.About
 	c := a.Config
-	fixed := res.numbers[ofModel].fixed
 	note := fmt.Sprintf("largest region above %.3g of the maximum, IoU > 0.5", c.Threshold)
 	r.Metrics = append(r.Metrics, res.share("top1", "", func(i int) bool { return res.Images[i].classified(1) }))
-	r.Metrics = append(r.Metrics, res.share("top1_loc", note, func(i int) bool { return fixed[i] && res.Images[i].classified(1) }))
-	if a.Classify.Outputs > 5 && c.Target == Truth {
-		r.Metrics = append(r.Metrics, res.share("top5_loc", note, func(i int) bool { return fixed[i] && res.Images[i].classified(5) }))
-	}
-	known := res.known()
-	r.Metrics = append(r.Metrics, res.share(known, note, func(i int) bool { return fixed[i] }))
-	swept, err := res.sweptMetrics(ctx, ofModel, a.Masks, a.Classify.Seed)
-	if err != nil {
-		return err
-	}
-	r.Metrics = append(r.Metrics, swept...)
-	_, best := res.numbers[ofModel].largest.Best(1, nil)
-	cut := func(threshold float64) func(i int) bool {
-		return func(i int) bool { return res.Images[i].largest[metrics.Level(threshold)] >= 0.5 }
-	}
-	r.Metrics = append(r.Metrics, res.share("top1_loc_at_max_box_acc", "as max_box_acc, and the class right", func(i int) bool { return cut(best)(i) && res.Images[i].classified(1) }))
-	if c.At > 0 {
-		r.Metrics = append(r.Metrics, res.share("box_acc", fmt.Sprintf("IoU 0.5, largest contour, at the given threshold %.3g", c.At), cut(c.At)))
-	}
-	for _, name := range floors {
-		swept, err := res.sweptMetrics(ctx, name, false, a.Classify.Seed)
-		if err != nil {
+	if a.Boxes {
+		if err := res.fillBoxes(ctx, r, note); err != nil {
 			return err
 		}
-		fixed := res.numbers[name].fixed
-		g := report.Group{Kind: "floor", Name: name, Metrics: append([]report.Metric{res.share(known, "", func(i int) bool { return fixed[i] })}, swept[:2]...)}
-		r.Groups = append(r.Groups, g)
 	}
-	for _, kind := range c.By {
-		r.Groups = append(r.Groups, res.groups(kind)...)
-	}
-	r.Tables = append(r.Tables, res.errors())
-	if c.Worst > 0 {
-		r.Tables = append(r.Tables, res.worst(c.Worst))
+	if a.Masks {
+		if err := res.fillPixels(ctx, r); err != nil {
+			return err
+		}
 	}
 	if b := a.Before; b != nil {
 		r.Tables = append(r.Tables, report.Table{
@@ -144,6 +103,90 @@ func (res *Result) Fill(ctx context.Context, r *report.Report) error {
 	r.BadImages = append(r.BadImages, res.Bad...)
 	r.Dataset.N, r.Dataset.Bad = len(res.Images), len(res.Bad)
 	return nil
+}
+
+// fillBoxes writes what is measured with boxes.
+func (res *Result) fillBoxes(ctx context.Context, r *report.Report, note string) error {
+	a := res.About
+	c := a.Config
+	fixed := res.numbers[ofModel].fixed
+	r.Metrics = append(r.Metrics, res.share("top1_loc", note, func(i int) bool { return fixed[i] && res.Images[i].classified(1) }))
+	if a.Classify.Outputs > 5 && c.Target == Truth {
+		r.Metrics = append(r.Metrics, res.share("top5_loc", note, func(i int) bool { return fixed[i] && res.Images[i].classified(5) }))
+	}
+	known := res.known()
+	r.Metrics = append(r.Metrics, res.share(known, note, func(i int) bool { return fixed[i] }))
+	swept, err := res.sweptMetrics(ctx, ofModel, a.Classify.Seed)
+	if err != nil {
+		return err
+	}
+	r.Metrics = append(r.Metrics, swept...)
+	_, best := res.numbers[ofModel].largest.Best(1, nil)
+	cut := func(threshold float64) func(i int) bool {
+		return func(i int) bool { return res.Images[i].largest[metrics.Level(threshold)] >= 0.5 }
+	}
+	r.Metrics = append(r.Metrics, res.share("top1_loc_at_max_box_acc", "as max_box_acc, and the class right", func(i int) bool { return cut(best)(i) && res.Images[i].classified(1) }))
+	if c.At != nil {
+		r.Metrics = append(r.Metrics, res.share("box_acc", fmt.Sprintf("IoU 0.5, largest contour, at the given threshold %.3g", *c.At), cut(*c.At)))
+	}
+	for _, name := range floors {
+		swept, err := res.sweptMetrics(ctx, name, a.Classify.Seed)
+		if err != nil {
+			return err
+		}
+		fixed := res.numbers[name].fixed
+		g := report.Group{Kind: "floor", Name: name, Metrics: append([]report.Metric{res.share(known, "", func(i int) bool { return fixed[i] })}, swept[:2]...)}
+		r.Groups = append(r.Groups, g)
+	}
+	for _, kind := range c.By {
+		r.Groups = append(r.Groups, res.groups(kind)...)
+	}
+	r.Tables = append(r.Tables, res.errors())
+	if c.Worst > 0 {
+		r.Tables = append(r.Tables, res.worst(c.Worst))
+	}
+	return nil
+}
+
+// fillPixels writes what is measured with masks.
+func (res *Result) fillPixels(ctx context.Context, r *report.Report) error {
+	at := res.pxap(nil)
+	if math.IsNaN(at) {
+		r.Warnings = append(r.Warnings, "no px_ap: the masks mark no pixel of an object")
+		return nil
+	}
+	m := report.Metric{Name: "px_ap", Value: at, Unit: report.Fraction, N: len(res.Images), HigherIsBetter: true}
+	if n := res.About.Config.Replicates; n > 0 {
+		boot, err := metrics.Bootstrap(ctx, len(res.Images), n, res.About.Classify.Seed, func(count []uint16) []float64 { return []float64{res.pxap(count)} })
+		if err != nil {
+			return err
+		}
+		if len(boot[0]) > 0 {
+			iv := metrics.Percentile(boot[0])
+			m.Interval = &iv
+		}
+	}
+	r.Metrics = append(r.Metrics, m)
+	return nil
+}
+
+// pxap is PxAP over the images, image i counting count[i] times; nil is once each.
+func (res *Result) pxap(count []uint16) float64 {
+	bins := metrics.PixelBins(res.About.Config.Interval)
+	in, outside := make([]float64, bins), make([]float64, bins)
+	for i := range res.Images {
+		m := 1.0
+		if count != nil {
+			if m = float64(count[i]); m == 0 {
+				continue
+			}
+		}
+		for k, p := range res.Images[i].in {
+			in[k] += m * float64(p)
+			outside[k] += m * float64(res.Images[i].out[k])
+		}
+	}
+	return metrics.PxAP(in, outside)
 }
 
 // known is the name of the share of boxes that are right whatever the scores.
@@ -219,11 +262,14 @@ func Report(ctx context.Context, run *results.Run, edit func(*About)) (*report.R
 }
 
 // BestThreshold is the threshold with the largest max_box_acc on a run, to be applied
-// to another.
-func BestThreshold(ctx context.Context, run *results.Run) (float64, error) {
+// to another that makes its maps as c says.
+func BestThreshold(ctx context.Context, run *results.Run, c Config) (float64, error) {
 	a, err := Read(run)
 	if err != nil {
 		return 0, err
+	}
+	if o := a.Config; o.Method != c.Method || o.Post != c.Post || o.Target != c.Target || o.Enlarge != c.Enlarge {
+		return 0, fmt.Errorf("its maps are made otherwise (%s of %s, %s, enlarged %d times), so its threshold says nothing here", o.Method, o.Target, o.Post, o.Enlarge)
 	}
 	res, err := Evaluate(ctx, a, run)
 	if err != nil {
