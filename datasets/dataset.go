@@ -37,6 +37,7 @@ const (
 	CIFAR        Format = "cifar"         // CIFAR-10 or -100, binary version
 	TinyImageNet Format = "tiny-imagenet" // val_annotations.txt beside images/
 	Scenes       Format = "scenes"        // the embedded ones
+	Noise        Format = "noise"         // drawn, without objects
 )
 
 // Formats lists the formats that can be asked for.
@@ -58,6 +59,9 @@ type Options struct {
 	Labels string // label file, or class map; see labels.go
 	Root   string // folder that a list's paths are relative to
 	Split  string // which of train, val, test … where there are several
+	// NoiseW and NoiseH are the size of images of noise, NoiseSeed says which they are.
+	NoiseW, NoiseH int
+	NoiseSeed      uint64
 }
 
 // Unlabelled is the label of an image without one.
@@ -120,6 +124,9 @@ func open(path string, o Options) (*Dataset, error) {
 			split = o.Split
 		}
 		return openScenes(split)
+	}
+	if kind, ok := strings.CutPrefix(path, "noise:"); ok {
+		return openNoise(kind, o)
 	}
 	info, err := os.Stat(path)
 	if err != nil {

@@ -88,6 +88,7 @@ type Setup struct {
 	Workers       int
 	Batch         int
 	shape         []int64
+	shared        bool // session and model belong to another setup
 	opening       time.Duration
 }
 
@@ -129,6 +130,37 @@ func Prepare(c Config) (*Setup, error) {
 	}
 	s.opening = time.Since(start)
 	return s, nil
+}
+
+// With is the same model and session with other data: c says which, and how many of
+// them; pixels are prepared alike. Noise is drawn at the size that the model sees. Only
+// its data are closed by Close.
+func (s *Setup) With(c Config) (*Setup, error) {
+	out := *s
+	out.Config, out.shared, out.Selected = c, s.Session != nil, nil
+	o := datasets.Options{Format: c.Format, Labels: c.Labels, Root: c.Root, Split: c.Split, NoiseSeed: c.Seed}
+	if s.Recipe.Layout == imageproc.NHWC {
+		o.NoiseH, o.NoiseW = int(s.shape[0]), int(s.shape[1])
+	} else {
+		o.NoiseH, o.NoiseW = int(s.shape[1]), int(s.shape[2])
+	}
+	var err error
+	if out.Data, err = datasets.Open(c.Data, o); err != nil {
+		return nil, err
+	}
+	if out.Data.Format == datasets.Noise { // it has the model's size already
+		out.Recipe.Resize, out.Recipe.Crop = imageproc.Size{}, imageproc.Size{H: o.NoiseH, W: o.NoiseW}
+	}
+	out.Selected = out.Data.Pick(c.Limit, c.Seed)
+	return &out, nil
+}
+
+// Lend makes another setup of the same model use this one's session, which that one
+// closes from now on.
+func (s *Setup) Lend(to *Setup) {
+	to.Library, to.Session, to.Taps, to.Penultimate = s.Library, s.Session, s.Taps, s.Penultimate
+	to.Outputs, to.Probabilities, to.Batch, to.FreedBatch = s.Outputs, s.Probabilities, s.Batch, s.FreedBatch
+	s.shared = true
 }
 
 // Start opens a session for the model and its taps. progress is told about an
@@ -284,7 +316,7 @@ func automaticBatch(shape []int64) int {
 
 // Stop frees the session. Its memory is better used by what computes numbers.
 func (s *Setup) Stop() {
-	if s.Session != nil {
+	if s.Session != nil && !s.shared {
 		_ = s.Session.Close() // nothing is lost: results were read out
 		s.Session = nil
 	}

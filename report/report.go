@@ -34,6 +34,7 @@ type Report struct {
 	Tables        []Table       `json:"tables,omitempty"`
 	BadImages     []BadImage    `json:"bad_images,omitempty"`
 	Warnings      []string      `json:"warnings"`
+	HideGroups    bool          `json:"-"`                 // in text: tables say for people what the groups say for programs
 	Options       string        `json:"options,omitempty"` // Config for people: what differs from the defaults
 }
 

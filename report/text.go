@@ -79,8 +79,10 @@ func (r *Report) text(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	if err := r.textGroups(b); err != nil {
-		return err
+	if !r.HideGroups {
+		if err := r.textGroups(b); err != nil {
+			return err
+		}
 	}
 	for _, t := range r.Tables {
 		if err := t.render(b); err != nil {
