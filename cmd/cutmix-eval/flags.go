@@ -90,14 +90,20 @@ func (f *shared) add(cmd *cobra.Command) {
 	complete("interpolation", names...)
 }
 
-// addStore adds the flags of tasks that keep records.
-func (f *shared) addStore(cmd *cobra.Command) {
+// addOut adds the flags of tasks that keep records.
+func (f *shared) addOut(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.StringVar(&f.store.Dir, "out", "", "run directory: records are kept there, and the same command goes on where it stopped")
+	fs.IntVar(&f.allowBad, "allow-bad", 0, "accept up to `N` images that cannot be read")
+}
+
+// addStore adds those of tasks whose records are one run.
+func (f *shared) addStore(cmd *cobra.Command) {
+	f.addOut(cmd)
+	fs := cmd.Flags()
 	fs.StringVar(&f.shard, "shard", "", "do only share `i/n` of the run (0/n to n-1/n), or auto: from a Slurm array or a Kubernetes indexed job")
 	fs.StringVar(&f.save, "save", "", "arrays to keep in the run: logits, features (penultimate vectors), maps (localize)")
 	fs.StringVar(&f.store.Reuse, "reuse", "", "`RUN` of the same model, pixels and data to take scores from instead of running the model")
-	fs.IntVar(&f.allowBad, "allow-bad", 0, "accept up to `N` images that cannot be read")
 }
 
 func recipeNames() string {

@@ -1,0 +1,242 @@
+package ood
+
+import (
+	"archive/tar"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"cutmix-eval/evaluation"
+	"cutmix-eval/internal/golden"
+	"cutmix-eval/metrics"
+	"cutmix-eval/report"
+	"cutmix-eval/runtime/ortest"
+)
+
+// extract writes members of a tar to dir, by the names they are known by.
+func extract(t *testing.T, archive, dir string, names []string, key func(member string) string) (missing map[string]bool) {
+	t.Helper()
+	want := map[string]bool{}
+	for _, n := range names {
+		want[n] = true
+	}
+	f, err := os.Open(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for r := tar.NewReader(f); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := key(h.Name)
+		if !want[k] {
+			continue
+		}
+		delete(want, k)
+		data, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := filepath.Join(dir, filepath.FromSlash(k))
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return want
+}
+
+func evaluate(t *testing.T, e evaluation.Config, c Config, dir string) (*report.Report, []Found) {
+	t.Helper()
+	ortest.Load(t)
+	ctx := context.Background()
+	s, err := evaluation.Prepare(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	j, err := Open(ctx, s, c, evaluation.Store{Dir: dir}, report.Tool{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	for _, p := range j.Passes {
+		if _, err := p.Collect(ctx, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, found, err := j.evaluate(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, found
+}
+
+// TestPixelsGolden: from JPEG files to numbers, against PyTorch and scikit-learn on the
+// same files. (Its training images are not among the files; scores that need them are
+// compared from stored features, in TestScoresGolden.)
+func TestPixelsGolden(t *testing.T) {
+	var sources struct {
+		CIFAR map[string][]string `json:"cifar10_jpeg"`
+		Tiny  map[string][]string `json:"tiny_imagenet_val"`
+	}
+	golden.JSON(t, &sources, "golden", "ood", "sources.json")
+	var top1 struct {
+		Top1 float64 `json:"id_top1_accuracy"`
+	}
+	golden.JSON(t, &top1, "golden", "ood", "metrics.json")
+	dir := t.TempDir()
+	whole := func(m string) string { return m }
+	for _, name := range []string{"id_test", "id_val"} {
+		if m := extract(t, golden.Path(t, "data", "cifar10-jpeg-test.tar"), filepath.Join(dir, name), sources.CIFAR[name], whole); len(m) > 0 {
+			t.Fatalf("%d images are missing", len(m))
+		}
+	}
+	missing := extract(t, golden.Path(t, "data", "tiny-imagenet-val.tar"), filepath.Join(dir, "tiny"), sources.Tiny["ood_near_tiny"], path.Base)
+	if len(missing) != 8 { // the archive ends before them
+		t.Fatalf("%d images are missing", len(missing))
+	}
+	var methods struct{ Methods []string }
+	golden.JSON(t, &methods, "golden", "ood", "scores.json")
+	// The reference's scores, without those of the images that are not in the archive.
+	wanted := func(k int, set string) metrics.Detection {
+		var v [2][]float64
+		for i, name := range []string{"id_test", set} {
+			a := golden.NPY(t, "golden", "ood", "scores_"+name+".npy")
+			n := a.Shape[1]
+			for j, x := range a.F64[k*n : (k+1)*n] {
+				if set != "ood_near_tiny" || i == 0 || !missing[sources.Tiny[set][j]] {
+					v[i] = append(v[i], x)
+				}
+			}
+		}
+		d, err := metrics.Detect(v[0], v[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	e := evaluation.DefaultConfig()
+	e.Model = golden.Path(t, "models", "resnet20-cifar10.onnx")
+	e.Data = filepath.Join(dir, "id_test", "test")
+	r, found := evaluate(t, e, Config{Sources: []Source{
+		{Name: "val", Role: Val, Path: filepath.Join(dir, "id_val", "test")},
+		{Name: "ood_near_tiny", Group: "near", Role: Out, Path: filepath.Join(dir, "tiny")},
+		{Name: "ood_far_uniform", Group: "far", Role: Out, Path: "noise:uniform"},
+		{Name: "ood_far_gaussian", Group: "far", Role: Out, Path: "noise:gaussian"},
+	}}, "")
+	if r.Metrics[0].Name != "top1" || math.Abs(r.Metrics[0].Value-top1.Top1) > 1e-12 || r.Dataset.Bad != 0 {
+		t.Errorf("top1 %v, want %v; %d bad", r.Metrics[0].Value, top1.Top1, r.Dataset.Bad)
+	}
+	names := map[string]string{"energy": "energy_T1", "odin_T1000": "odin_eps0_T1000"}
+	compared := 0
+	for _, f := range found {
+		name := f.Score
+		if n, ok := names[name]; ok {
+			name = n
+		}
+		k := slices.Index(methods.Methods, name)
+		if k < 0 {
+			continue
+		}
+		w := wanted(k, f.Set)
+		compared++
+		// The same files: pixels are equal, logits agree to 1e-5, so a few neighbours in the
+		// ranking change places. Noise is drawn anew; 500 images of it have an AUROC with a
+		// standard error of up to 0.02, and a range of normal errors over all scores.
+		tol := 0.002
+		if f.Set != "ood_near_tiny" {
+			tol = 0.04
+		}
+		if math.Abs(f.AUROC-w.AUROC) > tol {
+			t.Errorf("%s on %s: AUROC %.4f, want %.4f", f.Score, f.Set, f.AUROC, w.AUROC)
+		}
+		if f.Set == "ood_near_tiny" && max(math.Abs(f.AUPRIn-w.AUPRIn), math.Abs(f.FPRIDPositive.FPR-w.FPRIDPositive.FPR), math.Abs(f.FPROODPositive.FPR-w.FPROODPositive.FPR), math.Abs(f.Accuracy-w.Accuracy)) > 0.005 {
+			t.Errorf("%s on %s: %+v, want %+v", f.Score, f.Set, f.Detection, w)
+		}
+		t.Logf("%s on %s: AUROC %.4f, reference %.4f", f.Score, f.Set, f.AUROC, w.AUROC)
+	}
+	if compared != 3*16 {
+		t.Errorf("%d were compared", compared)
+	}
+}
+
+// TestRunDirectory: a run that is there gives the same report without the model's runs,
+// whatever is missing is named, and what is not there is left out alone.
+func TestRunDirectory(t *testing.T) {
+	e := evaluation.DefaultConfig()
+	e.Limit = 60
+	c := Config{Sources: []Source{
+		{Name: "blobs", Role: Out, Group: "far", Path: "noise:blobs", Limit: 20},
+		{Name: "unseen", Role: Out, Group: "near", Path: "scenes:ood-near", Limit: 30},
+	}}
+	dir := filepath.Join(t.TempDir(), "run")
+	r, found := evaluate(t, e, c, dir)
+	again, _ := evaluate(t, e, c, dir)
+	a, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(again)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(a) != string(b) {
+		t.Errorf("a run that is there gives another report:\n%s\n%s", a, b)
+	}
+	scores := map[string]int{}
+	for _, f := range found {
+		scores[f.Score]++
+		if want := map[string]int{"blobs": 20, "unseen": 30}[f.Set]; f.ID != 60 || f.OOD != want {
+			t.Errorf("%s on %s: %d and %d images", f.Score, f.Set, f.ID, f.OOD)
+		}
+	}
+	if scores["msp"] != 2 || scores["knn_K50"] != 0 || scores["react_p90"] != 0 {
+		t.Errorf("scores are %v", scores)
+	}
+	if w := strings.Join(r.Warnings, "\n"); !strings.Contains(w, "(--train) not given, so left out: ") || !strings.Contains(w, "knn_K50") || !strings.Contains(w, "(--val) not given") {
+		t.Errorf("warnings are %s", w)
+	}
+}
+
+// TestSources: what --ood can be.
+func TestSources(t *testing.T) {
+	for in, want := range map[string]Source{
+		"near:tin=/data/tin":    {Name: "tin", Group: "near", Path: "/data/tin"},
+		"far:noise:blobs":       {Name: "noise-blobs", Group: "far", Path: "noise:blobs"},
+		"/data/inat.tar":        {Name: "inat", Path: "/data/inat.tar"},
+		"/data/a=b/textures":    {Name: "textures", Path: "/data/a=b/textures"},
+		"far:x=scenes:ood-near": {Name: "x", Group: "far", Path: "scenes:ood-near"},
+	} {
+		want.Role = Out
+		if got, err := ParseSource(in); err != nil || got != want {
+			t.Errorf("%q: %+v %v, want %+v", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"", "near:", "x=", "..", "near:.hidden=a"} {
+		if got, err := ParseSource(in); err == nil {
+			t.Errorf("%q: %+v", in, got)
+		}
+	}
+	a := Source{Name: "a", Role: Out, Path: "a"}
+	for _, c := range []Config{{}, {Sources: []Source{a, a}}, {Sources: []Source{a}, Scores: []string{"mps"}}} {
+		if c.Validate() == nil {
+			t.Errorf("%+v is allowed", c)
+		}
+	}
+}
