@@ -19,6 +19,7 @@ import (
 	"cutmix-eval/model/lock"
 	"cutmix-eval/pipeline"
 	"cutmix-eval/report"
+	"cutmix-eval/results"
 	"cutmix-eval/runtime"
 )
 
@@ -377,6 +378,11 @@ func (s *Setup) Runtime() report.Runtime {
 		ORT: s.Library.Version, Library: s.Library.Path, Device: s.Session.Device.String(), Threads: s.Session.Threads,
 		Workers: s.Workers, Batch: s.Batch, Placement: s.Session.Placement, PlacementText: s.Session.PlacementText(), FixedBatch: s.FreedBatch,
 	}
+}
+
+// RanBy is the report's part about what ran the model, of a run.
+func RanBy(m results.Manifest) report.Runtime {
+	return report.Runtime{ORT: m.Key.Device.ORT, Device: m.Key.Device.Name, Reused: m.Reused}
 }
 
 // Ran is the report's part about the session, which it closes: numbers are computed in

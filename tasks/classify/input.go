@@ -121,9 +121,8 @@ func Report(ctx context.Context, run *results.Run, edit func(*About)) (*report.R
 		return nil, nil, err
 	}
 	r := a.Report
-	told := evaluation.Told{Limit: run.Manifest.Limit, Seed: a.Seed, Split: a.Split, Task: a.Config}
-	r.Config = told
-	r.Runtime = report.Runtime{ORT: run.Manifest.Key.Device.ORT, Device: run.Manifest.Key.Device.Name, Reused: run.Manifest.Reused}
+	r.Config = evaluation.Told{Limit: run.Manifest.Limit, Seed: a.Seed, Split: a.Split, Task: a.Config}
+	r.Runtime = evaluation.RanBy(run.Manifest)
 	res.Fill(&r, a)
 	return &r, res, nil
 }

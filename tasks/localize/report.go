@@ -257,7 +257,7 @@ func Report(ctx context.Context, run *results.Run, edit func(*About)) (*report.R
 	}
 	r := a.Classify.Report
 	r.Config = evaluation.Told{Limit: run.Manifest.Limit, Seed: a.Classify.Seed, Split: a.Classify.Split, Task: a.Config}
-	r.Runtime = report.Runtime{ORT: run.Manifest.Key.Device.ORT, Device: run.Manifest.Key.Device.Name}
+	r.Runtime = evaluation.RanBy(run.Manifest)
 	return &r, res, res.Fill(ctx, &r)
 }
 

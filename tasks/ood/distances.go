@@ -73,10 +73,14 @@ func times(w *mat.Dense, x []float64) []float64 {
 	return out.RawVector().Data
 }
 
-// classMeans are the mean features of the classes; nil for one without images.
-func (s *Set) classMeans() [][]float64 {
-	means, count := make([][]float64, s.C), make([]int, s.C)
+// classMeans are the mean features of the classes' images that are wanted, nil for a
+// class without, and how many those are.
+func (s *Set) classMeans(wanted func(i int) bool) (means [][]float64, count []int) {
+	means, count = make([][]float64, s.C), make([]int, s.C)
 	for i := range s.N {
+		if !wanted(i) {
+			continue
+		}
 		c := s.Labels[i]
 		if means[c] == nil {
 			means[c] = make([]float64, s.D)
@@ -91,7 +95,7 @@ func (s *Set) classMeans() [][]float64 {
 			means[c][d] /= float64(n)
 		}
 	}
-	return means
+	return means, count
 }
 
 // MDS is the Mahalanobis distance to the nearest class (Lee et al., NeurIPS 2018, without
@@ -104,7 +108,7 @@ func MDS(relative bool) Score {
 	}
 	return Score{name, Features | Training, what, func(g Given) (Func, error) {
 		t := g.Train
-		means := t.classMeans()
+		means, _ := t.classMeans(func(int) bool { return true })
 		within, err := whitening(t.moment(func(i int) []float64 { return means[t.Labels[i]] }))
 		if err != nil {
 			return nil, err

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	goruntime "runtime"
 	"slices"
@@ -170,21 +169,11 @@ func Open(ctx context.Context, s *evaluation.Setup, c Config, store evaluation.S
 	}
 	j.report = *s.Report(tool)
 	j.report.Config = s.Config.Told(c)
-	k := j.Passes[0].Manifest.Key
-	j.report.Runtime = report.Runtime{ORT: k.Device.ORT, Device: k.Device.Name}
+	j.report.Runtime = evaluation.RanBy(j.Passes[0].Manifest)
 	if herr != nil {
 		j.report.Warnings = append(j.report.Warnings, fmt.Sprintf("scores of features are left out: %v", herr))
 	} else if j.head == nil {
 		j.report.Warnings = append(j.report.Warnings, "scores of features are left out: the head is applied at every place of the map")
-	}
-	if store.Dir != "" {
-		data, err := json.MarshalIndent(sources, "", "  ")
-		if err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(filepath.Join(store.Dir, "sets.json"), append(data, '\n'), 0o644); err != nil {
-			return nil, err
-		}
 	}
 	return j, nil
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"cutmix-eval/metrics"
 )
 
 // Need is what a score looks at beside the logits.
@@ -58,13 +60,8 @@ type Image struct {
 
 // NewImage prepares an image; f may be nil.
 func NewImage(z, f []float32) *Image {
-	im := &Image{Z: widen(z), F: widen(f)}
+	im := &Image{Z: widen(z), F: widen(f), Pred: metrics.Argmax(z)}
 	im.P, im.Q, im.LSE = softmax(im.Z)
-	for k, v := range im.Z {
-		if v > im.Z[im.Pred] {
-			im.Pred = k
-		}
-	}
 	return im
 }
 

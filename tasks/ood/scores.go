@@ -284,24 +284,7 @@ func KLM() Score {
 func SHE() Score {
 	return Score{"she", Features | Training, "inner product with the mean feature of the predicted class", func(g Given) (Func, error) {
 		t := g.Train
-		means, count := make([][]float64, t.C), make([]int, t.C)
-		for i := range t.N {
-			z := t.logits(i)
-			if c := t.Labels[i]; metrics.Argmax(z) == c {
-				if means[c] == nil {
-					means[c] = make([]float64, t.D)
-				}
-				count[c]++
-				for d, v := range t.features(i) {
-					means[c][d] += float64(v)
-				}
-			}
-		}
-		for c, n := range count {
-			for d := range means[c] {
-				means[c][d] /= float64(n)
-			}
-		}
+		means, count := t.classMeans(func(i int) bool { return metrics.Argmax(t.logits(i)) == t.Labels[i] })
 		if slices.Max(count) == 0 {
 			return nil, errors.New("no training image is classified correctly")
 		}
