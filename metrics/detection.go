@@ -26,7 +26,10 @@ type Detection struct {
 	// by one, ID first among equals), and the largest mean of both shares (equals move
 	// together).
 	TNRAtTPR95, Accuracy float64
-	Ties                 int // pairs of an ID and an OOD image with equal scores
+	// BestTPR and BestTNR are the shares of ID images accepted and of OOD images rejected
+	// whose mean is Accuracy.
+	BestTPR, BestTNR float64
+	Ties             int // pairs of an ID and an OOD image with equal scores
 }
 
 // Operating is a point at which 95 % of the positives are found.
@@ -92,10 +95,12 @@ func Detect(id, ood []float64) (Detection, error) {
 	d.AUPRIn, d.APIn = precisionRecall(steps, func(s step) (int, int) { return s.id, s.ood }, len(id))
 	d.FPRIDPositive = operating(steps, func(s step) (int, int) { return s.id, s.ood }, len(id), len(ood))
 	tp, fp := 0, 0
-	d.Accuracy = 0.5 // nothing accepted
+	d.Accuracy, d.BestTNR = 0.5, 1 // nothing accepted
 	for _, s := range steps {
 		tp, fp = tp+s.id, fp+s.ood
-		d.Accuracy = max(d.Accuracy, 0.5*(float64(tp)/n+1-float64(fp)/m))
+		if tpr, tnr := float64(tp)/n, 1-float64(fp)/m; 0.5*(tpr+tnr) > d.Accuracy {
+			d.Accuracy, d.BestTPR, d.BestTNR = 0.5*(tpr+tnr), tpr, tnr
+		}
 	}
 	d.TNRAtTPR95 = tnr95(id, ood)
 	return d, nil
@@ -122,8 +127,15 @@ func group(id, ood []float64) []step {
 	return out
 }
 
-// delong is the 95 % interval of an AUROC (DeLong et al., 1988), cut at 0 and 1.
+// delong is the 95 % interval of an AUROC (DeLong et al., 1988), cut at 0 and 1. Where
+// the sets do not overlap it has no width, and Wilson's of the smaller set is taken.
 func delong(auc, v10, v01, n, m float64) Interval {
+	if auc == 0 || auc == 1 {
+		k := int(min(n, m))
+		iv := Wilson(int(auc)*k, k)
+		iv.Method = "Wilson, of the smaller set: DeLong's has no width"
+		return iv
+	}
 	variance := 0.0
 	if n > 1 {
 		variance += (v10 - n*auc*auc) / (n - 1) / n
