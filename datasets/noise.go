@@ -11,9 +11,10 @@ import (
 // NoiseKinds lists the noise that can be had as data, "noise:KIND": uniform and
 // Gaussian noise, every value of every pixel by itself (the latter of mean 0.5 and
 // variance 1, clipped to 0..1; Liang et al., ICLR 2018, whose sets the CutMix paper
-// takes), and blobs (smoothed noise with all but its upper part cut off, Hendrycks et
-// al., ICLR 2019).
-func NoiseKinds() []string { return []string{"uniform", "gaussian", "blobs"} }
+// takes), blobs (smoothed noise with all but its upper part cut off, Hendrycks et
+// al., ICLR 2019), and texture (colours along sums of plane waves, the slower the
+// stronger).
+func NoiseKinds() []string { return []string{"uniform", "gaussian", "blobs", "texture"} }
 
 // noiseImages is how many images of noise there are.
 const noiseImages = 2000
@@ -65,8 +66,10 @@ func (n noise) read(at int, buf []byte) ([]byte, *imageproc.Image, error) {
 		for i := range buf {
 			buf[i] = byte(255 * min(max(0.5+rng.NormFloat64(), 0), 1))
 		}
-	default:
+	case "blobs":
 		n.blobs(rng, buf)
+	default:
+		n.texture(rng, buf)
 	}
 	return nil, &imageproc.Image{W: n.w, H: n.h, Pix: buf}, nil
 }
@@ -108,6 +111,39 @@ func (n noise) blobs(rng *rand.Rand, buf []byte) {
 					v = 0
 				}
 				buf[3*(y*n.w+x)+c] = byte(255 * min(v, 1))
+			}
+		}
+	}
+}
+
+// texture adds eight waves of random direction, phase and length, from the whole side to
+// a sixteenth of it, with amplitudes in proportion to its root, and lays the sum on a
+// line between two random colours.
+func (n noise) texture(rng *rand.Rand, buf []byte) {
+	const waves = 8
+	side := float64(min(n.w, n.h))
+	var kx, ky, phase, amplitude [waves]float64
+	sum := 0.0
+	for i := range waves {
+		length := side * math.Exp2(-4*rng.Float64())
+		angle := 2 * math.Pi * rng.Float64()
+		kx[i], ky[i] = 2*math.Pi/length*math.Cos(angle), 2*math.Pi/length*math.Sin(angle)
+		phase[i], amplitude[i] = 2*math.Pi*rng.Float64(), math.Sqrt(length)
+		sum += amplitude[i]
+	}
+	var from, to [3]float64
+	for c := range 3 {
+		from[c], to[c] = 255*rng.Float64(), 255*rng.Float64()
+	}
+	for y := range n.h {
+		for x := range n.w {
+			v := 0.0
+			for i := range waves {
+				v += amplitude[i] * math.Sin(kx[i]*float64(x)+ky[i]*float64(y)+phase[i])
+			}
+			v = min(max(0.5+v/sum, 0), 1)
+			for c := range 3 {
+				buf[3*(y*n.w+x)+c] = byte(from[c] + v*(to[c]-from[c]))
 			}
 		}
 	}

@@ -57,6 +57,30 @@ func TestNoise(t *testing.T) {
 	if zero == 0 || zero == len(x.Pix) {
 		t.Error("no blobs")
 	}
+	// Textures are smooth, and differ: neighbours are alike, images are not.
+	tex, err := Open("noise:texture", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		_, im, _ := tex.src.read(i, nil)
+		_, other, _ := tex.src.read(i+1, nil)
+		var near, far, span float64
+		lo, hi := im.Pix[0], im.Pix[0]
+		for y := range 32 {
+			for x := range 31 {
+				for c := range 3 {
+					a, b := im.Pix[3*(32*y+x)+c], im.Pix[3*(32*y+x+1)+c]
+					near += math.Abs(float64(a) - float64(b))
+					far += math.Abs(float64(a) - float64(other.Pix[3*(32*y+x)+c]))
+					lo, hi = min(lo, a), max(hi, a)
+				}
+			}
+		}
+		if span = float64(hi) - float64(lo); span < 10 || near > far {
+			t.Errorf("texture %d: range %v, difference of neighbours %v, of images %v", i, span, near, far)
+		}
+	}
 	if _, err := Open("noise:pink", o); err == nil {
 		t.Error("pink noise is known")
 	}

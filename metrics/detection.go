@@ -53,6 +53,24 @@ func (e *DetectionError) Error() string {
 	return fmt.Sprintf("%s score %d %s", e.Set, e.Index, e.Why)
 }
 
+// Finite says whether v is a number.
+func Finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+
+// ThresholdAt is the largest threshold that at least the share tpr of the scores reach, and
+// how many do.
+func ThresholdAt(scores []float64, tpr float64) (threshold float64, reached int) {
+	v := slices.Sorted(slices.Values(scores))
+	slices.Reverse(v)
+	k := 1
+	for k < len(v) && float64(k)/float64(len(v)) < tpr {
+		k++
+	}
+	for k < len(v) && v[k] == v[k-1] {
+		k++
+	}
+	return v[k-1], k
+}
+
 // step is the images that share a score.
 type step struct {
 	score   float64
@@ -67,7 +85,7 @@ func Detect(id, ood []float64) (Detection, error) {
 			return Detection{}, &DetectionError{name, -1, "there are none"}
 		}
 		for i, s := range v {
-			if math.IsNaN(s) || math.IsInf(s, 0) {
+			if !Finite(s) {
 				return Detection{}, &DetectionError{name, i, fmt.Sprintf("is %v", s)}
 			}
 		}

@@ -32,6 +32,7 @@ type Report struct {
 	Metrics       []Metric      `json:"metrics"`
 	Groups        []Group       `json:"groups,omitempty"`
 	Tables        []Table       `json:"tables,omitempty"`
+	Histograms    []Histogram   `json:"histograms,omitempty"`
 	BadImages     []BadImage    `json:"bad_images,omitempty"`
 	Warnings      []string      `json:"warnings"`
 	HideGroups    bool          `json:"-"`                 // in text: tables say for people what the groups say for programs
@@ -168,6 +169,24 @@ type Table struct {
 	Title   string     `json:"title"`
 	Columns []string   `json:"columns"`
 	Rows    [][]string `json:"rows"`
+}
+
+// Histogram is how values of two kinds of images are distributed, for plots: counts in
+// bins of equal width from Low to High, and what lies below and above.
+type Histogram struct {
+	Kind  string       `json:"kind"` // as of the group
+	Name  string       `json:"name"`
+	Low   float64      `json:"low"`
+	High  float64      `json:"high"`
+	Parts []Population `json:"parts"`
+}
+
+// Population is a kind of images in a histogram.
+type Population struct {
+	Name   string `json:"name"`
+	Counts []int  `json:"counts"`
+	Below  int    `json:"below"`
+	Above  int    `json:"above"`
 }
 
 // BadImage is an image that was left out, and why.

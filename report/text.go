@@ -114,6 +114,14 @@ func trimmed(w io.Writer, text string) error {
 	return nil
 }
 
+// Markdown renders the table as Markdown.
+func (t Table) Markdown(w io.Writer) error {
+	b := &strings.Builder{}
+	table(b, t.Columns, len(t.Rows), func(i int) []string { return t.Rows[i] })
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
 // Write renders the table as text.
 func (t Table) Write(w io.Writer) error {
 	b := &strings.Builder{}
@@ -124,7 +132,9 @@ func (t Table) Write(w io.Writer) error {
 }
 
 func (t Table) render(b *strings.Builder) error {
-	fmt.Fprintf(b, "\n%s\n", t.Title)
+	if t.Title != "" {
+		fmt.Fprintf(b, "\n%s\n", t.Title)
+	}
 	return columns(b, t.Columns, t.Rows)
 }
 

@@ -93,6 +93,15 @@ func writeFloats(path string, durable bool, width int, values []float32) error {
 	})
 }
 
+// Save writes a file under another name, and renames it when it is whole and on the
+// disk.
+func Save(path string, write func(io.Writer) error) error { return atomic(path, true, write) }
+
+// SaveArray writes rows of width values as a .npy file, on the disk when it returns.
+func SaveArray(path string, width int, values []float32) error {
+	return writeFloats(path, true, width, values)
+}
+
 // floats reads rows of width values from a .npy file.
 func floats(path string, rows, width int) ([]float32, error) {
 	data, offset, err := readNpy(path, "f4", rows, width)

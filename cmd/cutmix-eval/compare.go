@@ -33,19 +33,15 @@ p-values are corrected after Holm. Runs of other images or labels are refused.`,
 			}
 			var runs []compare.Run
 			for _, dir := range dirs {
-				run, err := openRun(false, dir)
+				run, err := openTask(false, dir)
 				if err != nil {
 					return err
 				}
-				t, err := taskOf(run)
-				if err != nil {
-					return err
-				}
-				source, err := t.source(cmd.Context(), run)
+				source, err := run.source(cmd.Context(), run.Run)
 				if err != nil {
 					return fmt.Errorf("run %q: %w", dir, err)
 				}
-				runs = append(runs, compare.Run{Dir: dir, Key: run.Manifest.Key, Source: source})
+				runs = append(runs, compare.Run{Dir: dir, Source: source})
 			}
 			res, err := compare.Compare(cmd.Context(), c, runs)
 			if err != nil {
@@ -77,8 +73,9 @@ func writeComparison(s streams, res *compare.Result) error {
 		for _, d := range p.Differences {
 			fmt.Fprintln(s.out, res.Sentence(p, d))
 		}
-		d := p.Differences[0]
-		fmt.Fprintf(s.out, "%s: only %s right: %d images; only %s right: %d\n", d.Name, res.Runs[p.A].Name, d.OnlyA, res.Runs[p.B].Name, d.OnlyB)
+		if d := p.Differences[0]; d.Kind == compare.McNemar {
+			fmt.Fprintf(s.out, "%s: only %s right: %d images; only %s right: %d\n", d.Name, res.Runs[p.A].Name, d.OnlyA, res.Runs[p.B].Name, d.OnlyB)
+		}
 	}
 	for _, w := range res.Warnings {
 		fmt.Fprintf(s.out, "\nwarning: %s\n", w)

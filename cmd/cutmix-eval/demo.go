@@ -58,14 +58,15 @@ func runDemo(ctx context.Context, s streams, c evaluation.Config, task demo.Conf
 	if task.Classify.Replicates == 0 {
 		return usageError{fmt.Errorf("--bootstrap 0: the demo shows paired differences, which need at least 100 replicates")}
 	}
-	progress, finish := func(int, int) {}, func() {}
+	progress, finish := func(float64) {}, func() {}
 	if !quiet && terminal(s.err) {
 		var bar *progressbar.ProgressBar
-		progress = func(done, all int) {
+		progress = func(done float64) {
+			const parts = 1000
 			if bar == nil {
-				bar = newBar(s.err, int64(all), "demo", progressbar.OptionShowIts(), progressbar.OptionSetItsString("images"))
+				bar = newBar(s.err, parts, "demo")
 			}
-			_ = bar.Set(done)
+			_ = bar.Set(int(done * parts))
 		}
 		finish = func() {
 			if bar != nil {

@@ -97,11 +97,16 @@ func (f *shared) addOut(cmd *cobra.Command) {
 	fs.IntVar(&f.allowBad, "allow-bad", 0, "accept up to `N` images that cannot be read")
 }
 
+// addShard adds that of tasks that can be divided.
+func (f *shared) addShard(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.shard, "shard", "", "do only share `i/n` of the run (0/n to n-1/n), or auto: from a Slurm array or a Kubernetes indexed job")
+}
+
 // addStore adds those of tasks whose records are one run.
 func (f *shared) addStore(cmd *cobra.Command) {
 	f.addOut(cmd)
+	f.addShard(cmd)
 	fs := cmd.Flags()
-	fs.StringVar(&f.shard, "shard", "", "do only share `i/n` of the run (0/n to n-1/n), or auto: from a Slurm array or a Kubernetes indexed job")
 	fs.StringVar(&f.save, "save", "", "arrays to keep in the run: logits, features (penultimate vectors), maps (localize)")
 	fs.StringVar(&f.store.Reuse, "reuse", "", "`RUN` of the same model, pixels and data to take scores from instead of running the model")
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"cutmix-eval/report"
-	"cutmix-eval/results"
 
 	"github.com/spf13/cobra"
 )
@@ -17,6 +16,9 @@ type reportFlags struct {
 	replicates     int
 	bins           int
 	seed           uint64
+	scores         []string
+	reference      string
+	grid           bool
 	partial, quiet bool
 	allowBad       int
 }
@@ -46,6 +48,9 @@ With --export it writes the records themselves.`,
 	fs.IntVar(&f.bins, "bins", 0, "bins of the calibration errors (default: as the run was told)")
 	fs.IntVar(&f.replicates, "bootstrap", 0, "bootstrap replicates of the intervals; 0 for none (default: as the run was told)")
 	fs.Uint64Var(&f.seed, "seed", 0, "seed of the bootstrap (default: as the run was told)")
+	fs.StringSliceVar(&f.scores, "score", nil, "of a run of ood, only these scores")
+	fs.StringVar(&f.reference, "reference", "", "of a run of ood, the score that the others are compared with")
+	fs.BoolVar(&f.grid, "grid", false, "of a run of ood, other parameters too")
 	fs.BoolVar(&f.partial, "partial", false, "report on the records that are there, though some are missing")
 	fs.IntVar(&f.allowBad, "allow-bad", 0, "accept up to `N` images that could not be read")
 	fs.StringVar(&f.format, "format", string(report.Text), "text, json, csv or md")
@@ -64,29 +69,28 @@ func runReport(cmd *cobra.Command, s streams, f reportFlags, dirs []string) erro
 	if f.allowBad < 0 {
 		return usageError{fmt.Errorf("--allow-bad %d is below 0", f.allowBad)}
 	}
-	run, err := openRun(f.partial, dirs...)
-	if err != nil {
-		return err
-	}
-	t, err := taskOf(run)
+	run, err := openTask(f.partial, dirs...)
 	if err != nil {
 		return err
 	}
 	ctx := cmd.Context()
 	if f.export != "" {
-		return t.export(ctx, run, s.out, f.export)
+		return run.export(ctx, run.Run, s.out, f.export)
 	}
 	var bad error
-	r, err := t.report(ctx, run, func(o *reportOptions) {
+	r, err := run.report(ctx, run.Run, func(o *reportOptions) {
 		for flag, set := range map[string]func() bool{
 			"by":        func() bool { return assignTo(o.by, f.by) },
 			"worst":     func() bool { return assignTo(o.worst, f.worst) },
 			"bins":      func() bool { return assignTo(o.bins, f.bins) },
 			"bootstrap": func() bool { return assignTo(o.replicates, f.replicates) },
 			"seed":      func() bool { return assignTo(o.seed, f.seed) },
+			"score":     func() bool { return assignTo(o.scores, f.scores) },
+			"reference": func() bool { return assignTo(o.reference, f.reference) },
+			"grid":      func() bool { return assignTo(o.grid, f.grid) },
 		} {
 			if cmd.Flags().Changed(flag) && !set() {
-				bad = fmt.Errorf("--%s says nothing about a run of %s", flag, run.Manifest.Key.Task)
+				bad = fmt.Errorf("--%s says nothing about a run of %s", flag, run.name())
 			}
 		}
 		if bad == nil {
@@ -99,8 +103,8 @@ func runReport(cmd *cobra.Command, s streams, f reportFlags, dirs []string) erro
 	if err != nil {
 		return err
 	}
-	if missing := run.Missing(results.Shard{}); len(missing) > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%d images of the run are missing: these are numbers of a part of it", len(missing)))
+	if missing := run.missing(); missing > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%d images of the run are missing: these are numbers of a part of it", missing))
 	}
 	return finishReport(s, r, format, f.allowBad, f.quiet)
 }

@@ -40,7 +40,7 @@ func runTask(ctx context.Context, s streams, c evaluation.Config, f *shared, for
 		return err
 	}
 	if !store.Shard.Whole() {
-		return shardDone(ctx, s, store, rec.Run, f.allowBad)
+		return shardDone(ctx, s, store, []*results.Run{rec.Run}, f.allowBad)
 	}
 	ran := setup.Ran()
 	start := time.Now()
@@ -103,19 +103,22 @@ func collect(ctx context.Context, s streams, store evaluation.Store, quiet bool,
 type row struct{ results.Row }
 
 // shardDone says what a share of a run has done. The report is for the whole run.
-func shardDone(ctx context.Context, s streams, store evaluation.Store, run *results.Run, allowBad int) error {
-	bad, all := 0, run.Share(store.Shard)
-	err := results.Each[row](ctx, run.Only(store.Shard), nil, func(r *row, _ [][]float32) error {
-		if r.Status != results.OK {
-			bad++
-			fmt.Fprintf(s.err, "bad image: %s: %s\n", r.ID, r.Error)
+func shardDone(ctx context.Context, s streams, store evaluation.Store, runs []*results.Run, allowBad int) error {
+	bad, all := 0, 0
+	for _, run := range runs {
+		all += run.Share(store.Shard)
+		err := results.Each[row](ctx, run.Only(store.Shard), nil, func(r *row, _ [][]float32) error {
+			if r.Status != results.OK {
+				bad++
+				fmt.Fprintf(s.err, "bad image: %s: %s\n", r.ID, r.Error)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
-		return nil
-	})
-	if err != nil {
-		return err
 	}
-	_, err = fmt.Fprintf(s.out, "shard %s of run %s is done: %d images; cutmix-eval report %s gives the numbers when all shards are\n",
+	_, err := fmt.Fprintf(s.out, "shard %s of run %s is done: %d images; cutmix-eval report %s gives the numbers when all shards are\n",
 		store.Shard, store.Dir, all, store.Dir)
 	if err == nil && bad > allowBad {
 		err = badImagesError{bad, all}

@@ -10,6 +10,7 @@ import (
 	"cutmix-eval/tasks/classify"
 	"cutmix-eval/tasks/compare"
 	"cutmix-eval/tasks/localize"
+	"cutmix-eval/tasks/ood"
 )
 
 // task is what can be done with a run of a task.
@@ -23,6 +24,7 @@ type task struct {
 // the task has no such thing.
 type reportOptions struct {
 	by, worst, bins, replicates, seed any // pointers to []string, int, int, int, uint64
+	scores, reference, grid           any // pointers to []string, string, bool
 	validate                          func() error
 }
 
@@ -31,7 +33,7 @@ var tasks = map[string]task{
 		report: func(ctx context.Context, run *results.Run, edit func(*reportOptions)) (*report.Report, error) {
 			r, _, err := classify.Report(ctx, run, func(a *classify.About) {
 				c := &a.Config
-				edit(&reportOptions{&c.By, &c.Worst, &c.Bins, &c.Replicates, &a.Seed, func() error { return c.Validate() }})
+				edit(&reportOptions{by: &c.By, worst: &c.Worst, bins: &c.Bins, replicates: &c.Replicates, seed: &a.Seed, validate: func() error { return c.Validate() }})
 			})
 			return r, err
 		},
@@ -51,12 +53,58 @@ var tasks = map[string]task{
 	},
 }
 
-// taskOf finds the task that a run is of.
-func taskOf(run *results.Run) (task, error) {
+// opened is a run, or several that are one evaluation, of any task.
+type opened struct {
+	task
+	*results.Run           // nil for an evaluation of several
+	evaluation   *ood.Runs // nil for a run
+}
+
+// openTask opens run directories: shares of one run or evaluation. All records must be
+// there, unless some will do.
+func openTask(partial bool, dirs ...string) (*opened, error) {
+	if ood.IsRun(dirs[0]) {
+		runs, err := ood.Load(partial, dirs...)
+		return &opened{evaluation: runs, task: oodTask(runs)}, err
+	}
+	run, err := openRun(partial, dirs...)
+	if err != nil {
+		return nil, err
+	}
 	name := run.Manifest.Key.Task
 	t, ok := tasks[name]
 	if !ok {
-		return t, fmt.Errorf("the run is of task %q, which this program does not know", name)
+		return nil, fmt.Errorf("the run is of task %q, of which there is no report", name)
 	}
-	return t, nil
+	return &opened{task: t, Run: run}, nil
+}
+
+// oodTask is what can be done with an evaluation of out-of-distribution detection.
+func oodTask(runs *ood.Runs) task {
+	return task{
+		report: func(ctx context.Context, _ *results.Run, edit func(*reportOptions)) (*report.Report, error) {
+			c := &runs.About.Config
+			edit(&reportOptions{scores: &c.Scores, reference: &c.Reference, grid: &c.Grid, validate: func() error { return c.Validate() }})
+			return runs.Report(ctx)
+		},
+		export: func(ctx context.Context, _ *results.Run, w io.Writer, format string) error {
+			return runs.Export(ctx, w, format)
+		},
+		source: func(ctx context.Context, _ *results.Run) (compare.Source, error) { return runs.Pair(ctx) },
+	}
+}
+
+func (o *opened) name() string {
+	if o.evaluation != nil {
+		return ood.Name
+	}
+	return o.Run.Manifest.Key.Task
+}
+
+// missing counts the records that are not there.
+func (o *opened) missing() int {
+	if o.evaluation != nil {
+		return o.evaluation.Missing()
+	}
+	return len(o.Run.Missing(results.Shard{}))
 }

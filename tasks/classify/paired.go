@@ -13,6 +13,7 @@ import (
 // Scored is a run's outcomes, for comparison with others.
 type Scored struct {
 	about   About
+	key     results.Key
 	good    []int // samples
 	outcome map[int]metrics.Outcome
 }
@@ -23,7 +24,7 @@ func Load(ctx context.Context, run *results.Run) (*Scored, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Scored{about: a, outcome: map[int]metrics.Outcome{}}
+	s := &Scored{about: a, key: run.Manifest.Key, outcome: map[int]metrics.Outcome{}}
 	return s, results.Each[Record](ctx, run, nil, func(r *Record, _ [][]float32) error {
 		if r.Status != results.OK {
 			return nil
@@ -52,6 +53,9 @@ func (s *Scored) Metrics() []compare.Metric {
 		compare.Metric{Name: "ece", Unit: report.Fraction, Kind: compare.Untested, Note: "binning raises it by an amount that differs between models"},
 	)
 }
+
+// Key is the run's.
+func (s *Scored) Key() results.Key { return s.key }
 
 // Good are the samples with an outcome.
 func (s *Scored) Good() []int { return s.good }

@@ -61,6 +61,8 @@ type Source interface {
 	Good() []int // samples with a result, ascending
 	// At prepares the samples at, in that order.
 	At(at []int) Sample
+	// Key is what determines the run's records.
+	Key() results.Key
 	// Describe is the run's part of a report: model, data, preprocessing, options.
 	Describe() *report.Report
 }
@@ -80,7 +82,6 @@ const level = 0.05
 type Run struct {
 	Name   string // for people
 	Dir    string
-	Key    results.Key
 	Source Source
 
 	numbers []float64 // over the images that all runs share
@@ -238,15 +239,15 @@ func (res *Result) check() error {
 	first := res.Runs[0]
 	a := first.Source.Describe()
 	for _, r := range res.Runs[1:] {
-		k, b := r.Key, r.Source.Describe()
-		if k.Task != first.Key.Task {
-			return fmt.Errorf("%q is a run of %s, %q one of %s: they measure different things", first.Dir, first.Key.Task, r.Dir, k.Task)
+		k, b := r.Source.Key(), r.Source.Describe()
+		if k.Task != first.Source.Key().Task {
+			return fmt.Errorf("%q is a run of %s, %q one of %s: they measure different things", first.Dir, first.Source.Key().Task, r.Dir, k.Task)
 		}
-		if k.Data.Fingerprint != first.Key.Data.Fingerprint {
+		if k.Data.Fingerprint != first.Source.Key().Data.Fingerprint {
 			return fmt.Errorf("%w: %q has %s (fingerprint %s), %q has %s (%s)", ErrDifferentData,
-				first.Dir, a.Dataset.Name, first.Key.Data.Fingerprint, r.Dir, b.Dataset.Name, k.Data.Fingerprint)
+				first.Dir, a.Dataset.Name, first.Source.Key().Data.Fingerprint, r.Dir, b.Dataset.Name, k.Data.Fingerprint)
 		}
-		if k.Data.Truth != first.Key.Data.Truth {
+		if k.Data.Truth != first.Source.Key().Data.Truth {
 			return fmt.Errorf("%w: %q and %q have other boxes or masks", ErrDifferentData, first.Dir, r.Dir)
 		}
 		warn := func(what, x, y string) {
@@ -254,12 +255,12 @@ func (res *Result) check() error {
 				res.Warnings = append(res.Warnings, fmt.Sprintf("%s differs: %s has %s, %s has %s; differences may come from it", what, first.Name, x, r.Name, y))
 			}
 		}
-		if k.Preprocessing != first.Key.Preprocessing {
+		if k.Preprocessing != first.Source.Key().Preprocessing {
 			warn("preprocessing", a.Preprocessing.Summary, b.Preprocessing.Summary)
 		}
 		device := func(d results.Device) string { return fmt.Sprintf("%s (ONNX Runtime %s)", d.Name, d.ORT) }
-		warn("the device", device(first.Key.Device), device(k.Device))
-		if d := results.ConfigDiffers(first.Key, k); len(d) > 0 {
+		warn("the device", device(first.Source.Key().Device), device(k.Device))
+		if d := results.ConfigDiffers(first.Source.Key(), k); len(d) > 0 {
 			res.Warnings = append(res.Warnings, fmt.Sprintf("%s and %s were told differently: %s; differences may come from it", first.Name, r.Name, strings.Join(d, ", ")))
 		}
 	}
@@ -376,7 +377,7 @@ func (res *Result) Report(c Config, tool report.Tool) *report.Report {
 	t := report.Table{Name: "runs", Title: "the runs", Columns: []string{"run", "model", "sha256", "device", "pixels"}}
 	for _, run := range res.Runs {
 		d := run.Source.Describe()
-		t.Rows = append(t.Rows, []string{run.Name, d.Model.Name, d.Model.SHA256, run.Key.Device.Name, d.Preprocessing.Summary})
+		t.Rows = append(t.Rows, []string{run.Name, d.Model.Name, d.Model.SHA256, run.Source.Key().Device.Name, d.Preprocessing.Summary})
 		g := report.Group{Kind: "run", Name: run.Name}
 		for k, m := range res.Metrics {
 			x := report.Metric{Name: m.Name, Value: run.numbers[k], Unit: m.Unit, N: res.N, HigherIsBetter: m.HigherIsBetter}

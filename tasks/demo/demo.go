@@ -6,6 +6,7 @@ package demo
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"cutmix-eval/tasks/classify"
 	"cutmix-eval/tasks/compare"
 	"cutmix-eval/tasks/localize"
+	"cutmix-eval/tasks/ood"
 )
 
 // Baseline and CutMix are the embedded models that are compared.
@@ -36,10 +38,14 @@ type Row struct {
 type Config struct {
 	Classify classify.Config `json:"classify"`
 	Localize localize.Config `json:"localize"`
+	OOD      ood.Config      `json:"ood"`
 }
 
 // DefaultConfig is what the command line starts from.
-func DefaultConfig() Config { return Config{classify.DefaultConfig(), localize.DefaultConfig()} }
+func DefaultConfig() Config {
+	o := ood.Config{Sources: ood.ScenesSources(), Scores: []string{"msp"}}
+	return Config{classify.DefaultConfig(), localize.DefaultConfig(), o}
+}
 
 // Result is what both models gave.
 type Result struct {
@@ -54,21 +60,23 @@ type Result struct {
 var shown = map[string][]string{
 	classify.Name: {"top1", "nll", "brier", "ece", "aurc"},
 	localize.Name: {"top1_loc", "gt_known_loc", "max_box_acc_v2", "px_ap"},
+	ood.Name:      {"auroc unseen msp", "auroc texture msp", "auroc noise msp"},
 }
 
 // run is one task of one model.
 type run func(ctx context.Context, s *evaluation.Setup, install runtime.Progress, progress func(done, n int)) (*report.Report, compare.Run, error)
 
 // Run evaluates both models on every task. c chooses device, threads and so on; its
-// model and data are not used. progress is told the images done of all.
-func Run(ctx context.Context, c evaluation.Config, task Config, install runtime.Progress, progress func(done, all int)) (*Result, error) {
+// model and data are not used. progress is told the share that is done.
+func Run(ctx context.Context, c evaluation.Config, task Config, install runtime.Progress, progress func(done float64)) (*Result, error) {
 	start := time.Now()
+	task.OOD.Sources = slices.Clone(task.OOD.Sources)
 	c.Data = evaluation.DefaultData
 	res := &Result{}
 	tasks := []struct {
 		name string
 		run  run
-	}{{classify.Name, task.classify}, {localize.Name, task.localize}}
+	}{{classify.Name, task.classify}, {localize.Name, task.localize}, {ood.Name, task.ood}}
 	models := []string{Baseline, CutMix}
 	for k, t := range tasks {
 		var runs []compare.Run
@@ -79,8 +87,10 @@ func Run(ctx context.Context, c evaluation.Config, task Config, install runtime.
 			if err != nil {
 				return nil, err
 			}
-			before := k*len(models) + i
-			r, one, err := t.run(ctx, s, install, func(done, n int) { progress(before*n+done, len(tasks)*len(models)*n) })
+			before := float64(k*len(models) + i)
+			r, one, err := t.run(ctx, s, install, func(done, n int) {
+				progress((before + float64(done)/float64(n)) / float64(len(tasks)*len(models)))
+			})
 			s.Close()
 			if err != nil {
 				return nil, err
@@ -117,10 +127,19 @@ func Run(ctx context.Context, c evaluation.Config, task Config, install runtime.
 	return res, nil
 }
 
+// find finds a number of a report; one of a group is called "NAME SET SCORE".
 func find(r *report.Report, name string) report.Metric {
 	for _, m := range r.Metrics {
 		if m.Name == name {
 			return m
+		}
+	}
+	for _, g := range r.Groups {
+		for _, m := range g.Metrics {
+			if m.Name+" "+strings.TrimPrefix(g.Kind, "ood ")+" "+g.Name == name {
+				m.Name = name
+				return m
+			}
 		}
 	}
 	panic("demo: " + r.Task + " reports no " + name)
@@ -141,7 +160,6 @@ func (c Config) classify(ctx context.Context, s *evaluation.Setup, install runti
 	if err != nil {
 		return nil, out, err
 	}
-	out.Key = job.Manifest.Key
 	out.Source, err = classify.Load(ctx, job.Run)
 	return r, out, err
 }
@@ -161,9 +179,36 @@ func (c Config) localize(ctx context.Context, s *evaluation.Setup, install runti
 	if err != nil {
 		return nil, out, err
 	}
-	out.Key = job.Manifest.Key
 	out.Source, err = localize.Load(ctx, job.Run)
 	return r, out, err
+}
+
+func (c Config) ood(ctx context.Context, s *evaluation.Setup, install runtime.Progress, progress func(done, n int)) (*report.Report, compare.Run, error) {
+	var out compare.Run
+	for i := range c.OOD.Sources {
+		c.OOD.Sources[i].Limit = s.Config.Limit
+	}
+	job, err := ood.Open(ctx, s, c.OOD, evaluation.Store{}, report.Tool{}, install)
+	if err != nil {
+		return nil, out, err
+	}
+	defer job.Close()
+	n, before := 0, 0
+	for _, p := range job.Passes {
+		n += len(p.Todo)
+	}
+	for _, p := range job.Passes {
+		if _, err := p.Collect(ctx, func(done int) { progress(before+done, n) }); err != nil {
+			return nil, out, err
+		}
+		before += len(p.Todo)
+	}
+	pair, err := job.Runs().Pair(ctx)
+	if err != nil {
+		return nil, out, err
+	}
+	out.Source = pair
+	return pair.Describe(), out, nil
 }
 
 // Report is the result as a report: the differences as metrics, both models as

@@ -10,6 +10,7 @@ import (
 
 // Source is a run's results, for comparison with others.
 type Source struct {
+	key  results.Key
 	res  *Result
 	good []int
 	at   map[int]int // place in res.Images by sample
@@ -25,7 +26,7 @@ func Load(ctx context.Context, run *results.Run) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{res: res, at: map[int]int{}}
+	s := &Source{res: res, key: run.Manifest.Key, at: map[int]int{}}
 	for i := range res.Images {
 		index := int(res.Images[i].Index)
 		s.good, s.at[index] = append(s.good, index), i
@@ -51,6 +52,9 @@ func (s *Source) Metrics() []compare.Metric {
 	}
 	return out
 }
+
+// Key is the run's.
+func (s *Source) Key() results.Key { return s.key }
 
 // Good are the samples with a result.
 func (s *Source) Good() []int { return s.good }

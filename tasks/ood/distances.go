@@ -9,40 +9,28 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// centred is X'X / N of the training features less centre(i), and which side features
-// lie on: the second moment.
-func (s *Set) moment(centre func(i int) []float64) *mat.SymDense {
-	sum := mat.NewSymDense(s.D, nil)
-	const block = 256 // rows at once: one product of matrices instead of many of vectors
-	x := mat.NewDense(block, s.D, nil)
-	var part mat.SymDense
-	for at := 0; at < s.N; at += block {
-		n := min(block, s.N-at)
-		rows := x.Slice(0, n, 0, s.D).(*mat.Dense)
-		for i := range n {
-			c := centre(at + i)
-			for d, v := range s.features(at + i) {
-				rows.Set(i, d, float64(v)-c[d])
-			}
-		}
-		part.SymOuterK(1, rows.T())
-		sum.AddSym(sum, &part)
-	}
-	sum.ScaleSym(1/float64(s.N), sum)
-	return sum
-}
+// conditionLimit is up to where a covariance is inverted by its Cholesky factor: ten of
+// float64's sixteen digits are left for what follows at worst.
+const conditionLimit = 1e6
 
-// whitening gives W with |W x|^2 = x' S^+ x, S^+ the pseudo-inverse: directions whose
-// eigenvalue is rounding error beside the largest are left out, as scipy's pinvh does.
+// whitening gives W, transposed, with |W' x|^2 = x' S^+ x. Where S is well conditioned
+// W is the inverse of its Cholesky factor; otherwise S^+ is the pseudo-inverse, of which
+// directions are left out whose eigenvalue is rounding error beside the largest, as in
+// scipy's pinvh.
 func whitening(s *mat.SymDense) (*mat.Dense, error) {
 	n := s.SymmetricDim()
-	var e mat.EigenSym
-	if !e.Factorize(s, true) {
-		return nil, errors.New("the covariance has no eigenvalues")
+	var ch mat.Cholesky
+	if ch.Factorize(s) && ch.Cond() < conditionLimit {
+		var u, inverse mat.TriDense
+		ch.UTo(&u) // S = U'U, so W' = U^-1
+		if err := inverse.InverseTri(&u); err == nil {
+			return mat.DenseCopyOf(&inverse), nil
+		}
 	}
-	values := e.Values(nil)
-	var v mat.Dense
-	e.VectorsTo(&v)
+	values, vectors, err := eigen(s)
+	if err != nil {
+		return nil, err
+	}
 	top := 0.0
 	for _, x := range values {
 		top = max(top, math.Abs(x))
@@ -57,88 +45,113 @@ func whitening(s *mat.SymDense) (*mat.Dense, error) {
 	if len(keep) == 0 {
 		return nil, errors.New("the training features do not vary")
 	}
-	w := mat.NewDense(len(keep), n, nil)
-	for r, i := range keep {
+	w := mat.NewDense(n, len(keep), nil)
+	for k, i := range keep {
 		for d := range n {
-			w.Set(r, d, v.At(d, i)/math.Sqrt(values[i]))
+			w.Set(d, k, vectors.At(d, i)/math.Sqrt(values[i]))
 		}
 	}
 	return w, nil
 }
 
-func times(w *mat.Dense, x []float64) []float64 {
-	r, _ := w.Dims()
-	out := mat.NewVecDense(r, nil)
-	out.MulVec(w, mat.NewVecDense(len(x), x))
-	return out.RawVector().Data
+// eigen finds eigenvalues, ascending, and eigenvectors in columns.
+func eigen(s *mat.SymDense) ([]float64, *mat.Dense, error) {
+	var e mat.EigenSym
+	if !e.Factorize(s, true) {
+		return nil, nil, errors.New("a covariance has no eigenvalues")
+	}
+	var v mat.Dense
+	e.VectorsTo(&v)
+	return e.Values(nil), &v, nil
 }
 
-// classMeans are the mean features of the classes' images that are wanted, nil for a
-// class without, and how many those are.
-func (s *Set) classMeans(wanted func(i int) bool) (means [][]float64, count []int) {
-	means, count = make([][]float64, s.C), make([]int, s.C)
-	for i := range s.N {
-		if !wanted(i) {
-			continue
-		}
-		c := s.Labels[i]
-		if means[c] == nil {
-			means[c] = make([]float64, s.D)
-		}
-		count[c]++
-		for d, v := range s.features(i) {
-			means[c][d] += float64(v)
+// whitened is (x - centre) w, row by row.
+func whitened(x *mat.Dense, centre []float64, w *mat.Dense) *mat.Dense {
+	n, d := x.Dims()
+	moved := mat.NewDense(n, d, nil)
+	for i := range n {
+		row := moved.RawRowView(i)
+		for k, v := range x.RawRowView(i) {
+			row[k] = v - centre[k]
 		}
 	}
-	for c, n := range count {
-		for d := range means[c] {
-			means[c][d] /= float64(n)
-		}
-	}
-	return means, count
+	var out mat.Dense
+	out.Mul(moved, w)
+	return &out
 }
 
 // MDS is the Mahalanobis distance to the nearest class (Lee et al., NeurIPS 2018, without
 // its input perturbation), RMDS that less the distance to the whole set (Ren et al.,
 // 2021).
 func MDS(relative bool) Score {
-	name, what := "mds", "Mahalanobis distance to the nearest class"
+	s := Score{Name: "mds", Needs: Features | Training, Summary: "Mahalanobis distance to the nearest class"}
 	if relative {
-		name, what = "rmds", "Mahalanobis distance to the nearest class, less that to the whole set"
+		s.Name, s.Summary = "rmds", "Mahalanobis distance to the nearest class, less that to the whole set"
 	}
-	return Score{name, Features | Training, what, func(g Given) (Func, error) {
+	s.learn = func(g Given) (State, error) {
 		t := g.Train
-		means, _ := t.classMeans(func(int) bool { return true })
-		within, err := whitening(t.moment(func(i int) []float64 { return means[t.Labels[i]] }))
+		w, err := whitening(t.within())
 		if err != nil {
 			return nil, err
 		}
-		var centres [][]float64
-		for _, m := range means {
-			if m != nil {
-				centres = append(centres, times(within, m))
-			}
+		mean := t.Mean()
+		var centres []float64
+		for _, m := range means(t.Sum, t.Count) {
+			centres = append(centres, m...)
 		}
-		var whole *mat.Dense
-		var middle []float64
+		st := State{"within": w, "mean": vector(mean), "centres": whitened(mat.NewDense(len(centres)/t.D, t.D, centres), mean, w)}
 		if relative {
-			mean := t.mean()
-			if whole, err = whitening(t.moment(func(int) []float64 { return mean })); err != nil {
+			if st["whole"], err = whitening(t.about(mean)); err != nil {
 				return nil, err
 			}
-			middle = times(whole, mean)
 		}
-		return func(im *Image) float64 {
-			x, best := times(within, im.F), math.Inf(1)
-			for _, c := range centres {
-				best = min(best, squared(x, c))
+		return st, nil
+	}
+	s.with = func(st State, h *Head) (Func, error) {
+		mean, err := st.vector("mean", h.D)
+		if err != nil {
+			return nil, err
+		}
+		w, err := st.get("within", h.D, 0)
+		if err != nil {
+			return nil, err
+		}
+		_, r := w.Dims()
+		centres, err := st.get("centres", 0, r)
+		if err != nil {
+			return nil, err
+		}
+		var whole *mat.Dense
+		if relative {
+			if whole, err = st.get("whole", h.D, 0); err != nil {
+				return nil, err
 			}
+		}
+		classes, _ := centres.Dims()
+		lengths := make([]float64, classes)
+		for c := range lengths {
+			lengths[c] = dot(centres.RawRowView(c), centres.RawRowView(c))
+		}
+		return func(b *Block, out []float64) {
+			x := whitened(b.F, mean, w)
+			var inner, y mat.Dense
+			inner.Mul(x, centres.T())
 			if relative {
-				return squared(times(whole, im.F), middle) - best
+				y = *whitened(b.F, mean, whole)
 			}
-			return -best
+			for i := range out {
+				row, best := inner.RawRowView(i), math.Inf(1)
+				for c, l := range lengths {
+					best = min(best, l-2*row[c])
+				}
+				best += dot(x.RawRowView(i), x.RawRowView(i))
+				if out[i] = -best; relative {
+					out[i] += dot(y.RawRowView(i), y.RawRowView(i))
+				}
+			}
 		}, nil
-	}}
+	}
+	return s
 }
 
 func squared(a, b []float64) float64 {
@@ -150,194 +163,258 @@ func squared(a, b []float64) float64 {
 	return sum
 }
 
-// unit is f by its length, with OpenOOD's 1e-10 added to every entry.
-func unit(f []float64) []float64 {
-	n := norm(f)
-	out := make([]float64, len(f))
-	for i, v := range f {
-		out[i] = v/n + 1e-10
-	}
-	return out
-}
-
-// units are the training features of unit length, row by row.
-func (s *Set) units() []float64 {
-	out := make([]float64, 0, s.N*s.D)
-	for i := range s.N {
-		out = append(out, unit(widen(s.features(i)))...)
-	}
-	return out
-}
-
 // KNN is minus the squared distance to the k-th nearest training feature, all of unit
-// length (Sun et al., ICML 2022).
+// length (Sun et al., ICML 2022). Of very many training images some are looked at.
 func KNN(k int) Score {
-	return Score{fmt.Sprintf("knn_K%d", k), Features | Training, "distance to the k-th nearest training feature", func(g Given) (Func, error) {
-		t := g.Train
-		if t.N < k {
-			return nil, fmt.Errorf("%d training images are fewer than %d neighbours", t.N, k)
-		}
-		bank := t.units()
-		return func(im *Image) float64 {
-			x := unit(im.F)
-			near := make([]float64, 0, k+1) // ascending
-			for i := range t.N {
-				d := squared(x, bank[i*t.D:(i+1)*t.D])
-				if len(near) == k && d >= near[k-1] {
-					continue
-				}
-				at, _ := slices.BinarySearch(near, d)
-				near = slices.Insert(near, at, d)
-				if len(near) > k {
-					near = near[:k]
-				}
+	return Score{
+		Name: fmt.Sprintf("knn_K%d", k), Needs: Features | Training, Summary: "distance to the k-th nearest training feature",
+		learn: func(g Given) (State, error) {
+			if n := g.Train.Bank.N; n < k {
+				return nil, fmt.Errorf("%d training images are fewer than %d neighbours", n, k)
 			}
-			return -near[k-1]
-		}, nil
-	}}
+			return State{"bank": g.Train.units()}, nil
+		},
+		with: func(st State, h *Head) (Func, error) {
+			bank, err := st.get("bank", 0, h.D)
+			if err != nil {
+				return nil, err
+			}
+			n, _ := bank.Dims()
+			if n < k {
+				return nil, fmt.Errorf("bank of the state has %d rows", n)
+			}
+			lengths := make([]float64, n)
+			for i := range lengths {
+				lengths[i] = dot(bank.RawRowView(i), bank.RawRowView(i))
+			}
+			return func(b *Block, out []float64) {
+				inner, units := b.similar(bank), b.unitFeatures()
+				near := nearest{k: k}
+				for i := range out {
+					near.v = near.v[:0]
+					for j, s := range inner.RawRowView(i) {
+						near.see(lengths[j] - 2*s)
+					}
+					x := units.RawRowView(i)
+					out[i] = -max(near.v[k-1]+dot(x, x), 0)
+				}
+			}, nil
+		},
+	}
 }
 
-// residual finds ViM's null space: u = -pinv(W) b, and the eigenvectors of the features
-// less u behind the first dim, as rows.
-func residual(h *Head, s *Set, dim int) (u []float64, null *mat.Dense, err error) {
-	if dim >= h.D {
-		return nil, nil, fmt.Errorf("%d dimensions leave nothing of %d features", dim, h.D)
-	}
-	w, b := mat.NewDense(h.C, h.D, widen(h.Weight)), mat.NewVecDense(h.C, widen(h.Bias))
-	var svd mat.SVD
-	if !svd.Factorize(w, mat.SVDThin) {
-		return nil, nil, errors.New("the head's weights have no singular values")
-	}
-	var left, right mat.Dense
-	svd.UTo(&left)
-	svd.VTo(&right)
-	values := svd.Values(nil)
-	var y mat.VecDense
-	y.MulVec(left.T(), b)
-	for i, v := range values {
-		if v > values[0]*1e-15*float64(max(h.C, h.D)) {
-			y.SetVec(i, -y.AtVec(i)/v)
-		} else {
-			y.SetVec(i, 0)
+// principal finds ViM's space: the origin u = -pinv(W) b, and the eigenvectors of the
+// features less u, in columns, by ascending eigenvalue.
+func (t *TrainSet) principal(h *Head) (u []float64, vectors *mat.Dense, err error) {
+	t.space.Do(func() {
+		w, b := mat.NewDense(h.C, h.D, widen(h.Weight)), mat.NewVecDense(h.C, widen(h.Bias))
+		var svd mat.SVD
+		if !svd.Factorize(w, mat.SVDThin) {
+			t.failed = errors.New("the head's weights have no singular values")
+			return
 		}
-	}
-	var x mat.VecDense
-	x.MulVec(&right, &y)
-	u = slices.Clone(x.RawVector().Data)
-	var e mat.EigenSym
-	if !e.Factorize(s.moment(func(int) []float64 { return u }), true) {
-		return nil, nil, errors.New("the features have no principal components")
-	}
-	var v mat.Dense
-	e.VectorsTo(&v) // ascending
-	n := h.D - dim
-	null = mat.NewDense(n, h.D, nil)
-	for r := range n {
-		for d := range h.D {
-			null.Set(r, d, v.At(d, r))
+		var left, right mat.Dense
+		svd.UTo(&left)
+		svd.VTo(&right)
+		values := svd.Values(nil)
+		var y, x mat.VecDense
+		y.MulVec(left.T(), b)
+		for i, v := range values {
+			if v > values[0]*1e-15*float64(max(h.C, h.D)) {
+				y.SetVec(i, -y.AtVec(i)/v)
+			} else {
+				y.SetVec(i, 0)
+			}
 		}
-	}
-	return u, null, nil
+		x.MulVec(&right, &y)
+		t.centre = slices.Clone(x.RawVector().Data)
+		_, t.null, t.failed = eigen(t.about(t.centre))
+	})
+	return t.centre, t.null, t.failed
 }
 
-func outside(null *mat.Dense, u, f []float64) float64 {
-	x := make([]float64, len(f))
-	for d := range x {
-		x[d] = f[d] - u[d]
+// residual is the state of what lies outside of the first dim principal components.
+func residual(g Given, dim int) (State, error) {
+	if dim >= g.Head.D {
+		return nil, fmt.Errorf("%d dimensions leave nothing of %d features", dim, g.Head.D)
 	}
-	return norm(times(null, x))
+	u, v, err := g.Train.principal(g.Head)
+	if err != nil {
+		return nil, err
+	}
+	return State{"origin": vector(u), "null": mat.DenseCopyOf(v.Slice(0, g.Head.D, 0, g.Head.D-dim))}, nil
+}
+
+// outside is the length of what of every feature lies outside.
+func (st State) outside(h *Head) (func(f *mat.Dense) []float64, error) {
+	u, err := st.vector("origin", h.D)
+	if err != nil {
+		return nil, err
+	}
+	null, err := st.get("null", h.D, 0)
+	if err != nil {
+		return nil, err
+	}
+	return func(f *mat.Dense) []float64 {
+		x := whitened(f, u, null)
+		n, _ := x.Dims()
+		out := make([]float64, n)
+		for i := range out {
+			out[i] = norm(x.RawRowView(i))
+		}
+		return out
+	}, nil
 }
 
 // Residual is minus the length of what of a feature lies outside of the first principal
 // components of the training features (Wang et al., CVPR 2022).
 func Residual(dim int) Score {
-	return Score{fmt.Sprintf("residual_dim%d", dim), Features | HeadOf | Training, "what lies outside of the principal components", func(g Given) (Func, error) {
-		u, null, err := residual(g.Head, g.Train, dim)
-		if err != nil {
-			return nil, err
-		}
-		return func(im *Image) float64 { return -outside(null, u, im.F) }, nil
-	}}
+	return Score{
+		Name: fmt.Sprintf("residual_dim%d", dim), Needs: Features | HeadOf | Training, Summary: "what lies outside of the principal components",
+		learn: func(g Given) (State, error) { return residual(g, dim) },
+		with: func(st State, h *Head) (Func, error) {
+			outside, err := st.outside(h)
+			return func(b *Block, out []float64) {
+				for i, v := range outside(b.F) {
+					out[i] = -v
+				}
+			}, err
+		},
+	}
 }
 
-// ViM is the energy less that length, scaled to the logits (Wang et al., CVPR 2022).
+// ViM is the energy less that length, scaled to the logits (Wang et al., CVPR 2022). Of
+// very many training images the scale is taken from some.
 func ViM(dim int) Score {
-	return Score{fmt.Sprintf("vim_dim%d", dim), Features | HeadOf | Training, "energy less what lies outside of the principal components", func(g Given) (Func, error) {
-		u, null, err := residual(g.Head, g.Train, dim)
-		if err != nil {
-			return nil, err
-		}
-		t := g.Train
-		tops, lengths := 0.0, 0.0
-		for i := range t.N {
-			f := widen(t.features(i))
-			tops += slices.Max(g.Head.apply(f))
-			lengths += outside(null, u, f)
-		}
-		if lengths == 0 {
-			return nil, errors.New("the training features lie in their first principal components entirely")
-		}
-		alpha := tops / lengths
-		return func(im *Image) float64 { return logSumExp(g.Head.apply(im.F)) - alpha*outside(null, u, im.F) }, nil
-	}}
+	return Score{
+		Name: fmt.Sprintf("vim_dim%d", dim), Needs: Features | HeadOf | Training, Summary: "energy less what lies outside of the principal components",
+		learn: func(g Given) (State, error) {
+			st, err := residual(g, dim)
+			if err != nil {
+				return nil, err
+			}
+			outside, err := st.outside(g.Head)
+			if err != nil {
+				return nil, err
+			}
+			bank := g.Train.Bank
+			tops, lengths := 0.0, 0.0
+			for at := 0; at < bank.N; at += secondRows {
+				n := min(secondRows, bank.N-at)
+				x := mat.NewDense(n, bank.D, widen(bank.Features[at*bank.D:(at+n)*bank.D]))
+				lengths += total(outside(x))
+				z := g.Head.apply(x)
+				for i := range n {
+					tops += slices.Max(z.RawRowView(i))
+				}
+			}
+			if lengths == 0 {
+				return nil, errors.New("the training features lie in their first principal components entirely")
+			}
+			st["alpha"] = number(tops / lengths)
+			return st, nil
+		},
+		with: func(st State, h *Head) (Func, error) {
+			alpha, err := st.number("alpha")
+			if err != nil {
+				return nil, err
+			}
+			outside, err := st.outside(h)
+			return func(b *Block, out []float64) {
+				energies(b.linear(h), out)
+				for i, v := range outside(b.F) {
+					out[i] -= alpha * v
+				}
+			}, err
+		},
+	}
 }
 
 // NNGuide is the energy guided by the similarity to a bank of training features, which
-// are weighted by their own energies (Park et al., ICCV 2023). The bank is the first share
-// of the training images.
+// are weighted by their own energies (Park et al., ICCV 2023). The bank is a share of the
+// training images, evenly over their order: the first ones, which OpenOOD takes from
+// shuffled data, would be of a few classes.
 func NNGuide(k int, share float64) Score {
-	return Score{fmt.Sprintf("nnguide_K%d_a%s", k, number(share)), Features | Training, "energy times the similarity to confident training features", func(g Given) (Func, error) {
-		t := g.Train
-		n := int(float64(t.N) * share)
-		if n < k {
-			return nil, fmt.Errorf("a bank of %d training images is smaller than %d neighbours", n, k)
-		}
-		bank := make([][]float64, n)
-		for i := range bank {
-			bank[i] = unit(widen(t.features(i)))
-			e := NewImage(t.logits(i), nil).LSE
-			for d := range bank[i] {
-				bank[i][d] *= e
+	return Score{
+		Name: fmt.Sprintf("nnguide_K%d_a%s", k, text(share)), Needs: Features | Training, Summary: "energy times the similarity to confident training features",
+		learn: func(g Given) (State, error) {
+			all := g.Train.Bank
+			n := int(float64(all.N) * share)
+			if n < k {
+				return nil, fmt.Errorf("a bank of %d training images is smaller than %d neighbours", n, k)
 			}
-		}
-		return func(im *Image) float64 {
-			x := unit(im.F)
-			top := make([]float64, 0, k+1) // ascending
-			for _, b := range bank {
-				s := dot(x, b)
-				if len(top) == k && s <= top[0] {
-					continue
-				}
-				at, _ := slices.BinarySearch(top, s)
-				top = slices.Insert(top, at, s)
-				if len(top) > k {
-					top = top[1:]
+			bank := mat.NewDense(n, all.D, nil)
+			for i := range n {
+				at := i * all.N / n
+				e := logSumExp(widen(all.logits(at)))
+				row := bank.RawRowView(i)
+				unit(widen(all.features(at)), row)
+				for d := range row {
+					row[d] *= e
 				}
 			}
-			return im.LSE * total(top) / float64(k)
-		}, nil
-	}}
+			return State{"bank": bank}, nil
+		},
+		with: func(st State, h *Head) (Func, error) {
+			bank, err := st.get("bank", 0, h.D)
+			if err != nil {
+				return nil, err
+			}
+			if n, _ := bank.Dims(); n < k {
+				return nil, fmt.Errorf("bank of the state has %d rows", n)
+			}
+			return func(b *Block, out []float64) {
+				inner := b.similar(bank)
+				near := nearest{k: k}
+				for i, im := range b.Images {
+					near.v = near.v[:0]
+					for _, s := range inner.RawRowView(i) {
+						near.see(-s)
+					}
+					out[i] = -im.LSE * total(near.v) / float64(k)
+				}
+			}, nil
+		},
+	}
 }
 
 // Relation sums the similarities in feature and softmax to all training images (Kim et
-// al., NeurIPS 2023), those above a threshold of 0.03.
+// al., NeurIPS 2023), those above a threshold of 0.03. Of very many training images some
+// are looked at.
 func Relation(power float64) Score {
-	return Score{"relation_pow" + number(power), Features | Training, "similarity to all training images", func(g Given) (Func, error) {
-		t := g.Train
-		bank := t.units()
-		probs := make([][]float64, t.N)
-		for i := range probs {
-			probs[i] = NewImage(t.logits(i), nil).P
-		}
-		return func(im *Image) float64 {
-			x, sum := unit(im.F), 0.0
-			for i := range t.N {
-				k := max(dot(x, bank[i*t.D:(i+1)*t.D]), 0) * dot(im.P, probs[i])
-				if k > 0.03 {
-					sum += math.Pow(k, power)
-				}
+	return Score{
+		Name: "relation_pow" + text(power), Needs: Features | Training, Summary: "similarity to all training images",
+		learn: func(g Given) (State, error) {
+			return State{"bank": g.Train.units(), "softmax": g.Train.probabilities()}, nil
+		},
+		with: func(st State, h *Head) (Func, error) {
+			bank, err := st.get("bank", 0, h.D)
+			if err != nil {
+				return nil, err
 			}
-			return sum
-		}, nil
-	}}
+			n, _ := bank.Dims()
+			probs, err := st.get("softmax", n, h.C)
+			if err != nil {
+				return nil, err
+			}
+			return func(b *Block, out []float64) {
+				var alike mat.Dense
+				alike.Mul(b.probabilities(), probs.T())
+				inner := b.similar(bank)
+				for i := range out {
+					sum, q := 0.0, alike.RawRowView(i)
+					for j, s := range inner.RawRowView(i) {
+						if k := max(s, 0) * q[j]; k > 0.03 {
+							if power == 1 {
+								sum += k
+							} else {
+								sum += math.Pow(k, power)
+							}
+						}
+					}
+					out[i] = sum
+				}
+			}, nil
+		},
+	}
 }

@@ -2,14 +2,14 @@ package ood
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"os"
 	"path/filepath"
-	goruntime "runtime"
-	"slices"
-	"strings"
-	"sync"
 
 	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
@@ -20,85 +20,26 @@ import (
 	"cutmix-eval/runtime"
 )
 
-// Name is the task's name in run directories and reports.
-const Name = "ood"
-
-// Role is what a set of images is for.
-type Role string
-
-// The roles.
-const (
-	Test  Role = "test" // in-distribution
-	Val   Role = "val"
-	Train Role = "train"
-	Out   Role = "ood"
-)
-
-// Source is a set of images.
-type Source struct {
-	Name  string `json:"name"`
-	Role  Role   `json:"role"`
-	Group string `json:"group,omitempty"` // near, far, or none
-	Path  string `json:"path"`
-	Limit int    `json:"limit,omitempty"`
-}
-
-// ParseSource reads [near:|far:][NAME=]PATH.
-func ParseSource(s string) (Source, error) {
-	out := Source{Role: Out, Path: s}
-	for _, g := range []string{"near", "far"} {
-		if rest, ok := strings.CutPrefix(out.Path, g+":"); ok {
-			out.Group, out.Path = g, rest
-		}
-	}
-	if name, path, ok := strings.Cut(out.Path, "="); ok && !strings.ContainsAny(name, `/\:`) {
-		out.Name, out.Path = name, path
-	}
-	if out.Path == "" {
-		return out, fmt.Errorf("%q names no images; give [near:|far:][NAME=]PATH", s)
-	}
-	if out.Name == "" {
-		out.Name = strings.NewReplacer(":", "-", "/", "-", "\\", "-").Replace(strings.TrimSuffix(filepath.Base(filepath.Clean(out.Path)), ".tar"))
-	}
-	if strings.ContainsAny(out.Name, `/\:`) || strings.HasPrefix(out.Name, ".") {
-		return out, fmt.Errorf("%q cannot be the name of a set", out.Name)
-	}
-	return out, nil
-}
-
-// Config holds what the task can be told.
-type Config struct {
-	Sources []Source `json:"sources"` // OOD sets, and val and train
-	Scores  []string `json:"scores"`  // names; empty: all
-}
-
-// Validate says what in the configuration makes no sense.
-func (c Config) Validate() error {
-	seen := map[string]bool{"id-test": true}
-	out := 0
-	for _, s := range c.Sources {
-		if seen[s.Name] {
-			return fmt.Errorf("two sets are called %q; name them, as in far:NAME=PATH", s.Name)
-		}
-		seen[s.Name] = true
-		if s.Role == Out {
-			out++
-		}
-	}
-	if out == 0 {
-		return errors.New("no OOD set is named; give --ood")
-	}
-	_, err := Choose(Scores(10, 10), c.Scores)
-	return err
-}
-
 // Record is what one image gave.
 type Record struct {
 	results.Row
 	Label      int32   `parquet:"label"` // model output; -1 without one
 	Prediction int32   `parquet:"prediction"`
-	Confidence float64 `parquet:"confidence"`
+	Confidence float64 `parquet:"confidence"` // its softmax
+	Content    int64   `parquet:"content"`    // of the tensor that the model saw: its SHA-256's first eight bytes
 }
+
+// About describes all sets of an evaluation; it is kept with the run of the ID images.
+type About struct {
+	Report report.Report `json:"report"`
+	Config Config        `json:"config"`
+	Model  string        `json:"model"`            // file or name
+	Output string        `json:"output,omitempty"` // that was asked for
+	Head   bool          `json:"head"`             // head.npy holds the head's weights
+}
+
+// headName is the file of the head's weights and, in the last column, biases.
+const headName = "head.npy"
 
 // Pass is a set of images with its run.
 type Pass struct {
@@ -111,9 +52,7 @@ type Pass struct {
 // Job is an evaluation. Close it.
 type Job struct {
 	Passes []*Pass // the ID images first
-	config Config
-	head   *Head
-	report report.Report
+	runs   *Runs
 }
 
 // Open opens the sets and their runs: in folders of store.Dir by the sets' names, or
@@ -122,60 +61,108 @@ func Open(ctx context.Context, s *evaluation.Setup, c Config, store evaluation.S
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	j := &Job{config: c}
+	j := &Job{runs: &Runs{}}
 	defer func() {
 		if err != nil {
 			_ = j.Close()
 		}
 	}()
-	needs := []string{evaluation.Logits}
-	h, herr := s.Model.Head()
-	if herr == nil && h.Penultimate != "" {
-		needs = append(needs, evaluation.Features)
-		j.head = &Head{C: h.Classes, D: h.Features, Weight: h.Weight, Bias: h.Bias}
+	about := About{Config: c, Model: s.Config.Model, Output: s.Config.Output}
+	if _, err := os.Stat(about.Model); err == nil { // a file, not a name
+		if about.Model, err = filepath.Abs(about.Model); err != nil {
+			return nil, err
+		}
 	}
-	sources := append([]Source{{Name: "id-test", Role: Test, Path: s.Config.Data, Limit: s.Config.Limit}}, c.Sources...)
-	for _, src := range sources {
+	needs := []string{evaluation.Logits}
+	head, why := headOf(s)
+	if head != nil {
+		needs, about.Head = append(needs, evaluation.Features), true
+	}
+	for _, src := range append([]Source{Of(Test, s.Config.Data, s.Config.Limit)}, c.Sources...) {
 		p := &Pass{Source: src}
 		cfg := s.Config
 		if src.Role != Test {
 			cfg.Data, cfg.Limit, cfg.Labels, cfg.Root, cfg.Format, cfg.Split = src.Path, src.Limit, "", "", datasets.Auto, ""
 		}
-		if p.setup, err = s.With(cfg); err != nil {
+		one := evaluation.Store{Shard: store.Shard}
+		if store.Dir != "" {
+			one.Dir = filepath.Join(store.Dir, p.Name)
+		}
+		if err := p.open(ctx, s, cfg, one, needs, install, func() any {
+			if src.Role != Test {
+				return src
+			}
+			about.Report = *p.setup.Report(tool)
+			about.Report.Config = s.Config.Told(c)
+			if why != "" {
+				about.Report.Warnings = append(about.Report.Warnings, "scores of features are left out: "+why)
+			}
+			return about
+		}); err != nil {
 			return nil, fmt.Errorf("set %s: %w", src.Name, err)
 		}
 		j.Passes = append(j.Passes, p)
-		task := evaluation.Task{Name: Name, Needs: needs, Config: struct{}{}, About: func(json.RawMessage) (any, error) { return src, nil }}
-		if src.Role != Out && p.setup.Data.Labelled() {
-			labels, err := p.setup.Labels(ctx, install)
-			if err != nil {
-				return nil, fmt.Errorf("set %s: %w", src.Name, err)
-			}
-			p.label, task.Labels, task.Select = labels.Output, labels.Fingerprint(), labels.Select
-		}
-		one := evaluation.Store{Shard: store.Shard}
-		if store.Dir != "" {
-			one.Dir = filepath.Join(store.Dir, src.Name)
-		}
-		if p.Records, err = p.setup.Records(ctx, one, task, install); err != nil {
-			return nil, fmt.Errorf("set %s: %w", src.Name, err)
-		}
+		j.runs.sets = append(j.runs.sets, set{src, p.Run})
 		if p.setup.Session != nil && s.Session == nil { // the next sets share it
 			p.setup.Lend(s)
 		}
-		if p.setup.Probabilities {
-			return nil, fmt.Errorf("model %q gives probabilities, of which most scores cannot be computed; export it without its last softmax, or name its logits with --output", s.Model.Name)
+	}
+	j.runs.About = about
+	j.runs.head = &Head{}
+	if j.runs.head.C, _ = j.Passes[0].HasArray(evaluation.Logits); head != nil {
+		j.runs.head = head
+		if store.Dir != "" {
+			if err := saveHead(store.Dir, head); err != nil {
+				return nil, err
+			}
 		}
 	}
-	j.report = *s.Report(tool)
-	j.report.Config = s.Config.Told(c)
-	j.report.Runtime = evaluation.RanBy(j.Passes[0].Manifest)
-	if herr != nil {
-		j.report.Warnings = append(j.report.Warnings, fmt.Sprintf("scores of features are left out: %v", herr))
-	} else if j.head == nil {
-		j.report.Warnings = append(j.report.Warnings, "scores of features are left out: the head is applied at every place of the map")
-	}
 	return j, nil
+}
+
+// headOf is the model's head where it is one linear layer; why not, otherwise.
+func headOf(s *evaluation.Setup) (_ *Head, why string) {
+	h, err := s.Model.Head()
+	switch {
+	case err != nil:
+		return nil, err.Error()
+	case h.Penultimate == "":
+		return nil, "the head is applied at every place of the map"
+	}
+	return &Head{C: h.Classes, D: h.Features, Weight: h.Weight, Bias: h.Bias}, ""
+}
+
+// open opens the pass's data and run. about describes the set.
+func (p *Pass) open(ctx context.Context, s *evaluation.Setup, c evaluation.Config, store evaluation.Store, needs []string, install runtime.Progress, about func() any) (err error) {
+	if p.setup, err = s.With(c); err != nil {
+		return err
+	}
+	task := evaluation.Task{Name: Name, Needs: needs, Config: struct{}{}}
+	how := ""
+	if p.Role.id() && p.setup.Data.Labelled() {
+		labels, err := p.setup.Labels(ctx, install)
+		if err != nil {
+			return err
+		}
+		p.label, task.Labels, task.Select, how = labels.Output, labels.Fingerprint(), labels.Select, labels.How
+	} else if p.Role == Train {
+		return errors.New("training images need labels")
+	}
+	task.About = func(json.RawMessage) (any, error) {
+		a := about()
+		if test, ok := a.(About); ok {
+			test.Report.Dataset.Labels = how
+			return test, nil
+		}
+		return a, nil
+	}
+	if p.Records, err = p.setup.Records(ctx, store, task, install); err != nil {
+		return err
+	}
+	if p.setup.Probabilities {
+		return fmt.Errorf("model %q gives probabilities, of which most scores cannot be computed; export it without its last softmax, or name its logits with --output", s.Model.Name)
+	}
+	return nil
 }
 
 // Close frees everything.
@@ -214,8 +201,8 @@ func (p *Pass) Collect(ctx context.Context, progress func(done int)) (pipeline.S
 		if p.label != nil && sample.Label >= 0 {
 			r.Label = int32(p.label[sample.Label])
 		}
-		im := NewImage(sc.Logits, nil)
-		r.Prediction, r.Confidence = int32(im.Pred), im.P[im.Pred]
+		im := newImage(sc.Logits, nil)
+		r.Prediction, r.Confidence, r.Content = int32(im.Pred), im.P[im.Pred], content(sc.Input)
 		return w.Add(r, p.Arrays(sc)...)
 	})
 	if werr := w.Close(); !errors.Is(err, werr) {
@@ -227,209 +214,18 @@ func (p *Pass) Collect(ctx context.Context, progress func(done int)) (pipeline.S
 	return stats, err
 }
 
-// load reads a set into memory.
-func (p *Pass) load(ctx context.Context) (*Set, error) {
-	s := &Set{}
-	s.C, _ = p.HasArray(evaluation.Logits)
-	names := []string{evaluation.Logits}
-	if d, ok := p.HasArray(evaluation.Features); ok {
-		s.D = d
-		names = append(names, evaluation.Features)
+// content identifies a tensor.
+func content(v []float32) int64 {
+	buf := make([]byte, 0, 4*len(v))
+	for _, x := range v {
+		buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(x))
 	}
-	labelled := true
-	err := results.Each[Record](ctx, p.Run, names, func(r *Record, v [][]float32) error {
-		if r.Status != results.OK {
-			return nil
-		}
-		s.N++
-		s.Logits = append(s.Logits, v[0]...)
-		if len(v) > 1 {
-			s.Features = append(s.Features, v[1]...)
-		}
-		s.Labels = append(s.Labels, int(r.Label))
-		labelled = labelled && r.Label >= 0
-		return nil
-	})
-	if !labelled {
-		s.Labels = nil
-	}
-	if err == nil && s.N == 0 {
-		err = errors.New("not one image could be read")
-	}
-	return s, err
-}
-
-// scored is a set's scores, and what else is told of it.
-type scored struct {
-	Source
-	values [][]float64 // by score, then image
-	ids    []string
-	hits   int // of labelled images
-	bad    []report.BadImage
-}
-
-// score streams a set through the fitted scores.
-func (p *Pass) score(ctx context.Context, funcs []Func) (*scored, error) {
-	out := &scored{Source: p.Source, values: make([][]float64, len(funcs))}
-	names := []string{evaluation.Logits}
-	if _, ok := p.HasArray(evaluation.Features); ok {
-		names = append(names, evaluation.Features)
-	}
-	var block []*Image
-	flush := func() {
-		at := len(out.values[0])
-		for k := range out.values {
-			out.values[k] = append(out.values[k], make([]float64, len(block))...)
-		}
-		next := make(chan int)
-		var wg sync.WaitGroup
-		for range goruntime.GOMAXPROCS(0) {
-			wg.Go(func() {
-				for i := range next {
-					for k, f := range funcs {
-						out.values[k][at+i] = f(block[i])
-					}
-				}
-			})
-		}
-		for i := range block {
-			next <- i
-		}
-		close(next)
-		wg.Wait()
-		block = block[:0]
-	}
-	err := results.Each[Record](ctx, p.Run, names, func(r *Record, v [][]float32) error {
-		if r.Status != results.OK {
-			out.bad = append(out.bad, report.BadImage{ID: p.Name + ": " + r.ID, Reason: r.Error})
-			return nil
-		}
-		out.ids = append(out.ids, r.ID)
-		if r.Label >= 0 && r.Label == r.Prediction {
-			out.hits++
-		}
-		var f []float32
-		if len(v) > 1 {
-			f = v[1]
-		}
-		block = append(block, NewImage(v[0], f))
-		if len(block) == 512 {
-			flush()
-		}
-		return nil
-	})
-	if err == nil {
-		flush()
-	}
-	if err == nil && len(out.ids) == 0 {
-		err = errors.New("not one image could be read")
-	}
-	if err != nil {
-		err = fmt.Errorf("set %s: %w", p.Name, err)
-	}
-	return out, err
-}
-
-// Found is the detection of one set by one score.
-type Found struct {
-	Set, Group, Score string
-	metrics.Detection
+	sum := sha256.Sum256(buf)
+	return int64(binary.LittleEndian.Uint64(sum[:]))
 }
 
 // Report fits the scores, applies them and reports. All records must be there.
-func (j *Job) Report(ctx context.Context) (*report.Report, error) {
-	r, _, err := j.evaluate(ctx)
-	return r, err
-}
+func (j *Job) Report(ctx context.Context) (*report.Report, error) { return j.runs.Report(ctx) }
 
-func (j *Job) evaluate(ctx context.Context) (*report.Report, []Found, error) {
-	r := j.report
-	r.Task = Name
-	g := Given{Head: j.head}
-	var err error
-	for _, p := range j.Passes {
-		switch p.Role {
-		case Val:
-			g.Validation, err = p.load(ctx)
-		case Train:
-			if g.Train, err = p.load(ctx); err == nil && g.Train.Labels == nil {
-				err = errors.New("training images need labels")
-			}
-		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("set %s: %w", p.Name, err)
-		}
-	}
-	c, _ := j.Passes[0].HasArray(evaluation.Logits)
-	d, features := j.Passes[0].HasArray(evaluation.Features)
-	scores, err := Choose(Scores(c, max(d, 2)), j.config.Scores)
-	if err != nil {
-		return nil, nil, err
-	}
-	var used []Score
-	var funcs []Func
-	missing := map[string][]string{}
-	for _, s := range scores {
-		why := s.Missing(g)
-		if s.Needs&Features != 0 && !features {
-			why = "features"
-		}
-		if why != "" {
-			missing[why] = append(missing[why], s.Name)
-			continue
-		}
-		f, err := s.Fit(g)
-		if err != nil {
-			r.Warnings = append(r.Warnings, fmt.Sprintf("score %s is left out: %v", s.Name, err))
-			continue
-		}
-		used, funcs = append(used, s), append(funcs, f)
-	}
-	for _, why := range slices.Sorted(func(yield func(string) bool) {
-		for k := range missing {
-			if !yield(k) {
-				return
-			}
-		}
-	}) {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%s not given, so left out: %s", why, strings.Join(missing[why], ", ")))
-	}
-	if len(funcs) == 0 {
-		return nil, nil, errors.New("no score can be computed")
-	}
-	var id *scored
-	var found []Found
-	for _, p := range j.Passes {
-		if p.Role != Test && p.Role != Out {
-			continue
-		}
-		s, err := p.score(ctx, funcs)
-		if err != nil {
-			return nil, nil, err
-		}
-		r.BadImages = append(r.BadImages, s.bad...)
-		r.Dataset.Bad += len(s.bad)
-		if p.Role == Test {
-			id = s
-			continue
-		}
-		for k, sc := range used {
-			det, err := metrics.Detect(id.values[k], s.values[k])
-			var wrong *metrics.DetectionError
-			if errors.As(err, &wrong) && wrong.Index >= 0 {
-				name := id.ids
-				if wrong.Set == "OOD" {
-					name = s.ids
-				}
-				r.Warnings = append(r.Warnings, fmt.Sprintf("score %s on %s: that of %s %s; it is left out there", sc.Name, p.Name, name[wrong.Index], wrong.Why))
-				continue
-			}
-			if err != nil {
-				return nil, nil, err
-			}
-			found = append(found, Found{p.Name, p.Group, sc.Name, det})
-		}
-	}
-	j.fill(&r, used, found, id)
-	return &r, found, nil
-}
+// Runs are the runs that the job writes.
+func (j *Job) Runs() *Runs { return j.runs }

@@ -80,11 +80,11 @@ func evaluate(t *testing.T, e evaluation.Config, c Config, dir string) (*report.
 			t.Fatal(err)
 		}
 	}
-	r, found, err := j.evaluate(ctx)
+	res, err := j.Runs().Evaluate(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r, found
+	return j.Runs().Present(res), res.Found
 }
 
 // TestPixelsGolden: from JPEG files to numbers, against PyTorch and scikit-learn on the
@@ -224,12 +224,12 @@ func TestSources(t *testing.T) {
 		"far:x=scenes:ood-near": {Name: "x", Group: "far", Path: "scenes:ood-near"},
 	} {
 		want.Role = Out
-		if got, err := ParseSource(in); err != nil || got != want {
+		if got, err := ParseSource(in, Out); err != nil || got != want {
 			t.Errorf("%q: %+v %v, want %+v", in, got, err, want)
 		}
 	}
 	for _, in := range []string{"", "near:", "x=", "..", "near:.hidden=a"} {
-		if got, err := ParseSource(in); err == nil {
+		if got, err := ParseSource(in, Out); err == nil {
 			t.Errorf("%q: %+v", in, got)
 		}
 	}

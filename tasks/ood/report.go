@@ -1,115 +1,599 @@
 package ood
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"math"
+	goruntime "runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
+	"cutmix-eval/evaluation"
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 )
 
-// fill writes the numbers: accuracy, every metric by set and score, means over near and
-// far sets, and what is suspicious.
-func (j *Job) fill(r *report.Report, used []Score, found []Found, id *scored) {
-	n := len(id.ids)
-	r.Dataset.N = n
-	if j.Passes[0].label != nil {
-		iv := metrics.Wilson(id.hits, n)
-		r.Metrics = append(r.Metrics, report.Metric{Name: "top1", Value: float64(id.hits) / float64(n), Unit: report.Fraction, N: n, Interval: &iv, HigherIsBetter: true, Note: "of the ID images"})
-	}
-	var sets []string
-	for _, f := range found {
-		if !slices.Contains(sets, f.Set) {
-			sets = append(sets, f.Set)
-		}
-	}
-	groups := map[string][]string{}
-	for _, set := range sets {
-		t := report.Table{Name: "set", Columns: []string{"score", "AUROC", "", "AUPR in", "AUPR out", "FPR95, ID pos.", "FPR95, OOD pos.", "TNR@TPR95", "det. acc."}}
-		for _, f := range found {
-			if f.Set != set {
-				continue
-			}
-			if t.Title == "" {
-				t.Title = fmt.Sprintf("%s: %d images against %d ID ones, percent", set, f.OOD, f.ID)
-				if f.Group != "" {
-					t.Title = f.Group + " " + t.Title
-					groups[f.Group] = append(groups[f.Group], set)
-				}
-			}
-			t.Rows = append(t.Rows, []string{f.Score, pct(f.AUROC), pct(f.AUROCInterval.Low) + " to " + pct(f.AUROCInterval.High), pct(f.AUPRIn), pct(f.AUPROut),
-				pct(f.FPRIDPositive.FPR), pct(f.FPROODPositive.FPR), pct(f.TNRAtTPR95), pct(f.Accuracy)})
-			r.Groups = append(r.Groups, report.Group{Kind: "ood " + set, Name: f.Score, Metrics: f.metrics()})
-		}
-		r.Tables = append(r.Tables, t)
-	}
-	for _, g := range []string{"near", "far"} {
-		if len(groups[g]) < 2 {
-			continue // there is no mean to tell
-		}
-		t := report.Table{Name: g, Title: fmt.Sprintf("%s: means over %s, percent", g, strings.Join(groups[g], ", ")), Columns: []string{"score", "AUROC", "FPR95, ID pos.", "FPR95, OOD pos."}}
-		for _, s := range used {
-			var auroc, fprID, fprOOD float64
-			k := 0.0
-			for _, f := range found {
-				if f.Score == s.Name && f.Group == g {
-					auroc, fprID, fprOOD, k = auroc+f.AUROC, fprID+f.FPRIDPositive.FPR, fprOOD+f.FPROODPositive.FPR, k+1
-				}
-			}
-			if int(k) != len(groups[g]) {
-				continue // a mean over fewer sets is another number
-			}
-			t.Rows = append(t.Rows, []string{s.Name, pct(auroc / k), pct(fprID / k), pct(fprOOD / k)})
-			r.Groups = append(r.Groups, report.Group{Kind: g + " mean", Name: s.Name, Metrics: []report.Metric{
-				{Name: "auroc", Value: auroc / k, Unit: report.Fraction, N: int(k), HigherIsBetter: true, Note: "mean over sets"},
-				{Name: "fpr95_id_positive", Value: fprID / k, Unit: report.Fraction, N: int(k), Note: "mean over sets"},
-				{Name: "fpr95_ood_positive", Value: fprOOD / k, Unit: report.Fraction, N: int(k), Note: "mean over sets"},
-			}})
-		}
-		r.Tables = append(r.Tables, t)
-	}
-	var below, tied []string
-	for _, f := range found {
-		if f.AUROCInterval.High < 0.5 {
-			below = append(below, fmt.Sprintf("%s on %s (%s)", f.Score, f.Set, pct(f.AUROC)))
-		}
-		if share := float64(f.Ties) / float64(f.ID) / float64(f.OOD); share > 0.05 {
-			tied = append(tied, fmt.Sprintf("%s on %s (%s of pairs)", f.Score, f.Set, pct(share)))
-		}
-	}
-	if len(below) > 0 {
-		r.Warnings = append(r.Warnings, "below 50 %, so these scores take OOD images for ID ones: "+strings.Join(below, ", "))
-	}
-	if len(tied) > 0 {
-		r.Warnings = append(r.Warnings, "many equal scores, so thresholds jump: "+strings.Join(tied, ", "))
-	}
-	r.HideGroups = true
+// Result is everything the task found.
+type Result struct {
+	Found    []Found
+	Detector *Detector // nil unless a threshold was asked for
+	used     []fitted
+	id       []*scored // the ID test images, and those under covariate shift
+	out      []*scored
+	bad      []report.BadImage
+	warnings []string
+	tables   []report.Table
 }
 
+// sorry remembers an image that could not be read.
+func (res *Result) sorry(s *set, rec *Record) {
+	id := rec.ID
+	if s.Role != Test {
+		id = s.Name + ": " + id
+	}
+	res.bad = append(res.bad, report.BadImage{ID: id, Reason: rec.Error})
+}
+
+// Report fits the scores, applies them and reports, from the records alone.
+func (r *Runs) Report(ctx context.Context) (*report.Report, error) {
+	res, err := r.Evaluate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.Present(res), nil
+}
+
+// Evaluate computes all numbers from the records. On cancellation it returns the
+// context's error.
+func (r *Runs) Evaluate(ctx context.Context) (*Result, error) {
+	c := r.About.Config
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	res := &Result{}
+	g, notes, err := r.given(ctx, res.sorry)
+	if err != nil {
+		return nil, err
+	}
+	scores, err := Choose(Scores(r.head.C, r.head.D), c.Scores)
+	if err != nil {
+		return nil, err
+	}
+	if c.Reference != "" && !slices.ContainsFunc(scores, func(s Score) bool { return s.is(c.Reference) }) {
+		more, err := Choose(Scores(r.head.C, r.head.D), []string{c.Reference})
+		if err != nil {
+			return nil, err
+		}
+		scores = append(more, scores...)
+	}
+	res.warnings = notes
+	var warnings []string
+	if res.used, warnings = fit(scores, g); len(res.used) == 0 {
+		return nil, fmt.Errorf("no score can be computed: %s", strings.Join(warnings, "; "))
+	}
+	res.warnings = append(res.warnings, warnings...)
+	if c.Grid {
+		if err := r.grid(ctx, res, g); err != nil {
+			return nil, err
+		}
+	}
+	for i := range r.sets {
+		s := &r.sets[i]
+		if s.Role != Test && s.Role != Shifted && s.Role != Out {
+			continue
+		}
+		sc, err := r.score(ctx, s, funcs(res.used), res.sorry)
+		if err != nil {
+			return nil, err
+		}
+		if s.Role == Out {
+			res.out = append(res.out, sc)
+		} else {
+			res.id = append(res.id, sc)
+		}
+	}
+	if err := res.detect(ctx, c.Reference != ""); err != nil {
+		return nil, err
+	}
+	shared, err := r.overlaps(ctx)
+	if err != nil {
+		return nil, err
+	}
+	res.warnings = append(res.warnings, shared...)
+	if c.Threshold > 0 {
+		res.Detector, err = r.detector(res, c.Threshold)
+	}
+	return res, err
+}
+
+// grid adds other parameters than the defaults: all of them, or, where there is an OOD
+// validation set, for every kind of score the one with the largest AUROC on it.
+func (r *Runs) grid(ctx context.Context, res *Result, g Given) error {
+	n := 0
+	if g.Train != nil {
+		n = g.Train.Bank.N
+	}
+	var all []fitted
+	var kind []int
+	for k, family := range Grid(r.head.C, r.head.D, n) {
+		if !slices.ContainsFunc(family, func(s Score) bool {
+			return slices.ContainsFunc(res.used, func(u fitted) bool { return u.Name == s.Name })
+		}) {
+			continue // not wanted, or not possible
+		}
+		f, warnings := fit(family, g)
+		res.warnings = append(res.warnings, warnings...)
+		all = append(all, f...)
+		kind = append(kind, slices.Repeat([]int{k}, len(f))...)
+	}
+	known := func(name string) bool {
+		return slices.ContainsFunc(res.used, func(u fitted) bool { return u.Name == name })
+	}
+	outVal := r.of(OutVal)
+	if outVal == nil {
+		for _, f := range all {
+			if !known(f.Name) {
+				res.used = append(res.used, f)
+			}
+		}
+		res.warnings = append(res.warnings, "the best of many parameters on the sets it is reported for flatters a score; with --ood-val they are chosen on images kept apart")
+		return nil
+	}
+	id, err := r.score(ctx, r.of(Val), funcs(all), func(*set, *Record) {}) // told already
+
+	if err != nil {
+		return err
+	}
+	out, err := r.score(ctx, outVal, funcs(all), res.sorry)
+	if err != nil {
+		return err
+	}
+	t := report.Table{Name: "grid", Title: fmt.Sprintf("parameters chosen by AUROC on %d images of %s against %d of %s, percent", len(out.ids), outVal.Path, len(id.ids), valName), Columns: []string{"score", "AUROC", "", "of"}}
+	for at := 0; at < len(all); {
+		end := at + 1
+		for end < len(all) && kind[end] == kind[at] {
+			end++
+		}
+		best, value := -1, metrics.Detection{AUROC: -1}
+		for k := at; k < end; k++ {
+			// Scores that are not finite have no AUROC, and are not chosen.
+			if d, err := metrics.Detect(id.values[k], out.values[k]); err == nil && d.AUROC > value.AUROC {
+				best, value = k, d
+			}
+		}
+		if best >= 0 {
+			t.Rows = append(t.Rows, []string{all[best].Name, pct(value.AUROC), interval(value.AUROCInterval), strconv.Itoa(end - at)})
+			// It takes the place of its kind's default.
+			place := slices.IndexFunc(res.used, func(u fitted) bool {
+				return slices.ContainsFunc(all[at:end], func(f fitted) bool { return f.Name == u.Name })
+			})
+			if !known(all[best].Name) {
+				res.used[place] = all[best]
+			}
+		}
+		at = end
+	}
+	res.tables = append(res.tables, t)
+	return nil
+}
+
+// joined are scores of several sets, one after the other.
+func joined(sets []*scored, k int) []float64 {
+	var out []float64
+	for _, s := range sets {
+		out = append(out, s.values[k]...)
+	}
+	return out
+}
+
+// detect compares every OOD set with the ID images, by every score.
+func (res *Result) detect(ctx context.Context, reference bool) error {
+	keep := reference || len(res.out) > 1 // what means and differences are made of
+	type job struct {
+		at, k int
+		out   *scored
+		id    []*scored
+	}
+	var jobs []job
+	views := []string{""}
+	if len(res.id) > 1 {
+		views = append(views, fullSpectrum)
+	}
+	for _, view := range views {
+		id := res.id[:1]
+		if view != "" {
+			id = res.id
+		}
+		for _, o := range res.out {
+			for k, u := range res.used {
+				jobs = append(jobs, job{len(jobs), k, o, id})
+				res.Found = append(res.Found, Found{View: view, Set: o.Name, Group: o.Group, Score: u.Name})
+			}
+		}
+	}
+	wrong := make([]*metrics.DetectionError, len(jobs))
+	next := make(chan job)
+	var wg sync.WaitGroup
+	for range goruntime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for j := range next {
+				f := &res.Found[j.at]
+				id, out := joined(j.id, j.k), j.out.values[j.k]
+				d, err := metrics.Detect(id, out)
+				if errors.As(err, &wrong[j.at]) {
+					continue
+				}
+				f.Detection, f.Histogram = d, histogram(id, out)
+				f.Histogram.Kind, f.Histogram.Name = f.kind(), f.Score
+				if keep {
+					f.placements = metrics.Place(id, out)
+				}
+				f.CCR = ccr(j.id, id, out)
+			}
+		})
+	}
+	for _, j := range jobs {
+		if ctx.Err() == nil {
+			next <- j
+		}
+	}
+	close(next)
+	wg.Wait()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var kept []Found
+	for at, f := range res.Found {
+		if wrong[at] == nil {
+			kept = append(kept, f)
+			continue
+		}
+		// The image is one of the sets that were joined.
+		i, sets := wrong[at].Index, jobs[at].id
+		if wrong[at].Set == "OOD" {
+			sets = []*scored{jobs[at].out}
+		}
+		for i >= len(sets[0].ids) {
+			i, sets = i-len(sets[0].ids), sets[1:]
+		}
+		if f.View == "" || sets[0].Role == Shifted { // once
+			res.warnings = append(res.warnings, fmt.Sprintf("score %s on %s: that of image %s of %s %s; it is left out there", f.Score, f.Set, sets[0].ids[i], sets[0].Name, wrong[at].Why))
+		}
+	}
+	res.Found = kept
+	return nil
+}
+
+// ccr are correct classification rates, where all ID images have labels.
+func ccr(sets []*scored, id, out []float64) []report.Metric {
+	var right []bool
+	for _, s := range sets {
+		if !s.labelled {
+			return nil
+		}
+		right = append(right, s.right...)
+	}
+	var ms []report.Metric
+	for _, fpr := range []float64{0.001, 0.01, 0.1} {
+		if iv, v, err := metrics.CCR(id, right, out, fpr); err == nil {
+			ms = append(ms, report.Metric{Name: "ccr_at_fpr_" + text(fpr), Value: v, Unit: report.Fraction, N: len(id), Interval: &iv, HigherIsBetter: true,
+				Note: fmt.Sprintf("ID images classified rightly and above the threshold that %s %% of OOD images reach", text(100*fpr))})
+		}
+	}
+	return ms
+}
+
+// bins of a histogram.
+const bins = 50
+
+// histogram counts scores in bins between the 0.5 % and 99.5 % quantiles of all: a few
+// far ones would leave the others one bin.
+func histogram(id, out []float64) report.Histogram {
+	all := slices.Concat(id, out)
+	slices.Sort(all)
+	h := report.Histogram{Low: percentile(all, 0.5), High: percentile(all, 99.5)}
+	if !(h.High > h.Low) {
+		h.Low, h.High = all[0], all[len(all)-1]
+	}
+	for _, p := range []struct {
+		name string
+		v    []float64
+	}{{"id", id}, {"ood", out}} {
+		pop := report.Population{Name: p.name, Counts: make([]int, bins)}
+		for _, v := range p.v {
+			switch {
+			case v < h.Low:
+				pop.Below++
+			case v > h.High:
+				pop.Above++
+			case h.High == h.Low:
+				pop.Counts[0]++
+			default:
+				pop.Counts[min(int((v-h.Low)/(h.High-h.Low)*bins), bins-1)]++
+			}
+		}
+		h.Parts = append(h.Parts, pop)
+	}
+	return h
+}
+
+// kind is the group's kind in a report.
+func (f Found) kind() string { return strings.TrimSpace("ood " + f.Set + " " + f.View) }
+
 func pct(v float64) string { return strconv.FormatFloat(100*v, 'f', 2, 64) }
+
+func interval(iv metrics.Interval) string { return pct(iv.Low) + " to " + pct(iv.High) }
+
+// Present writes the numbers: accuracy, every metric by set and score, means over near and
+// far sets, and what is suspicious.
+func (r *Runs) Present(res *Result) *report.Report {
+	out := r.About.Report
+	out.Task, out.HideGroups = Name, true
+	out.Runtime = evaluation.RanBy(r.sets[0].Manifest)
+	out.Tables = slices.Clone(out.Tables)
+	out.Metrics, out.Groups = nil, nil
+	out.BadImages = res.bad
+	out.Dataset.Bad, out.Dataset.N = len(out.BadImages), len(res.id[0].ids)
+	out.Metrics = append(out.Metrics, r.accuracy(res)...)
+	out.Tables = append(out.Tables, res.tables...)
+	views := []string{""}
+	if len(res.id) > 1 {
+		views = append(views, fullSpectrum)
+	}
+	for _, view := range views {
+		for _, s := range res.out {
+			if t, ok := r.table(res, view, s, &out); ok {
+				out.Tables = append(out.Tables, t)
+			}
+		}
+		groups := []string{"near", "far"}
+		if !slices.ContainsFunc(res.out, func(s *scored) bool { return s.Group != "" }) {
+			groups = []string{""} // all of them
+		}
+		for _, group := range groups {
+			if t, ok := r.mean(res, view, group, &out); ok {
+				out.Tables = append(out.Tables, t)
+			}
+		}
+	}
+	if res.Detector != nil {
+		r.threshold(res, &out)
+	}
+	out.Warnings = append(slices.Clone(out.Warnings), res.warnings...)
+	out.Warnings = append(out.Warnings, suspicious(res.Found)...)
+	return &out
+}
+
+func (r *Runs) accuracy(res *Result) []report.Metric {
+	var out []report.Metric
+	hits, n, all := 0, 0, true
+	add := func(name, note string, hits, n int) {
+		iv := metrics.Wilson(hits, n)
+		out = append(out, report.Metric{Name: name, Value: float64(hits) / float64(n), Unit: report.Fraction, N: n, Interval: &iv, HigherIsBetter: true, Note: note})
+	}
+	for _, s := range res.id {
+		hits, n, all = hits+s.hits(), n+len(s.ids), all && s.labelled
+		switch {
+		case !s.labelled:
+		case s.Role == Test:
+			add("top1", "of the ID images", s.hits(), len(s.ids))
+		default:
+			add("top1 "+s.Name, "under covariate shift", s.hits(), len(s.ids))
+		}
+	}
+	if all && len(res.id) > 1 {
+		add("top1 "+fullSpectrum, "of all of them", hits, n)
+	}
+	return out
+}
+
+// reference is the found detection by the score that others are compared with.
+func (r *Runs) reference(found []Found, of Found) *Found {
+	name := r.About.Config.Reference
+	if name == "" {
+		return nil
+	}
+	for i, f := range found {
+		if f.View == of.View && f.Set == of.Set && (Score{Name: f.Score}).is(name) {
+			return &found[i]
+		}
+	}
+	return nil
+}
+
+// table is what was found on one set.
+func (r *Runs) table(res *Result, view string, s *scored, out *report.Report) (report.Table, bool) {
+	t := report.Table{Name: "set", Columns: []string{"score", "AUROC", "", "AUPR in", "AUPR out", "FPR95, ID pos.", "FPR95, OOD pos.", "TNR@TPR95", "det. acc.", "CCR@FPR 1 %"}}
+	compared := r.About.Config.Reference != ""
+	var found []Found
+	for _, f := range res.Found {
+		if f.Set == s.Name && f.View == view {
+			found = append(found, f)
+		}
+	}
+	if len(found) == 0 {
+		return t, false
+	}
+	t.Title = strings.TrimSpace(fmt.Sprintf("%s %s: %d images against %d ID ones%s, percent", s.Group, s.Name, found[0].OOD, found[0].ID, map[string]string{fullSpectrum: " with those under covariate shift"}[view]))
+	differences := make([]metrics.Difference, len(found))
+	adjusted := make([]float64, len(found))
+	if compared {
+		t.Columns = append(t.Columns, "AUROC - "+r.About.Config.Reference, "")
+		var p []float64
+		var at []int
+		for i, f := range found {
+			ref := r.reference(found, f)
+			if ref == nil || ref.Score == f.Score {
+				continue
+			}
+			d := &differences[i]
+			d.Value, d.Interval, d.P = metrics.Combine([]metrics.Term{{Weight: 1, Placements: f.placements}, {Weight: -1, Placements: ref.placements}})
+			d.Test = "DeLong, Holm over the scores of the set"
+			p, at = append(p, d.P), append(at, i)
+		}
+		for k, v := range metrics.Holm(p) {
+			adjusted[at[k]] = v
+		}
+	}
+	for i, f := range found {
+		ms := append(f.metrics(), f.CCR...)
+		ccr := ""
+		for _, m := range f.CCR {
+			if m.Name == "ccr_at_fpr_0.01" {
+				ccr = pct(m.Value)
+			}
+		}
+		row := []string{f.Score, pct(f.AUROC), interval(f.AUROCInterval), pct(f.AUPRIn), pct(f.AUPROut),
+			pct(f.FPRIDPositive.FPR), pct(f.FPROODPositive.FPR), pct(f.TNRAtTPR95), pct(f.Accuracy), ccr}
+		if d := differences[i]; d.Test != "" {
+			iv, star := d.Interval, ""
+			if adjusted[i] < 0.05 {
+				star = " *"
+			}
+			sign := ""
+			if d.Value >= 0 {
+				sign = "+"
+			}
+			row = append(row, sign+pct(d.Value), interval(iv)+star)
+			ms = append(ms, report.Metric{Name: "auroc_difference", Value: d.Value, Unit: report.Fraction, N: f.ID + f.OOD, Interval: &iv, HigherIsBetter: true,
+				P: &differences[i].P, PAdjusted: &adjusted[i], Test: d.Test, Note: "to " + r.About.Config.Reference + ", on the same images"})
+		} else if compared {
+			row = append(row, "", "")
+		}
+		t.Rows = append(t.Rows, row)
+		out.Groups = append(out.Groups, report.Group{Kind: f.kind(), Name: f.Score, Metrics: ms})
+		out.Histograms = append(out.Histograms, f.Histogram)
+	}
+	return t, true
+}
+
+// mean is the table of unweighted means over the sets of a group, where there are
+// several.
+func (r *Runs) mean(res *Result, view, group string, out *report.Report) (report.Table, bool) {
+	var sets []string
+	for _, s := range res.out {
+		if s.Group == group {
+			sets = append(sets, s.Name)
+		}
+	}
+	if len(sets) < 2 {
+		return report.Table{}, false
+	}
+	if group == "" {
+		group = "all"
+	}
+	t := report.Table{Name: group, Title: strings.TrimSpace(view+" "+group) + fmt.Sprintf(": means over %s, percent", strings.Join(sets, ", ")),
+		Columns: []string{"score", "AUROC", "", "AUPR in", "AUPR out", "FPR95, ID pos.", "", "FPR95, OOD pos.", ""}}
+	for _, u := range res.used {
+		var of []Found
+		for _, f := range res.Found {
+			if f.Score == u.Name && f.View == view && slices.Contains(sets, f.Set) {
+				of = append(of, f)
+			}
+		}
+		if len(of) != len(sets) {
+			continue // a mean over fewer sets is another number
+		}
+		k := float64(len(of))
+		var terms []metrics.Term
+		var passed, flagged []metrics.Share
+		aupr := map[string]float64{}
+		for i, f := range of {
+			terms = append(terms, metrics.Term{Weight: 1 / k, Placements: f.placements, Set: i})
+			passed = append(passed, metrics.WilsonShare(count(f.FPRIDPositive.FPR, f.OOD), f.OOD))
+			flagged = append(flagged, metrics.WilsonShare(count(f.FPROODPositive.FPR, f.ID), f.ID))
+			for name, v := range map[string]float64{"aupr_in": f.AUPRIn, "aupr_out": f.AUPROut, "ap_in": f.APIn, "ap_out": f.APOut} {
+				aupr[name] += v / k
+			}
+		}
+		auroc, iv, _ := metrics.Combine(terms)
+		iv.Low, iv.High = max(iv.Low, 0), min(iv.High, 1)
+		fprID, ivID := metrics.MeanOfShares(passed)
+		// The ID images are the same in every set: the widest that the sets' own intervals allow.
+		fprOOD, ivOOD := 0.0, metrics.Interval{Level: 0.95, Method: "mean of Wilson's ends: the sets share the ID images"}
+		for _, s := range flagged {
+			fprOOD, ivOOD.Low, ivOOD.High = fprOOD+s.Value/k, ivOOD.Low+s.Low/k, ivOOD.High+s.High/k
+		}
+		t.Rows = append(t.Rows, []string{u.Name, pct(auroc), interval(iv), pct(aupr["aupr_in"]), pct(aupr["aupr_out"]), pct(fprID), interval(ivID), pct(fprOOD), interval(ivOOD)})
+		note := "mean over sets"
+		ms := []report.Metric{{Name: "auroc", Value: auroc, Unit: report.Fraction, N: len(of), Interval: &iv, HigherIsBetter: true, Note: note}}
+		for _, name := range []string{"aupr_in", "aupr_out", "ap_in", "ap_out"} {
+			ms = append(ms, report.Metric{Name: name, Value: aupr[name], Unit: report.Fraction, N: len(of), HigherIsBetter: true, Note: note})
+		}
+		ms = append(ms, report.Metric{Name: "fpr95_id_positive", Value: fprID, Unit: report.Fraction, N: len(of), Interval: &ivID, Note: note},
+			report.Metric{Name: "fpr95_ood_positive", Value: fprOOD, Unit: report.Fraction, N: len(of), Interval: &ivOOD, Note: note})
+		out.Groups = append(out.Groups, report.Group{Kind: strings.TrimSpace(group + " mean " + view), Name: u.Name, Metrics: ms})
+	}
+	return t, len(t.Rows) > 0
+}
+
+// suspicious says which numbers hint at a mistake.
+func suspicious(found []Found) []string {
+	var below, tied, constant []string
+	for _, f := range found {
+		if f.View != "" {
+			continue
+		}
+		name := f.Score + " on " + f.Set
+		share := float64(f.Ties) / float64(f.ID) / float64(f.OOD)
+		switch {
+		case share == 1:
+			constant = append(constant, name)
+		case share > 0.05:
+			tied = append(tied, fmt.Sprintf("%s (%s %% of pairs)", name, pct(share)))
+		}
+		if f.AUROCInterval.High < 0.5 {
+			below = append(below, fmt.Sprintf("%s (%s)", name, pct(f.AUROC)))
+		}
+	}
+	var out []string
+	for _, w := range []struct {
+		what string
+		of   []string
+	}{
+		{"constant, so these scores tell nothing", constant},
+		{"below 50 %, so these scores take OOD images for ID ones", below},
+		{"many equal scores, so thresholds jump", tied},
+	} {
+		if len(w.of) > 0 {
+			out = append(out, w.what+": "+strings.Join(w.of, ", "))
+		}
+	}
+	return out
+}
+
+// count is the number that a share of n is.
+func count(share float64, n int) int { return int(math.Round(share * float64(n))) }
 
 // metrics are the detection's numbers for a report.
 func (f Found) metrics() []report.Metric {
 	n := f.ID + f.OOD
 	auroc := f.AUROCInterval
-	share := func(o metrics.Operating, of int) *metrics.Interval {
-		iv := metrics.Wilson(int(o.FPR*float64(of)+0.5), of)
+	share := func(v float64, of int) *metrics.Interval {
+		iv := metrics.Wilson(count(v, of), of)
 		iv.Method = "Wilson, the threshold as found"
 		return &iv
 	}
+	area := func(v float64, positives int) *metrics.Interval {
+		iv := metrics.Logit95(v, positives)
+		return &iv
+	}
+	_, accuracy := metrics.MeanOfShares([]metrics.Share{metrics.WilsonShare(count(f.BestTPR, f.ID), f.ID), metrics.WilsonShare(count(f.BestTNR, f.OOD), f.OOD)})
+	accuracy.Method += ", the threshold as found"
 	return []report.Metric{
 		{Name: "auroc", Value: f.AUROC, Unit: report.Fraction, N: n, Interval: &auroc, HigherIsBetter: true},
-		{Name: "aupr_in", Value: f.AUPRIn, Unit: report.Fraction, N: n, HigherIsBetter: true, Note: "trapezoid, ID positive"},
-		{Name: "aupr_out", Value: f.AUPROut, Unit: report.Fraction, N: n, HigherIsBetter: true, Note: "trapezoid, OOD positive"},
-		{Name: "ap_in", Value: f.APIn, Unit: report.Fraction, N: n, HigherIsBetter: true, Note: "average precision, ID positive"},
-		{Name: "ap_out", Value: f.APOut, Unit: report.Fraction, N: n, HigherIsBetter: true, Note: "average precision, OOD positive"},
-		{Name: "fpr95_id_positive", Value: f.FPRIDPositive.FPR, Unit: report.Fraction, N: f.OOD, Interval: share(f.FPRIDPositive, f.OOD),
+		{Name: "aupr_in", Value: f.AUPRIn, Unit: report.Fraction, N: n, Interval: area(f.AUPRIn, f.ID), HigherIsBetter: true, Note: "trapezoid, ID positive"},
+		{Name: "aupr_out", Value: f.AUPROut, Unit: report.Fraction, N: n, Interval: area(f.AUPROut, f.OOD), HigherIsBetter: true, Note: "trapezoid, OOD positive"},
+		{Name: "ap_in", Value: f.APIn, Unit: report.Fraction, N: n, Interval: area(f.APIn, f.ID), HigherIsBetter: true, Note: "average precision, ID positive"},
+		{Name: "ap_out", Value: f.APOut, Unit: report.Fraction, N: n, Interval: area(f.APOut, f.OOD), HigherIsBetter: true, Note: "average precision, OOD positive"},
+		{Name: "fpr95_id_positive", Value: f.FPRIDPositive.FPR, Unit: report.Fraction, N: f.OOD, Interval: share(f.FPRIDPositive.FPR, f.OOD),
 			Note: fmt.Sprintf("OOD images that pass where %.4f of the ID ones do, score >= %v", f.FPRIDPositive.TPR, f.FPRIDPositive.Threshold)},
-		{Name: "fpr95_ood_positive", Value: f.FPROODPositive.FPR, Unit: report.Fraction, N: f.ID, Interval: share(f.FPROODPositive, f.ID),
+		{Name: "fpr95_ood_positive", Value: f.FPROODPositive.FPR, Unit: report.Fraction, N: f.ID, Interval: share(f.FPROODPositive.FPR, f.ID),
 			Note: fmt.Sprintf("ID images flagged where %.4f of the OOD ones are, score <= %v", f.FPROODPositive.TPR, f.FPROODPositive.Threshold)},
-		{Name: "tnr_at_tpr95", Value: f.TNRAtTPR95, Unit: report.Fraction, N: n, HigherIsBetter: true, Note: "as in the CutMix paper's table"},
-		{Name: "detection_accuracy", Value: f.Accuracy, Unit: report.Fraction, N: n, HigherIsBetter: true, Note: "as in the CutMix paper's table"},
+		{Name: "tnr_at_tpr95", Value: f.TNRAtTPR95, Unit: report.Fraction, N: f.OOD, Interval: share(f.TNRAtTPR95, f.OOD), HigherIsBetter: true, Note: "as in the CutMix paper's table"},
+		{Name: "detection_accuracy", Value: f.Accuracy, Unit: report.Fraction, N: n, Interval: &accuracy, HigherIsBetter: true, Note: "as in the CutMix paper's table"},
 	}
 }

@@ -1,0 +1,380 @@
+package ood
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	goruntime "runtime"
+	"strings"
+	"sync"
+
+	"cutmix-eval/evaluation"
+	"cutmix-eval/internal/npy"
+	"cutmix-eval/metrics"
+	"cutmix-eval/report"
+	"cutmix-eval/results"
+)
+
+// set is a set of images and its records.
+type set struct {
+	Source
+	*results.Run
+}
+
+// Runs are the runs of an evaluation: everything its report is computed from.
+type Runs struct {
+	About About
+	head  *Head
+	sets  []set // the ID images first
+}
+
+// IsRun says whether a folder holds the runs of an evaluation.
+func IsRun(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, testName))
+	return err == nil
+}
+
+// Load opens the runs of an evaluation: one folder, or several with shares of it, in any
+// order. Where some will do, records may be missing.
+func Load(partial bool, dirs ...string) (*Runs, error) {
+	r := &Runs{}
+	open := func(src Source) error {
+		var at []string
+		for _, dir := range dirs {
+			at = append(at, filepath.Join(dir, src.Name))
+		}
+		run, err := results.Open(at...)
+		if err != nil {
+			return err
+		}
+		if err := run.Complete(); err != nil && !(partial && errors.Is(err, results.ErrIncomplete)) {
+			return err
+		}
+		r.sets = append(r.sets, set{src, run})
+		return nil
+	}
+	if err := open(Of(Test, "", 0)); err != nil {
+		return nil, err
+	}
+	var err error
+	if r.About, err = results.About[About](r.sets[0].Run, Name); err != nil {
+		return nil, err
+	}
+	for _, src := range r.About.Config.Sources {
+		if err := open(src); err != nil {
+			return nil, err
+		}
+	}
+	r.head = &Head{}
+	r.head.C, _ = r.sets[0].HasArray(evaluation.Logits)
+	if r.About.Head {
+		d, _ := r.sets[0].HasArray(evaluation.Features)
+		r.head, err = loadHead(filepath.Join(dirs[0], headName), r.head.C, d)
+	}
+	return r, err
+}
+
+func saveHead(dir string, h *Head) error {
+	rows := make([]float32, 0, h.C*(h.D+1))
+	for c := range h.C {
+		rows = append(append(rows, h.row(c)...), h.Bias[c])
+	}
+	return results.SaveArray(filepath.Join(dir, headName), h.D+1, rows)
+}
+
+func loadHead(path string, c, d int) (*Head, error) {
+	info, v, err := npy.Read(path)
+	if err == nil && (len(info.Shape) != 2 || info.Shape[0] != c || info.Shape[1] != d+1) {
+		err = fmt.Errorf("it holds %v values, not those of %d classes and %d features", info.Shape, c, d)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("head of the model, %q: %w; run the same command again", path, err)
+	}
+	h := &Head{C: c, D: d}
+	for i, x := range v {
+		if i%(d+1) == d {
+			h.Bias = append(h.Bias, float32(x))
+		} else {
+			h.Weight = append(h.Weight, float32(x))
+		}
+	}
+	return h, nil
+}
+
+// Missing counts the records that are not there.
+func (r *Runs) Missing() int {
+	n := 0
+	for _, s := range r.sets {
+		n += len(s.Run.Missing(results.Shard{}))
+	}
+	return n
+}
+
+// All are the runs by themselves.
+func (r *Runs) All() []*results.Run {
+	var out []*results.Run
+	for _, s := range r.sets {
+		out = append(out, s.Run)
+	}
+	return out
+}
+
+func (r *Runs) of(role Role) *set {
+	for i := range r.sets {
+		if r.sets[i].Role == role {
+			return &r.sets[i]
+		}
+	}
+	return nil
+}
+
+// arrays names what the runs keep.
+func (r *Runs) arrays() []string {
+	if r.head.D > 0 {
+		return []string{evaluation.Logits, evaluation.Features}
+	}
+	return []string{evaluation.Logits}
+}
+
+// each calls f for every image of a set that has a result, without features where they
+// are not known, and bad for the others.
+func (r *Runs) each(ctx context.Context, s *set, f func(rec *Record, z, features []float32) error, bad func(*set, *Record)) error {
+	n := 0
+	err := results.Each[Record](ctx, s.Run, r.arrays(), func(rec *Record, v [][]float32) error {
+		if rec.Status != results.OK {
+			bad(s, rec)
+			return nil
+		}
+		if int(rec.Label) >= r.head.C || int(rec.Prediction) >= r.head.C {
+			return fmt.Errorf("the record of %s has a label or prediction that the model has not", rec.ID)
+		}
+		n++
+		if len(v) > 1 {
+			return f(rec, v[0], v[1])
+		}
+		return f(rec, v[0], nil)
+	})
+	if err == nil && n == 0 {
+		err = errors.New("not one image could be read")
+	}
+	if err != nil {
+		err = fmt.Errorf("set %s: %w", s.Name, err)
+	}
+	return err
+}
+
+// given reads what scores are fitted with. notes says of which images it is, where
+// not of all.
+func (r *Runs) given(ctx context.Context, bad func(*set, *Record)) (g Given, notes []string, err error) {
+	g.Head = r.head
+	if s := r.of(Val); s != nil {
+		n := s.Share(results.Shard{})
+		v := &Set{C: r.head.C, D: r.head.D, Of: n}
+		pick, labelled := newThin(n, max(r.head.D, r.head.C)), true
+		if err := r.each(ctx, s, func(rec *Record, z, f []float32) error {
+			if pick.next() {
+				v.add(int(rec.Label), z, f)
+				labelled = labelled && rec.Label >= 0
+			}
+			return nil
+		}, bad); err != nil {
+			return g, nil, err
+		}
+		if !labelled {
+			v.Labels = nil
+		}
+		if g.Validation = v; pick.rule() != "" {
+			notes = append(notes, "of "+s.Name+", scores are fitted with "+pick.rule())
+		}
+	}
+	if s := r.of(Train); s != nil && r.head.D > 0 {
+		t := NewTrainSet(s.Share(results.Shard{}), r.head.C, r.head.D)
+		if err := r.each(ctx, s, func(rec *Record, z, f []float32) error {
+			if rec.Label < 0 {
+				return fmt.Errorf("training image %s has no label", rec.ID)
+			}
+			t.Add(int(rec.Label), z, f)
+			return nil
+		}, bad); err != nil {
+			return g, nil, err
+		}
+		t.Done()
+		if g.Train = t; t.pick.rule() != "" {
+			notes = append(notes, "of "+s.Name+", scores that compare with images (knn, nnguide, relation, openmax, vim's scale) use "+t.pick.rule()+"; sums are of all")
+		}
+	}
+	return g, notes, nil
+}
+
+// scored is a set's scores, and what else is told of it.
+type scored struct {
+	Source
+	values     [][]float64 // by score, then image
+	ids        []string
+	prediction []int32
+	confidence []float64
+	right      []bool
+	labelled   bool // all images are
+}
+
+func (s *scored) hits() int {
+	n := 0
+	for _, r := range s.right {
+		if r {
+			n++
+		}
+	}
+	return n
+}
+
+// blockRows is how many images are scored together.
+const blockRows = 128
+
+// score streams a set through fitted scores.
+func (r *Runs) score(ctx context.Context, s *set, funcs []Func, bad func(*set, *Record)) (*scored, error) {
+	out := &scored{Source: s.Source, values: make([][]float64, len(funcs)), labelled: true}
+	for k := range out.values {
+		out.values[k] = make([]float64, s.Share(results.Shard{}))
+	}
+	type job struct {
+		at int
+		b  *Block
+	}
+	jobs := make(chan job)
+	var wg sync.WaitGroup
+	for range goruntime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for j := range jobs {
+				for k, f := range funcs {
+					f(j.b, out.values[k][j.at:j.at+len(j.b.Images)])
+				}
+			}
+		})
+	}
+	var z [][]float32
+	var features []float64
+	at := 0
+	send := func() {
+		if len(z) > 0 {
+			jobs <- job{at, NewBlock(z, features, r.head.D)}
+		}
+		at, z, features = at+len(z), nil, nil
+	}
+	err := r.each(ctx, s, func(rec *Record, logits, f []float32) error {
+		out.ids = append(out.ids, rec.ID)
+		out.prediction, out.confidence = append(out.prediction, rec.Prediction), append(out.confidence, rec.Confidence)
+		out.right = append(out.right, rec.Label >= 0 && rec.Label == rec.Prediction)
+		out.labelled = out.labelled && rec.Label >= 0
+		z = append(z, append([]float32(nil), logits...))
+		for _, v := range f {
+			features = append(features, float64(v))
+		}
+		if len(z) == blockRows {
+			send()
+		}
+		return nil
+	}, bad)
+	if err == nil {
+		send()
+	}
+	close(jobs)
+	wg.Wait()
+	for k := range out.values {
+		out.values[k] = out.values[k][:len(out.ids)]
+	}
+	return out, err
+}
+
+// fitted is a score that is ready.
+type fitted struct {
+	Score
+	Func
+	State
+}
+
+// fit fits the scores that can be; warnings names the others, once each.
+func fit(scores []Score, g Given) (out []fitted, warnings []string) {
+	missing := map[string][]string{}
+	var order []string
+	for _, s := range scores {
+		if why := s.Missing(g); why != "" {
+			if missing[why] == nil {
+				order = append(order, why)
+			}
+			missing[why] = append(missing[why], s.Name)
+			continue
+		}
+		f, st, err := s.Fit(g)
+		if err != nil {
+			warnings = append(warnings, fmt.Sprintf("score %s is left out: %v", s.Name, err))
+			continue
+		}
+		out = append(out, fitted{s, f, st})
+	}
+	for _, why := range order {
+		warnings = append(warnings, fmt.Sprintf("%s not given, so left out: %s", why, strings.Join(missing[why], ", ")))
+	}
+	return out, warnings
+}
+
+func funcs(f []fitted) []Func {
+	var out []Func
+	for _, s := range f {
+		out = append(out, s.Func)
+	}
+	return out
+}
+
+// Found is the detection of one OOD set by one score.
+type Found struct {
+	View  string // empty: the ID images alone; fullSpectrum: with those under covariate shift
+	Set   string
+	Group string
+	Score string
+	metrics.Detection
+	Histogram  report.Histogram
+	CCR        []report.Metric
+	placements metrics.Placements
+}
+
+// fullSpectrum is the view in which images under covariate shift count as ID (Yang et al.,
+// IJCV 2023).
+const fullSpectrum = "full-spectrum"
+
+// overlaps finds images that the model cannot tell apart: of an OOD set and of an ID set,
+// or of the ID test images and of those that scores are fitted with.
+func (r *Runs) overlaps(ctx context.Context) ([]string, error) {
+	first := map[int64]int{} // set by content
+	var out []string
+	for i := range r.sets {
+		s := &r.sets[i]
+		shared := map[int][]string{}
+		err := results.Each[Record](ctx, s.Run, nil, func(rec *Record, _ [][]float32) error {
+			if rec.Status != results.OK {
+				return nil
+			}
+			other, seen := first[rec.Content]
+			if !seen {
+				first[rec.Content] = i
+			} else if other != i {
+				shared[other] = append(shared[other], rec.ID)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		for k := range r.sets[:i] {
+			if ids := shared[k]; len(ids) > 0 {
+				text := strings.Join(ids[:min(len(ids), 5)], ", ")
+				if len(ids) > 5 {
+					text += ", ..."
+				}
+				out = append(out, fmt.Sprintf("%d images of %s give the model the same pixels as images of %s: %s", len(ids), s.Name, r.sets[k].Name, text))
+			}
+		}
+	}
+	return out, nil
+}
