@@ -59,6 +59,9 @@ type Options struct {
 	Labels string // label file, or class map; see labels.go
 	Root   string // folder that a list's paths are relative to
 	Split  string // which of train, val, test … where there are several
+	// Unlabelled says that labels do not matter: all images of a folder or tar are taken,
+	// whatever folders they lie in.
+	Unlabelled bool
 	// NoiseW and NoiseH are the size of images of noise, NoiseSeed says which they are.
 	NoiseW, NoiseH int
 	NoiseSeed      uint64

@@ -29,6 +29,9 @@ func recognise(t *tree, o Options) (*Dataset, error) {
 	case CIFAR:
 		return nil, errors.New("there are no CIFAR binary files (test_batch.bin, data_batch_1.bin, test.bin, train.bin)")
 	}
+	if o.Unlabelled && o.Split == "" {
+		return d, d.folders(t, "", "", o)
+	}
 	splitWhy, named := "", false
 	for range 3 { // wrappers and splits may alternate
 		next, why, err := pickSplit(t, base, o)
@@ -197,7 +200,7 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 	if splitWhy != "" {
 		prefix += ", " + splitWhy
 	}
-	flat := o.Format == Flat || o.Format != ClassFolders && len(inside) == 0
+	flat := o.Format == Flat || o.Unlabelled || o.Format != ClassFolders && len(inside) == 0
 	var labels *labelFile
 	if o.Labels != "" {
 		all := append(slices.Clone(inside), loose...)
@@ -214,7 +217,11 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 		}
 	}
 	if flat {
-		d.Format, d.Why = Flat, fmt.Sprintf("%s: %d images in one folder, without labels", prefix, len(loose)+len(inside))
+		where := "in one folder"
+		if len(inside) > 0 {
+			where = "in all folders"
+		}
+		d.Format, d.Why = Flat, fmt.Sprintf("%s: %d images %s, without labels", prefix, len(loose)+len(inside), where)
 		for _, i := range append(loose, inside...) {
 			d.Samples = append(d.Samples, d.sample(t, base, i, Unlabelled))
 		}

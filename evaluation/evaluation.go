@@ -34,6 +34,8 @@ type Config struct {
 	Root   string // folder that a list's paths are relative to
 	Split  string
 	Limit  int // class-balanced subset; 0 is all
+	// Unlabelled says that labels of the data do not matter.
+	Unlabelled bool
 
 	Recipe  string // named recipe; empty: the model's own
 	Changes Changes
@@ -121,7 +123,7 @@ func Prepare(c Config) (*Setup, error) {
 	if s.shape, err = s.imageShape(); err != nil {
 		return nil, err
 	}
-	if s.Data, err = datasets.Open(c.Data, datasets.Options{Format: c.Format, Labels: c.Labels, Root: c.Root, Split: c.Split}); err != nil {
+	if s.Data, err = datasets.Open(c.Data, datasets.Options{Format: c.Format, Labels: c.Labels, Root: c.Root, Split: c.Split, Unlabelled: c.Unlabelled}); err != nil {
 		return nil, err
 	}
 	s.Selected = s.Data.Pick(c.Limit, c.Seed)
@@ -139,7 +141,7 @@ func Prepare(c Config) (*Setup, error) {
 func (s *Setup) With(c Config) (*Setup, error) {
 	out := *s
 	out.Config, out.shared, out.Selected = c, s.Session != nil, nil
-	o := datasets.Options{Format: c.Format, Labels: c.Labels, Root: c.Root, Split: c.Split, NoiseSeed: c.Seed}
+	o := datasets.Options{Format: c.Format, Labels: c.Labels, Root: c.Root, Split: c.Split, Unlabelled: c.Unlabelled, NoiseSeed: c.Seed}
 	if s.Recipe.Layout == imageproc.NHWC {
 		o.NoiseH, o.NoiseW = int(s.shape[0]), int(s.shape[1])
 	} else {

@@ -256,6 +256,7 @@ looked for where it was then, or named by --model; it must be the same.`,
 		if !cmd.Flags().Changed("output") {
 			c.Output = d.Output
 		}
+		c.Unlabelled = true
 		return runOODApply(cmd.Context(), s, c, d, &flags, format)
 	}
 	return cmd

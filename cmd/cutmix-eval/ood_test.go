@@ -2,10 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/report"
 )
 
@@ -59,5 +63,175 @@ func TestOODCommand(t *testing.T) {
 		if code != c.code || !strings.Contains(errs, c.want) {
 			t.Errorf("%v: exit code %d: %s", c.args, code, errs)
 		}
+	}
+}
+
+// TestOODRuns: shares of a run give what the whole gives, from records alone and bit for
+// bit, in any order; a run that misses images says so; models are compared by image.
+func TestOODRuns(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	base := []string{"ood", "--limit", "80", "--ood-limit", "60", "--val", "scenes:val", "--train-limit", "200", "--score", "msp,mds,react", "--quiet"}
+	code, whole, errs := command(t, append(base, "--out", in("whole"), "--format", "json")...)
+	if code != exitDone {
+		t.Fatalf("%d %s", code, errs)
+	}
+	for i, n := range []string{"0/2", "1/2"} {
+		if code, _, errs := command(t, append(base, "--out", in(fmt.Sprint("share", i)), "--shard", n)...); code != exitDone {
+			t.Fatalf("%d %s", code, errs)
+		}
+		if i == 0 {
+			if code, _, errs := command(t, "report", in("share0")); code != exitFailed || !strings.Contains(errs, "not complete") {
+				t.Errorf("half a run: %d %s", code, errs)
+			}
+			if code, out, _ := command(t, "report", "--partial", in("share0")); code != exitDone || !strings.Contains(out, "numbers of a part of it") {
+				t.Errorf("half a run is not reported as one: %d", code)
+			}
+		}
+	}
+	if code, out, errs := command(t, "report", in("share1"), in("share0"), "--format", "json"); code != exitDone || out != whole {
+		t.Errorf("shares give another report (%d): %s", code, errs)
+	}
+	if code, out, _ := command(t, "report", in("whole"), "--format", "json"); code != exitDone || out != whole {
+		t.Errorf("the run's report is another one")
+	}
+	if code, out, _ := command(t, "report", in("whole"), "--export", "csv"); code != exitDone || strings.Count(out, "\n") != 1+80+3*60 || !strings.HasPrefix(out, "set,role,group,id,right,prediction,confidence,msp,mds,react_p90\n") {
+		t.Errorf("export:\n%.300s", out)
+	}
+	if code, out, _ := command(t, "report", in("whole"), "--score", "react", "--grid", "--format", "csv"); code != exitDone || !strings.Contains(out, "react_p95") || strings.Contains(out, "mds") {
+		t.Errorf("a grid from the records:\n%.300s", out)
+	}
+	code, out, errs := command(t, append(base, "--out", in("other"), "--model", "scenes-base")...)
+	if code != exitDone {
+		t.Fatalf("%d %s", code, errs)
+	}
+	_ = out
+	if code, out, errs := command(t, "compare", in("whole"), in("other"), "--bootstrap", "200"); code != exitDone || !strings.Contains(out, "auroc texture mds") || !strings.Contains(out, "n = 140") {
+		t.Errorf("compare (%d): %s\n%s", code, errs, out)
+	}
+	if code, _, errs := command(t, "ood", "--limit", "80", "--ood", "noise:blobs", "--ood-limit", "60", "--score", "msp", "--quiet", "--out", in("blobs")); code != exitDone {
+		t.Fatal(errs)
+	}
+	if code, _, errs := command(t, "compare", in("whole"), in("blobs")); code != exitFailed || !strings.Contains(errs, "runs of different images cannot be compared") {
+		t.Errorf("compare of other sets (%d): %s", code, errs)
+	}
+}
+
+// TestOODApply: a kept threshold accepts the share that it was told of, images need no
+// labels, and what cannot be used is refused.
+func TestOODApply(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "knn.detector")
+	code, out, errs := command(t, "ood", "--limit", "100", "--ood-limit", "30", "--train-limit", "200", "--score", "knn_K5", "--threshold-at", "tpr=0.9", "--detector", file, "--format", "json")
+	if code != exitDone || !strings.Contains(errs, "score and threshold are in "+file) {
+		t.Fatalf("%d %s", code, errs)
+	}
+	var r report.Report
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatal(err)
+	}
+	var accepted float64
+	for _, m := range r.Metrics {
+		if m.Name == "accepted" {
+			accepted = m.Value
+		}
+	}
+	// The images that the threshold was found with: as many pass, one by one.
+	code, out, errs = command(t, "ood", "apply", file, "--data", "scenes:test", "--limit", "100", "--format", "csv")
+	if n := strings.Count(out, ",accept,"); code != exitDone || float64(n)/100 != accepted || accepted < 0.9 || accepted > 0.92 {
+		t.Errorf("%d accepted, %v were to be: %d %s", n, accepted, code, errs)
+	}
+	pics := filepath.Join(dir, "pics")
+	if code, _, errs := command(t, "datasets", "export", "scenes", "--split", "ood-noise", "--limit", "5", "--out", pics, "--quiet"); code != exitDone {
+		t.Fatal(errs)
+	}
+	if err := os.WriteFile(filepath.Join(pics, "broken.jpg"), []byte("no picture"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs = command(t, "ood", "apply", file, "--data", pics, "--format", "json")
+	var told struct {
+		Detector struct{ Score string }
+		Images   []struct {
+			ID, Error, Class string
+			Accept           bool
+			Score            float64
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &told); err != nil || code != exitBadImages || len(told.Images) != 6 || told.Detector.Score != "knn_K5" {
+		t.Fatalf("%d %v %s\n%s", code, err, errs, out)
+	}
+	for _, im := range told.Images {
+		if (im.ID == "broken.jpg") != (im.Error != "") || im.Error == "" && (im.Score >= 0 || im.Class == "") {
+			t.Errorf("%+v", im)
+		}
+	}
+	for _, c := range []struct {
+		want string
+		code int
+		args []string
+	}{
+		{"is not the one that the detector was made with", exitFailed, []string{"apply", file, "--model", "scenes-base"}},
+		{"the detector says how pixels are prepared", exitUsage, []string{"apply", file, "--crop", "32"}},
+		{"it is not a detector", exitFailed, []string{"apply", filepath.Join(pics, "broken.jpg")}},
+		{"no such file", exitFailed, []string{"apply", filepath.Join(pics, "none")}},
+		{"go together", exitUsage, []string{"--threshold-at", "tpr=0.9"}},
+		{"is not tpr=SHARE", exitUsage, []string{"--threshold-at", "95", "--detector", "x"}},
+		{"name it by --score", exitUsage, []string{"--threshold-at", "tpr=0.9", "--detector", "x"}},
+		{"writing detector", exitFailed, []string{"--limit", "20", "--ood-limit", "5", "--train-limit", "20", "--score", "msp", "--threshold-at", "tpr=0.9", "--detector", filepath.Join(dir, "no", "such", "x")}},
+	} {
+		code, _, errs := command(t, append([]string{"ood"}, c.args...)...)
+		if code != c.code || !strings.Contains(errs, c.want) {
+			t.Errorf("%v: exit code %d: %s", c.args, code, errs)
+		}
+	}
+}
+
+// TestOpenOODFolder: a folder as OpenOOD has it gives all sets by one flag.
+func TestOpenOODFolder(t *testing.T) {
+	dir := t.TempDir()
+	lists := filepath.Join(dir, "benchmark_imglist", "imagenet")
+	if err := os.MkdirAll(lists, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for split, names := range map[string][]string{"test": {"test_imagenet"}, "val": {"val_imagenet"}, "train": {"train_imagenet"}, "ood-near": {"test_ssb_hard", "val_openimage_o"}, "ood-texture": {"test_textures"}} {
+		images := filepath.Join(dir, "images_largescale", split)
+		if code, _, errs := command(t, "datasets", "export", "scenes", "--split", split, "--limit", "60", "--out", images, "--quiet"); code != exitDone {
+			t.Fatal(errs)
+		}
+		classes, err := os.ReadDir(images)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		for _, c := range classes {
+			if !c.IsDir() {
+				continue // boxes
+			}
+			label := slices.Index(scenes.Classes(), c.Name()) // -1 for those of none
+			pics, err := os.ReadDir(filepath.Join(images, c.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range pics {
+				fmt.Fprintf(&b, "%s/%s/%s %d\n", split, c.Name(), p.Name(), label)
+			}
+		}
+		for _, n := range names {
+			if err := os.WriteFile(filepath.Join(lists, n+".txt"), []byte(b.String()), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	code, out, errs := command(t, "ood", "--openood", dir, "--benchmark", "imagenet", "--score", "msp,knn_K5,scale", "--grid")
+	for _, want := range []string{"near ssb_hard: 60 images against 60 ID ones", "far textures", "parameters chosen by AUROC on 60 images", "scale_p"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if code != exitDone || !strings.Contains(errs, "lists of v1.5") || !strings.Contains(errs, "test_ninco.txt is missing") {
+		t.Errorf("%d %s", code, errs)
+	}
+	if code, _, errs := command(t, "ood", "--openood", dir, "--benchmark", "imagenet", "--val", "x"); code != exitUsage || !strings.Contains(errs, "say the same") {
+		t.Errorf("%d %s", code, errs)
 	}
 }

@@ -4,6 +4,7 @@
 package compare
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,6 +54,7 @@ type Metric struct {
 	Neutral        bool // neither more nor less of it is better
 	Kind           Kind
 	Note           string
+	N              int // images it is computed from, where not from all
 }
 
 // Source is what a run offers for comparison.
@@ -313,7 +315,7 @@ func (res *Result) Verdict(d Difference, a, b string) string {
 func (res *Result) Sentence(p Pair, d Difference) string {
 	a, b := res.Runs[p.A].Name, res.Runs[p.B].Name
 	size := fmt.Sprintf("%s, 95 %% interval %s to %s, n = %d", amount(math.Abs(d.Value), d.Unit),
-		signed(d, d.Interval.Low, d.Interval.High, false), signed(d, d.Interval.Low, d.Interval.High, true), res.N)
+		signed(d, d.Interval.Low, d.Interval.High, false), signed(d, d.Interval.Low, d.Interval.High, true), cmp.Or(d.N, res.N))
 	if d.Kind != Untested {
 		size += ", p = " + pValue(d.Adjusted) + ", " + d.Test
 		if len(res.Pairs) > 1 {
@@ -380,7 +382,7 @@ func (res *Result) Report(c Config, tool report.Tool) *report.Report {
 		t.Rows = append(t.Rows, []string{run.Name, d.Model.Name, d.Model.SHA256, run.Source.Key().Device.Name, d.Preprocessing.Summary})
 		g := report.Group{Kind: "run", Name: run.Name}
 		for k, m := range res.Metrics {
-			x := report.Metric{Name: m.Name, Value: run.numbers[k], Unit: m.Unit, N: res.N, HigherIsBetter: m.HigherIsBetter}
+			x := report.Metric{Name: m.Name, Value: run.numbers[k], Unit: m.Unit, N: cmp.Or(m.N, res.N), HigherIsBetter: m.HigherIsBetter}
 			if m.Kind == McNemar {
 				iv := metrics.Wilson(int(math.Round(x.Value*float64(res.N))), res.N)
 				x.Interval = &iv
@@ -394,7 +396,7 @@ func (res *Result) Report(c Config, tool report.Tool) *report.Report {
 		g := report.Group{Kind: "pair", Name: res.Runs[p.B].Name + " less " + res.Runs[p.A].Name}
 		for _, d := range p.Differences {
 			iv := d.Interval
-			m := report.Metric{Name: d.Name + "_difference", Value: d.Value, Unit: d.Unit, N: res.N, Interval: &iv, HigherIsBetter: d.HigherIsBetter, Note: res.Sentence(p, d)}
+			m := report.Metric{Name: d.Name + "_difference", Value: d.Value, Unit: d.Unit, N: cmp.Or(d.N, res.N), Interval: &iv, HigherIsBetter: d.HigherIsBetter, Note: res.Sentence(p, d)}
 			if d.Kind != Untested {
 				m.P, m.PAdjusted, m.Test = &d.P, &d.Adjusted, d.Test
 			}

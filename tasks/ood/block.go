@@ -56,14 +56,23 @@ type Block struct {
 	Images []*Image
 	F      *mat.Dense // features row by row; nil where they are not known
 
-	units    *mat.Dense
-	products map[*mat.Dense]*mat.Dense
+	units, probs *mat.Dense
+	products     map[*mat.Dense]*product
 }
 
-// NewBlock prepares images from their logits, and features row by row of width d (nil
-// where they are not known), which it keeps.
-func NewBlock(logits [][]float32, features []float64, d int) *Block {
-	b := &Block{products: map[*mat.Dense]*mat.Dense{}}
+// product is a product with a matrix, whose memory the next block can use.
+type product struct {
+	mat.Dense
+	valid bool
+}
+
+// Set makes the block one of other images, from their logits and features row by row of
+// width d (nil where they are not known), which it keeps.
+func (b *Block) Set(logits [][]float32, features []float64, d int) {
+	b.Images, b.F, b.units, b.probs = b.Images[:0], nil, nil, nil
+	for _, p := range b.products {
+		p.valid = false
+	}
 	if features != nil && len(logits) > 0 {
 		b.F = mat.NewDense(len(logits), d, features)
 	}
@@ -74,7 +83,27 @@ func NewBlock(logits [][]float32, features []float64, d int) *Block {
 		}
 		b.Images = append(b.Images, newImage(z, f))
 	}
-	return b
+}
+
+// times is x . w, computed once a block for every w; x must be a function of the block.
+func (b *Block) times(x, w *mat.Dense) *mat.Dense { return b.product(x, w, w) }
+
+// product is the same with a key of its own for w.
+func (b *Block) product(x *mat.Dense, w mat.Matrix, key *mat.Dense) *mat.Dense {
+	p := b.products[key]
+	if p == nil {
+		if b.products == nil {
+			b.products = map[*mat.Dense]*product{}
+		}
+		p = &product{}
+		b.products[key] = p
+	}
+	if !p.valid {
+		p.Reset()
+		p.Mul(x, w)
+		p.valid = true
+	}
+	return &p.Dense
 }
 
 // unit is f by its length, with OpenOOD's 1e-10 added to every entry.
@@ -99,35 +128,24 @@ func (b *Block) unitFeatures() *mat.Dense {
 
 // probabilities are the images' softmax, row by row.
 func (b *Block) probabilities() *mat.Dense {
-	p := mat.NewDense(len(b.Images), len(b.Images[0].P), nil)
-	for i, im := range b.Images {
-		copy(p.RawRowView(i), im.P)
+	if b.probs == nil {
+		b.probs = mat.NewDense(len(b.Images), len(b.Images[0].P), nil)
+		for i, im := range b.Images {
+			copy(b.probs.RawRowView(i), im.P)
+		}
 	}
-	return p
+	return b.probs
 }
 
 // similar are the inner products of the unit features with the rows of a bank; scores
 // with the same bank share them.
 func (b *Block) similar(bank *mat.Dense) *mat.Dense {
-	p, ok := b.products[bank]
-	if !ok {
-		p = &mat.Dense{}
-		p.Mul(b.unitFeatures(), bank.T())
-		b.products[bank] = p
-	}
-	return p
+	return b.product(b.unitFeatures(), bank.T(), bank)
 }
 
-// linear is the head's logits of the features, in float64, shared by scores.
-func (b *Block) linear(h *Head) *mat.Dense {
-	key := h.matrix()
-	p, ok := b.products[key]
-	if !ok {
-		p = h.apply(b.F)
-		b.products[key] = p
-	}
-	return p
-}
+// linear is the head's logits of the features less the biases, in float64, shared by
+// scores.
+func (b *Block) linear(h *Head) *mat.Dense { return b.times(b.F, h.matrix()) }
 
 // each is a score of one image by itself.
 func each(f func(*Image) float64) Func {
@@ -170,23 +188,15 @@ func (h *Head) matrix() *mat.Dense {
 	return h.transpose
 }
 
-// apply computes the logits of features row by row.
-func (h *Head) apply(f *mat.Dense) *mat.Dense {
-	return h.biased(f, h.matrix())
-}
-
-// biased is f . w + Bias. Zeros of f cost nothing.
-func (h *Head) biased(f, w *mat.Dense) *mat.Dense {
-	var out mat.Dense
-	out.Mul(f, w)
-	n, _ := out.Dims()
-	for i := range n {
-		row := out.RawRowView(i)
-		for c := range row {
-			row[c] += float64(h.Bias[c])
+// energies writes the log sum exp of every row of z with the biases.
+func (h *Head) energies(z *mat.Dense, out []float64) {
+	row := make([]float64, h.C)
+	for i := range out {
+		for c, v := range z.RawRowView(i) {
+			row[c] = v + float64(h.Bias[c])
 		}
+		out[i] = logSumExp(row)
 	}
-	return &out
 }
 
 // distances are the lengths of the differences of the classes' weights, C x C.
@@ -209,13 +219,6 @@ func (h *Head) distances() *mat.Dense {
 	return h.distance
 }
 
-// energies writes the log sum exp of every row.
-func energies(z *mat.Dense, out []float64) {
-	for i := range out {
-		out[i] = logSumExp(z.RawRowView(i))
-	}
-}
-
 // changed is the score that is the energy of changed features.
 func changed(change func(im *Image, out []float64)) func(State, *Head) (Func, error) {
 	return func(_ State, h *Head) (Func, error) {
@@ -225,7 +228,9 @@ func changed(change func(im *Image, out []float64)) func(State, *Head) (Func, er
 			for i, im := range b.Images {
 				change(im, x.RawRowView(i))
 			}
-			energies(h.apply(x), out)
+			var z mat.Dense
+			z.Mul(x, h.matrix()) // zeros of x cost nothing
+			h.energies(&z, out)
 		}, nil
 	}
 }

@@ -55,15 +55,13 @@ func (r *Runs) detector(res *Result, tpr float64) (*Detector, error) {
 	if err := id.finite(0, u.Name); err != nil {
 		return nil, fmt.Errorf("no threshold can be found: %w", err)
 	}
-	recipe, ok := r.About.Report.Preprocessing.Recipe.(imageproc.Recipe)
-	if !ok { // read from a file
-		raw, err := json.Marshal(r.About.Report.Preprocessing.Recipe)
-		if err == nil {
-			err = json.Unmarshal(raw, &recipe)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("preprocessing of the run: %w", err)
-		}
+	var recipe imageproc.Recipe // JSON values in a report that was read
+	raw, err := json.Marshal(r.About.Report.Preprocessing.Recipe)
+	if err == nil {
+		err = json.Unmarshal(raw, &recipe)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("preprocessing of the run: %w", err)
 	}
 	at, reached := metrics.ThresholdAt(id.values[0], tpr)
 	d := &Detector{
@@ -97,6 +95,15 @@ func (r *Runs) threshold(res *Result, out *report.Report) {
 
 // Write writes the detector. Equal detectors give equal files.
 func (d *Detector) Write(w io.Writer) error {
+	text, err := json.MarshalIndent(d, "", "  ")
+	if err != nil {
+		return err
+	}
+	return d.write(w, append(text, '\n'), nil)
+}
+
+// write writes the detector with its text, and other files.
+func (d *Detector) write(w io.Writer, text []byte, more map[string][]byte) error {
 	z := zip.NewWriter(w)
 	add := func(name string, data []byte) error {
 		f, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate})
@@ -105,9 +112,9 @@ func (d *Detector) Write(w io.Writer) error {
 		}
 		return err
 	}
-	text, err := json.MarshalIndent(d, "", "  ")
-	if err == nil {
-		err = add("detector.json", append(text, '\n'))
+	err := add("detector.json", text)
+	for _, name := range slices.Sorted(maps.Keys(more)) {
+		err = errors.Join(err, add(name, more[name]))
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.State)) {
 		if err != nil {

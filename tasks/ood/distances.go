@@ -193,7 +193,9 @@ func KNN(k int) Score {
 				for i := range out {
 					near.v = near.v[:0]
 					for j, s := range inner.RawRowView(i) {
-						near.see(lengths[j] - 2*s)
+						if d := lengths[j] - 2*s; len(near.v) < k || d < near.v[k-1] {
+							near.see(d)
+						}
 					}
 					x := units.RawRowView(i)
 					out[i] = -max(near.v[k-1]+dot(x, x), 0)
@@ -303,9 +305,14 @@ func ViM(dim int) Score {
 				n := min(secondRows, bank.N-at)
 				x := mat.NewDense(n, bank.D, widen(bank.Features[at*bank.D:(at+n)*bank.D]))
 				lengths += total(outside(x))
-				z := g.Head.apply(x)
+				var z mat.Dense
+				z.Mul(x, g.Head.matrix())
 				for i := range n {
-					tops += slices.Max(z.RawRowView(i))
+					top := math.Inf(-1)
+					for c, v := range z.RawRowView(i) {
+						top = max(top, v+float64(g.Head.Bias[c]))
+					}
+					tops += top
 				}
 			}
 			if lengths == 0 {
@@ -321,7 +328,7 @@ func ViM(dim int) Score {
 			}
 			outside, err := st.outside(h)
 			return func(b *Block, out []float64) {
-				energies(b.linear(h), out)
+				h.energies(b.linear(h), out)
 				for i, v := range outside(b.F) {
 					out[i] -= alpha * v
 				}
@@ -393,14 +400,12 @@ func Relation(power float64) Score {
 				return nil, err
 			}
 			n, _ := bank.Dims()
-			probs, err := st.get("softmax", n, h.C)
+			probs, err := st.get("softmax", h.C, n)
 			if err != nil {
 				return nil, err
 			}
 			return func(b *Block, out []float64) {
-				var alike mat.Dense
-				alike.Mul(b.probabilities(), probs.T())
-				inner := b.similar(bank)
+				alike, inner := b.times(b.probabilities(), probs), b.similar(bank)
 				for i := range out {
 					sum, q := 0.0, alike.RawRowView(i)
 					for j, s := range inner.RawRowView(i) {

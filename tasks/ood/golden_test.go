@@ -47,15 +47,19 @@ func trained(s *Set, n int) *TrainSet {
 }
 
 // blocks prepares a set in blocks of several sizes.
-func blocks(s *Set) []*Block {
+func blocks(s *Set) []*Block { return sized(s, func(i int) int { return 1 + 37*i%150 }) }
+
+func sized(s *Set, size func(i int) int) []*Block {
 	var out []*Block
 	for at := 0; at < s.N; {
-		n := min(1+(37*len(out))%150, s.N-at)
+		n := min(size(len(out)), s.N-at)
 		var z [][]float32
 		for i := range n {
 			z = append(z, s.logits(at+i))
 		}
-		out = append(out, NewBlock(z, widen(s.Features[at*s.D:(at+n)*s.D]), s.D))
+		b := &Block{}
+		b.Set(z, widen(s.Features[at*s.D:(at+n)*s.D]), s.D)
+		out = append(out, b)
 		at += n
 	}
 	return out

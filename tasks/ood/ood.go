@@ -38,6 +38,12 @@ type About struct {
 	Head   bool          `json:"head"`             // head.npy holds the head's weights
 }
 
+// setAbout describes one of the other sets; it is kept with its run.
+type setAbout struct {
+	Source  Source         `json:"source"`
+	Dataset report.Dataset `json:"dataset"`
+}
+
 // headName is the file of the head's weights and, in the last column, biases.
 const headName = "head.npy"
 
@@ -83,6 +89,7 @@ func Open(ctx context.Context, s *evaluation.Setup, c Config, store evaluation.S
 		cfg := s.Config
 		if src.Role != Test {
 			cfg.Data, cfg.Limit, cfg.Labels, cfg.Root, cfg.Format, cfg.Split = src.Path, src.Limit, "", "", datasets.Auto, ""
+			cfg.Unlabelled = !src.Role.id()
 		}
 		one := evaluation.Store{Shard: store.Shard}
 		if store.Dir != "" {
@@ -90,7 +97,7 @@ func Open(ctx context.Context, s *evaluation.Setup, c Config, store evaluation.S
 		}
 		if err := p.open(ctx, s, cfg, one, needs, install, func() any {
 			if src.Role != Test {
-				return src
+				return setAbout{src, p.setup.Report(tool).Dataset}
 			}
 			about.Report = *p.setup.Report(tool)
 			about.Report.Config = s.Config.Told(c)
@@ -107,7 +114,10 @@ func Open(ctx context.Context, s *evaluation.Setup, c Config, store evaluation.S
 			p.setup.Lend(s)
 		}
 	}
-	j.runs.About = about
+	// As it is kept, so that the report of the records is the same.
+	if j.runs.About, err = results.About[About](j.Passes[0].Run, Name); err != nil {
+		return nil, err
+	}
 	j.runs.head = &Head{}
 	if j.runs.head.C, _ = j.Passes[0].HasArray(evaluation.Logits); head != nil {
 		j.runs.head = head

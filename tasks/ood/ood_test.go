@@ -214,6 +214,112 @@ func TestRunDirectory(t *testing.T) {
 	}
 }
 
+// TestGridAndFullSpectrum: parameters are chosen on the images kept apart alone, images under
+// shift count as ID in numbers of their own, and pictures that lie in two sets are named.
+func TestGridAndFullSpectrum(t *testing.T) {
+	e := evaluation.DefaultConfig()
+	e.Limit = 60
+	c := Config{Grid: true, Scores: []string{"msp", "react", "scale"}, Sources: []Source{
+		Of(Val, "scenes:val", 50), Of(OutVal, "scenes:ood-near", 20),
+		{Name: "shift", Role: Shifted, Path: "scenes:val", Limit: 30},
+		{Name: "texture", Role: Out, Path: "scenes:ood-texture", Limit: 30},
+		{Name: "same", Role: Out, Path: "scenes:test", Limit: 10},
+	}}
+	r, found := evaluate(t, e, c, "")
+	var grid report.Table
+	for _, tab := range r.Tables {
+		if tab.Name == "grid" {
+			grid = tab
+		}
+	}
+	if len(grid.Rows) != 2 || !strings.HasPrefix(grid.Rows[0][0], "react_p") || grid.Rows[0][3] != "4" || grid.Rows[1][3] != "7" {
+		t.Fatalf("grid is %+v", grid.Rows)
+	}
+	chosen := []string{"msp", grid.Rows[0][0], grid.Rows[1][0]}
+	seen := map[string]Found{}
+	for _, f := range found {
+		if !slices.Contains(chosen, f.Score) {
+			t.Errorf("%s was not chosen", f.Score)
+		}
+		seen[f.View+f.Set+f.Score] = f
+	}
+	a, b := seen["texturemsp"], seen["full-spectrumtexturemsp"]
+	if a.ID != 60 || b.ID != 90 || a.OOD != 30 || b.OOD != 30 || a.AUROC == b.AUROC {
+		t.Errorf("%+v and %+v", a.Detection, b.Detection)
+	}
+	// The choice is the best of all by itself.
+	c.Grid, c.Scores = false, []string{"react_p85", "react_p90", "react_p95", "react_p99"}
+	c.Sources = []Source{Of(Val, "scenes:val", 50), {Name: "apart", Role: Out, Path: "scenes:ood-near", Limit: 20}}
+	v := e
+	v.Data, v.Limit = "scenes:val", 50
+	_, alone := evaluate(t, v, c, "")
+	best := alone[0]
+	for _, f := range alone {
+		if f.AUROC > best.AUROC {
+			best = f
+		}
+	}
+	if best.Score != grid.Rows[0][0] {
+		t.Errorf("%s is the best on the images kept apart, %s was chosen", best.Score, grid.Rows[0][0])
+	}
+	w := strings.Join(r.Warnings, "\n")
+	if !strings.Contains(w, "30 images of shift give the model the same pixels as images of id-val") || !strings.Contains(w, "images of same give the model the same pixels as images of id-test: test/") {
+		t.Errorf("warnings are %s", w)
+	}
+	if len(r.Metrics) < 3 || r.Metrics[2].Name != "top1 full-spectrum" || r.Metrics[2].N != 90 {
+		t.Errorf("%+v", r.Metrics)
+	}
+}
+
+// TestMeans: the mean over sets and the difference to the reference are those of the sets'
+// numbers.
+func TestMeans(t *testing.T) {
+	e := evaluation.DefaultConfig()
+	e.Limit = 60
+	r, found := evaluate(t, e, Config{Scores: []string{"energy"}, Reference: "msp", Sources: []Source{
+		{Name: "a", Role: Out, Path: "noise:texture", Limit: 30}, {Name: "b", Role: Out, Path: "noise:blobs", Limit: 40},
+	}}, "")
+	mean, n := 0.0, 0
+	of := map[string]float64{}
+	for _, f := range found {
+		of[f.Set+" "+f.Score] = f.AUROC
+		if f.Score == "energy" {
+			mean += f.AUROC / 2
+		}
+	}
+	for _, g := range r.Groups {
+		for _, m := range g.Metrics {
+			switch {
+			case g.Kind == "all mean" && g.Name == "energy" && m.Name == "auroc":
+				n++
+				if math.Abs(m.Value-mean) > 1e-12 || m.Interval == nil || !(m.Interval.Low < mean && mean < m.Interval.High) {
+					t.Errorf("mean is %+v, want %v", m, mean)
+				}
+			case m.Name == "auroc_difference":
+				n++
+				set := strings.TrimPrefix(g.Kind, "ood ")
+				if want := of[set+" energy"] - of[set+" msp"]; math.Abs(m.Value-want) > 1e-12 || m.PAdjusted == nil || *m.PAdjusted < *m.P {
+					t.Errorf("%s: difference is %+v, want %v", set, m, want)
+				}
+			}
+		}
+	}
+	if n != 3 || len(r.Histograms) != 4 {
+		t.Errorf("%d numbers, %d histograms", n, len(r.Histograms))
+	}
+	for _, h := range r.Histograms {
+		for i, p := range h.Parts {
+			sum := p.Below + p.Above
+			for _, c := range p.Counts {
+				sum += c
+			}
+			if want := []int{60, map[string]int{"ood a": 30, "ood b": 40}[h.Kind]}[i]; sum != want || len(p.Counts) != bins {
+				t.Errorf("%s %s: %d images of %s, want %d", h.Kind, h.Name, sum, p.Name, want)
+			}
+		}
+	}
+}
+
 // TestSources: what --ood can be.
 func TestSources(t *testing.T) {
 	for in, want := range map[string]Source{
@@ -234,7 +340,12 @@ func TestSources(t *testing.T) {
 		}
 	}
 	a := Source{Name: "a", Role: Out, Path: "a"}
-	for _, c := range []Config{{}, {Sources: []Source{a, a}}, {Sources: []Source{a}, Scores: []string{"mps"}}} {
+	val, apart := Of(Val, "v", 0), Of(OutVal, "o", 0)
+	for _, c := range []Config{
+		{}, {Sources: []Source{a, a}}, {Sources: []Source{a}, Scores: []string{"mps"}}, {Sources: []Source{a, apart}}, {Sources: []Source{a, apart}, Grid: true},
+		{Sources: []Source{a, apart, val}}, {Sources: []Source{a}, Reference: "ash"}, {Sources: []Source{a}, Threshold: 1.5, Scores: []string{"msp"}}, {Threshold: 0.9},
+		{Threshold: 0.9, Scores: []string{"msp"}, Grid: true},
+	} {
 		if c.Validate() == nil {
 			t.Errorf("%+v is allowed", c)
 		}

@@ -86,10 +86,11 @@ func (p *Paired) Key() results.Key { return p.key }
 // Metrics are AUROC and FPR95 of every set and score.
 func (p *Paired) Metrics() []compare.Metric {
 	var out []compare.Metric
-	for _, set := range p.sets {
+	for k, set := range p.sets {
+		n := len(p.id) + len(p.out[k])
 		for _, s := range p.scores {
-			out = append(out, compare.Metric{Name: fmt.Sprintf("auroc %s %s", set, s), Unit: report.Fraction, HigherIsBetter: true},
-				compare.Metric{Name: fmt.Sprintf("fpr95_id_positive %s %s", set, s), Unit: report.Fraction})
+			out = append(out, compare.Metric{Name: fmt.Sprintf("auroc %s %s", set, s), Unit: report.Fraction, HigherIsBetter: true, N: n},
+				compare.Metric{Name: fmt.Sprintf("fpr95_id_positive %s %s", set, s), Unit: report.Fraction, N: n})
 		}
 	}
 	return out

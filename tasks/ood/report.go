@@ -14,6 +14,7 @@ import (
 	"cutmix-eval/evaluation"
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
+	"cutmix-eval/results"
 )
 
 // Result is everything the task found.
@@ -338,6 +339,7 @@ func (r *Runs) Present(res *Result) *report.Report {
 	out.BadImages = res.bad
 	out.Dataset.Bad, out.Dataset.N = len(out.BadImages), len(res.id[0].ids)
 	out.Metrics = append(out.Metrics, r.accuracy(res)...)
+	out.Tables = append(out.Tables, r.described())
 	out.Tables = append(out.Tables, res.tables...)
 	views := []string{""}
 	if len(res.id) > 1 {
@@ -365,6 +367,22 @@ func (r *Runs) Present(res *Result) *report.Report {
 	out.Warnings = append(slices.Clone(out.Warnings), res.warnings...)
 	out.Warnings = append(out.Warnings, suspicious(res.Found)...)
 	return &out
+}
+
+// described says what every set was recognised as.
+func (r *Runs) described() report.Table {
+	t := report.Table{Name: "sets", Title: "sets", Columns: []string{"set", "role", "images", "recognised", "fingerprint"}}
+	for i, s := range r.sets {
+		d := r.About.Report.Dataset
+		if i > 0 {
+			if a, err := results.About[setAbout](s.Run, Name); err == nil {
+				d = a.Dataset
+			}
+		}
+		n := s.Share(results.Shard{})
+		t.Rows = append(t.Rows, []string{s.Name, strings.TrimSpace(s.Group + " " + string(s.Role)), strconv.Itoa(n), d.Recognised, s.Manifest.Key.Data.Fingerprint})
+	}
+	return t
 }
 
 func (r *Runs) accuracy(res *Result) []report.Metric {

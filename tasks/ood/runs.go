@@ -239,16 +239,19 @@ func (r *Runs) score(ctx context.Context, s *set, funcs []Func, bad func(*set, *
 		out.values[k] = make([]float64, s.Share(results.Shard{}))
 	}
 	type job struct {
-		at int
-		b  *Block
+		at       int
+		logits   [][]float32
+		features []float64
 	}
 	jobs := make(chan job)
 	var wg sync.WaitGroup
 	for range goruntime.GOMAXPROCS(0) {
 		wg.Go(func() {
+			var b Block
 			for j := range jobs {
+				b.Set(j.logits, j.features, r.head.D)
 				for k, f := range funcs {
-					f(j.b, out.values[k][j.at:j.at+len(j.b.Images)])
+					f(&b, out.values[k][j.at:j.at+len(j.logits)])
 				}
 			}
 		})
@@ -258,7 +261,7 @@ func (r *Runs) score(ctx context.Context, s *set, funcs []Func, bad func(*set, *
 	at := 0
 	send := func() {
 		if len(z) > 0 {
-			jobs <- job{at, NewBlock(z, features, r.head.D)}
+			jobs <- job{at, z, features}
 		}
 		at, z, features = at+len(z), nil, nil
 	}

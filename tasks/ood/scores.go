@@ -208,9 +208,8 @@ func SCALE(percent float64) Score {
 			for i, im := range b.Images {
 				_, sum := im.largest(kept(h.D, percent))
 				r := math.Exp(total(im.F) / sum)
-				for c, v := range z.RawRowView(i) { // W (r f) + b
-					bias := float64(h.Bias[c])
-					row[c] = r*(v-bias) + bias
+				for c, v := range z.RawRowView(i) {
+					row[c] = r*v + float64(h.Bias[c])
 				}
 				out[i] = logSumExp(row)
 			}
@@ -242,7 +241,7 @@ func DICE(percent float64) Score {
 					w.Set(i%h.D, i/h.D, 0)
 				}
 			}
-			return func(b *Block, out []float64) { energies(h.biased(b.F, w), out) }, nil
+			return func(b *Block, out []float64) { h.energies(b.times(b.F, w), out) }, nil
 		},
 	}
 }
@@ -294,9 +293,9 @@ func KLM() Score {
 				}
 				return math.Log(v)
 			}, logs)
+			across := mat.DenseCopyOf(logs.T())
 			return func(b *Block, out []float64) {
-				var cross mat.Dense
-				cross.Mul(b.probabilities(), logs.T())
+				cross := b.times(b.probabilities(), across)
 				for i, im := range b.Images {
 					// The largest cross term is the least divergence.
 					best := slices.Max(cross.RawRowView(i))
