@@ -65,6 +65,12 @@ func eigen(s *mat.SymDense) ([]float64, *mat.Dense, error) {
 	return e.Values(nil), &v, nil
 }
 
+// whitened is the whitening of the features within classes, which scores share.
+func (t *TrainSet) whitened() (*mat.Dense, error) {
+	t.white.Do(func() { t.inner, t.dull = whitening(t.within()) })
+	return t.inner, t.dull
+}
+
 // whitened is (x - centre) w, row by row.
 func whitened(x *mat.Dense, centre []float64, w *mat.Dense) *mat.Dense {
 	n, d := x.Dims()
@@ -90,7 +96,7 @@ func MDS(relative bool) Score {
 	}
 	s.learn = func(g Given) (State, error) {
 		t := g.Train
-		w, err := whitening(t.within())
+		w, err := t.whitened()
 		if err != nil {
 			return nil, err
 		}

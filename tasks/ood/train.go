@@ -80,6 +80,9 @@ type TrainSet struct {
 	null    *mat.Dense // eigenvectors, ascending, of ViM's moment
 	centre  []float64
 	failed  error
+	white   sync.Once
+	inner   *mat.Dense // whitening within classes
+	dull    error      // why there is none
 }
 
 // NewTrainSet begins a pass over n training images.
