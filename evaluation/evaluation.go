@@ -39,6 +39,7 @@ type Config struct {
 
 	Recipe  string // named recipe; empty: the model's own
 	Changes Changes
+	Exact   *imageproc.Recipe // all of the preprocessing, where it is known; nil otherwise
 
 	Device  runtime.Device
 	Threads int // of the model; 0 is automatic
@@ -123,7 +124,7 @@ func Prepare(c Config) (*Setup, error) {
 	if s.shape, err = s.imageShape(); err != nil {
 		return nil, err
 	}
-	if s.Data, err = datasets.Open(c.Data, datasets.Options{Format: c.Format, Labels: c.Labels, Root: c.Root, Split: c.Split, Unlabelled: c.Unlabelled}); err != nil {
+	if err := s.openData(); err != nil {
 		return nil, err
 	}
 	s.Selected = s.Data.Pick(c.Limit, c.Seed)
@@ -141,21 +142,36 @@ func Prepare(c Config) (*Setup, error) {
 func (s *Setup) With(c Config) (*Setup, error) {
 	out := *s
 	out.Config, out.shared, out.Selected = c, s.Session != nil, nil
-	o := datasets.Options{Format: c.Format, Labels: c.Labels, Root: c.Root, Split: c.Split, Unlabelled: c.Unlabelled, NoiseSeed: c.Seed}
-	if s.Recipe.Layout == imageproc.NHWC {
-		o.NoiseH, o.NoiseW = int(s.shape[0]), int(s.shape[1])
-	} else {
-		o.NoiseH, o.NoiseW = int(s.shape[1]), int(s.shape[2])
-	}
-	var err error
-	if out.Data, err = datasets.Open(c.Data, o); err != nil {
+	if err := out.openData(); err != nil {
 		return nil, err
-	}
-	if out.Data.Format == datasets.Noise { // it has the model's size already
-		out.Recipe.Resize, out.Recipe.Crop = imageproc.Size{}, imageproc.Size{H: o.NoiseH, W: o.NoiseW}
 	}
 	out.Selected = out.Data.Pick(c.Limit, c.Seed)
 	return &out, nil
+}
+
+// openData opens the data that the configuration names.
+func (s *Setup) openData() (err error) {
+	c, size := s.Config, s.Size()
+	o := datasets.Options{Format: c.Format, Labels: c.Labels, Root: c.Root, Split: c.Split, Unlabelled: c.Unlabelled, NoiseSeed: c.Seed, NoiseW: size.W, NoiseH: size.H}
+	if s.Data, err = datasets.Open(c.Data, o); err == nil && s.Data.Format == datasets.Noise {
+		s.Recipe = s.Cropped()
+	}
+	return err
+}
+
+// Size is that of the images that the model sees.
+func (s *Setup) Size() imageproc.Size {
+	if s.Recipe.Layout == imageproc.NHWC {
+		return imageproc.Size{H: int(s.shape[0]), W: int(s.shape[1])}
+	}
+	return imageproc.Size{H: int(s.shape[1]), W: int(s.shape[2])}
+}
+
+// Cropped is the recipe for images that have the model's size already.
+func (s *Setup) Cropped() imageproc.Recipe {
+	r := s.Recipe
+	r.Resize, r.Crop = imageproc.Size{}, s.Size()
+	return r
 }
 
 // Lend makes another setup of the same model use this one's session, which that one
@@ -259,6 +275,9 @@ func (c Config) recipe(m *model.Model, e *lock.Entry) (imageproc.Recipe, string,
 		}
 		named.Layout = r.Layout
 		r, source = named, "recipe "+c.Recipe
+	}
+	if c.Exact != nil {
+		return *c.Exact, "as it was", c.Exact.Validate()
 	}
 	var flags []string
 	set := func(given bool, name string, apply func()) {

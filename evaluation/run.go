@@ -84,6 +84,9 @@ func (s *Setup) Records(ctx context.Context, store Store, t Task, install runtim
 			if missing := lacking(found, save); missing != "" {
 				return nil, fmt.Errorf("run %q was started without --save %s; choose another --out", store.Dir, missing)
 			}
+			if missing := lacking(found, t.Needs); missing != "" {
+				return nil, fmt.Errorf("run %q keeps no %s, which are needed; choose another --out", store.Dir, missing)
+			}
 			old := found.Manifest
 			s.Outputs, s.Probabilities = old.Outputs, old.Probabilities
 			m.Outputs, m.Probabilities, m.Arrays = old.Outputs, old.Probabilities, old.Arrays
@@ -163,11 +166,12 @@ func lacking(r *results.Run, names []string) string {
 // tap asks the session for the tensors that a task looks at, and behind them for the
 // penultimate vector where it is to be kept.
 func (s *Setup) tap(t Task, save []string) error {
-	if s.Session != nil && (len(t.Taps) > 0 || slices.Contains(save, Features)) {
+	features := slices.Contains(slices.Concat(save, t.Needs), Features)
+	if s.Session != nil && (len(t.Taps) > 0 || features && !s.Penultimate) {
 		s.Stop() // opened to learn the number of outputs
 	}
 	s.Taps, s.Penultimate = slices.Clone(t.Taps), false
-	if !slices.Contains(append(save, t.Needs...), Features) {
+	if !features {
 		return nil
 	}
 	h, err := s.Model.Head()

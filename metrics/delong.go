@@ -67,12 +67,16 @@ type Term struct {
 
 // Combine is a weighted sum of AUROCs that share their ID images, in the same order,
 // with its 95 % interval and the two-sided p-value of its being 0 (DeLong et al., 1988):
-// a mean over OOD sets, or, with weights 1 and -1, the difference of two scores.
+// a mean over OOD sets, or, with weights 1 and -1, the difference of two scores. One image
+// of a kind tells nothing of the spread: the interval is then all that is possible. Where
+// nothing varies the interval is as wide as Wilson's of the smallest set.
 func Combine(terms []Term) (value float64, iv Interval, p float64) {
 	id := make([]float64, len(terms[0].ID))
 	sets := map[int][]float64{}
 	var names []int // in the order they appear, so that sums are the same every time
+	high, low, least := 0.0, 0.0, len(terms[0].ID)
 	for _, t := range terms {
+		high, low, least = high+max(t.Weight, 0), low+min(t.Weight, 0), min(least, len(t.OOD))
 		for i, v := range t.ID {
 			id[i] += t.Weight * v
 		}
@@ -89,18 +93,20 @@ func Combine(terms []Term) (value float64, iv Interval, p float64) {
 		_, v := spread(sets[s])
 		variance += v
 	}
-	half := z95 * math.Sqrt(variance)
-	iv = Interval{value - half, value + half, 0.95, "DeLong"}
+	half, method := z95*math.Sqrt(variance), "DeLong"
 	switch {
 	case variance > 0:
 		p = math.Erfc(math.Abs(value) / math.Sqrt(2*variance))
-	case value == 0:
+	case value == 0 && low < 0: // two equal scores
 		p = 1
+	default:
+		p = min(1, math.Exp2(1-float64(least)))
+		half, method = (1-Wilson(least, least).Low)*max(high, -low), "Wilson, of the smallest set: DeLong's has no width"
 	}
-	return value, iv, p
+	return value, Interval{max(value-half, low), min(value+half, high), 0.95, method}, p
 }
 
-// spread is the mean and the variance of the mean; 0 for one value.
+// spread is the mean and the variance of the mean; infinite for one value.
 func spread(v []float64) (mean, variance float64) {
 	n := float64(len(v))
 	for _, x := range v {
@@ -108,7 +114,7 @@ func spread(v []float64) (mean, variance float64) {
 	}
 	mean /= n
 	if n < 2 {
-		return mean, 0
+		return mean, math.Inf(1)
 	}
 	for _, x := range v {
 		variance += (x - mean) * (x - mean)

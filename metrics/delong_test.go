@@ -90,6 +90,25 @@ func TestCombineCoverage(t *testing.T) {
 	}
 }
 
+// Where nothing varies, or there is one image, the interval says that little is known.
+func TestCombineFew(t *testing.T) {
+	perfect := Place([]float64{5, 6, 7, 8}, []float64{1, 2, 3})
+	if v, iv, _ := Combine([]Term{{0.5, perfect, 0}, {0.5, perfect, 1}}); v != 1 || iv.High != 1 || iv.Low > 0.6 {
+		t.Errorf("a mean of perfect ones: %v %+v", v, iv)
+	}
+	worst := Place([]float64{1, 2, 3, 4}, []float64{5, 6, 7})
+	if v, iv, p := Combine([]Term{{1, perfect, 0}, {-1, worst, 0}}); v != 1 || iv.Low > 0.6 || p < 0.1 {
+		t.Errorf("perfect less wrong, of three images: %v %+v %v", v, iv, p)
+	}
+	one := Place([]float64{5}, []float64{1, 2, 9, 3})
+	if _, iv, p := Combine([]Term{{1, one, 0}, {-1, Place([]float64{5}, []float64{9, 9, 9, 9}), 0}}); iv.Low != -1 || iv.High != 1 || p != 1 {
+		t.Errorf("one ID image: %+v %v", iv, p)
+	}
+	if d, err := Detect([]float64{5}, []float64{1, 2, 9, 3}); err != nil || d.AUROCInterval.Low != 0 || d.AUROCInterval.High != 1 {
+		t.Errorf("one ID image: %+v %v", d.AUROCInterval, err)
+	}
+}
+
 func TestCCR(t *testing.T) {
 	id := []float64{5, 4, 3, 2, 1}
 	right := []bool{true, false, true, true, true}

@@ -148,19 +148,16 @@ func group(id, ood []float64) []step {
 // delong is the 95 % interval of an AUROC (DeLong et al., 1988), cut at 0 and 1. Where
 // the sets do not overlap it has no width, and Wilson's of the smaller set is taken.
 func delong(auc, v10, v01, n, m float64) Interval {
-	if auc == 0 || auc == 1 {
+	if (auc == 0 || auc == 1) && min(n, m) > 1 {
 		k := int(min(n, m))
 		iv := Wilson(int(auc)*k, k)
 		iv.Method = "Wilson, of the smaller set: DeLong's has no width"
 		return iv
 	}
-	variance := 0.0
-	if n > 1 {
-		variance += (v10 - n*auc*auc) / (n - 1) / n
+	if n < 2 || m < 2 {
+		return Interval{0, 1, 0.95, "none: one image tells nothing of the spread"}
 	}
-	if m > 1 {
-		variance += (v01 - m*auc*auc) / (m - 1) / m
-	}
+	variance := (v10-n*auc*auc)/(n-1)/n + (v01-m*auc*auc)/(m-1)/m
 	half := z95 * math.Sqrt(max(variance, 0))
 	return Interval{max(0, auc-half), min(1, auc+half), 0.95, "DeLong"}
 }

@@ -37,6 +37,7 @@ type Report struct {
 	Warnings      []string      `json:"warnings"`
 	HideGroups    bool          `json:"-"`                 // in text: tables say for people what the groups say for programs
 	Options       string        `json:"options,omitempty"` // Config for people: what differs from the defaults
+	Tried         int           `json:"-"`                 // images of all sets, where there are several
 }
 
 // Option adds to Options.

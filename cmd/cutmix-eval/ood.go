@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -75,7 +76,7 @@ it has learned and a threshold in one file, which "ood apply" uses.`,
 	fs.StringVar(&f.outVal, "ood-val", "", "images of none of the classes to choose parameters on, with --grid and --val")
 	fs.StringVar(&f.openood, "openood", "", "OpenOOD's data `FOLDER` (benchmark_imglist …) instead of the sets above, with --benchmark")
 	fs.StringVar(&f.benchmark, "benchmark", "", strings.Join(datasets.OpenOODBenchmarks(), ", "))
-	fs.IntVar(&f.outLimit, "ood-limit", 0, "use only `N` images of each OOD set")
+	fs.IntVar(&f.outLimit, "ood-limit", 0, "use only `N` images of each set of --ood, --csid and --ood-val")
 	fs.IntVar(&f.trainLimit, "train-limit", 0, "use only `N` training images, as evenly over the classes as possible")
 	fs.StringSliceVar(&f.task.Scores, "score", nil, "only these scores, separated by commas; with parameters of your own as in knn_K10")
 	fs.StringVar(&f.task.Reference, "reference", "", "score that the others are compared with, paired")
@@ -87,17 +88,15 @@ it has learned and a threshold in one file, which "ood apply" uses.`,
 		if err != nil {
 			return err
 		}
-		notes, err := f.parse(cmd, &c)
+		err = f.parse(cmd, &c)
 		if err == nil {
 			err = f.task.Validate()
 		}
+		if err == nil && f.detector != "" && !flags.store.Shard.Whole() {
+			err = errors.New("--threshold-at needs the whole run: give it without --shard when all shards are done")
+		}
 		if err != nil {
 			return usageError{err}
-		}
-		if !flags.quiet {
-			for _, n := range notes {
-				fmt.Fprintf(s.err, "note: %s\n", n)
-			}
 		}
 		return runOOD(cmd.Context(), s, c, f.task, &flags, format, f.detector)
 	}
@@ -106,35 +105,35 @@ it has learned and a threshold in one file, which "ood apply" uses.`,
 }
 
 // parse turns the flags into sources and a threshold.
-func (f *oodFlags) parse(cmd *cobra.Command, c *evaluation.Config) (notes []string, err error) {
+func (f *oodFlags) parse(cmd *cobra.Command, c *evaluation.Config) (err error) {
 	if f.outLimit < 0 || f.trainLimit < 0 {
-		return nil, errors.New("--ood-limit and --train-limit cannot be below 0")
+		return errors.New("--ood-limit and --train-limit cannot be below 0")
 	}
 	if (f.thresholdAt != "") != (f.detector != "") {
-		return nil, errors.New("--threshold-at and --detector go together: the share to accept, and the file to write")
+		return errors.New("--threshold-at and --detector go together: the share to accept, and the file to write")
 	}
 	if f.thresholdAt != "" {
 		share, ok := strings.CutPrefix(f.thresholdAt, "tpr=")
 		if f.task.Threshold, err = strconv.ParseFloat(share, 64); !ok || err != nil || !(f.task.Threshold > 0 && f.task.Threshold < 1) {
-			return nil, fmt.Errorf("--threshold-at %q is not tpr=SHARE with a share between 0 and 1", f.thresholdAt)
+			return fmt.Errorf("--threshold-at %q is not tpr=SHARE with a share between 0 and 1", f.thresholdAt)
 		}
 	}
 	if (f.openood != "") != (f.benchmark != "") {
-		return nil, fmt.Errorf("--openood and --benchmark (%s) go together", strings.Join(datasets.OpenOODBenchmarks(), ", "))
+		return fmt.Errorf("--openood and --benchmark (%s) go together", strings.Join(datasets.OpenOODBenchmarks(), ", "))
 	}
 	var out []ood.Source
 	if f.openood != "" {
-		for _, flag := range []string{"data", "val", "train", "csid"} {
-			if cmd.Flags().Changed(flag) {
-				return nil, fmt.Errorf("--%s and --openood say the same; give one", flag)
-			}
-		}
 		b, err := datasets.ReadOpenOOD(f.openood, f.benchmark)
 		if err != nil {
-			return nil, fmt.Errorf("--openood: %w", err)
+			return fmt.Errorf("--openood: %w", err)
 		}
-		notes = append(b.Notes, fmt.Sprintf("OpenOOD %s, lists of %s", b.Benchmark, b.Version))
-		c.Data, f.val, f.train = b.Test, b.Val, b.Train
+		for flag, has := range map[string]bool{"data": true, "val": b.Val != "", "train": b.Train != "", "csid": len(b.Shifted) > 0} {
+			if has && cmd.Flags().Changed(flag) {
+				return fmt.Errorf("--%s and --openood say the same; give one", flag)
+			}
+		}
+		f.task.Notes = append(b.Notes, fmt.Sprintf("OpenOOD %s, lists of %s", b.Benchmark, b.Version))
+		c.Data, f.val, f.train = b.Test, cmp.Or(b.Val, f.val), cmp.Or(b.Train, f.train)
 		if f.task.Grid && f.outVal == "" {
 			f.outVal = b.OutVal
 		}
@@ -166,18 +165,21 @@ func (f *oodFlags) parse(cmd *cobra.Command, c *evaluation.Config) (notes []stri
 			*sources = append(*sources, s)
 		}
 	}
-	for role, paths := range map[ood.Role][]string{ood.Shifted: f.shifted, ood.Out: f.out} {
-		for _, p := range paths {
-			src, err := ood.ParseSource(p, role)
+	for _, of := range []struct {
+		role  ood.Role
+		paths []string
+	}{{ood.Shifted, f.shifted}, {ood.Out, f.out}} {
+		for _, p := range of.paths {
+			src, err := ood.ParseSource(p, of.role)
 			if err != nil {
-				return nil, fmt.Errorf("--%s: %w", role, err)
+				return fmt.Errorf("--%s: %w", of.role, err)
 			}
 			src.Limit = f.outLimit
 			out = append(out, src)
 		}
 	}
 	*sources = append(*sources, out...)
-	return notes, nil
+	return nil
 }
 
 func runOOD(ctx context.Context, s streams, c evaluation.Config, task ood.Config, f *shared, format report.Format, detector string) error {
@@ -241,6 +243,9 @@ looked for where it was then, or named by --model; it must be the same.`,
 		if err != nil {
 			return err
 		}
+		if cmd.Flags().Changed("labels") {
+			return usageError{errors.New("--labels: verdicts need no labels")}
+		}
 		for _, name := range []string{"recipe", "resize", "crop", "fit", "interpolation", "mean", "std", "color", "range"} {
 			if cmd.Flags().Changed(name) {
 				return usageError{fmt.Errorf("--%s: the detector says how pixels are prepared", name)}
@@ -256,7 +261,7 @@ looked for where it was then, or named by --model; it must be the same.`,
 		if !cmd.Flags().Changed("output") {
 			c.Output = d.Output
 		}
-		c.Unlabelled = true
+		c.Unlabelled, c.Exact = true, &d.Recipe
 		return runOODApply(cmd.Context(), s, c, d, &flags, format)
 	}
 	return cmd

@@ -11,6 +11,7 @@ import (
 
 	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/report"
+	"cutmix-eval/tasks/ood"
 )
 
 // TestOODCommand: numbers and conventions reach the report, a run that is there gives
@@ -223,15 +224,95 @@ func TestOpenOODFolder(t *testing.T) {
 		}
 	}
 	code, out, errs := command(t, "ood", "--openood", dir, "--benchmark", "imagenet", "--score", "msp,knn_K5,scale", "--grid")
-	for _, want := range []string{"near ssb_hard: 60 images against 60 ID ones", "far textures", "parameters chosen by AUROC on 60 images", "scale_p"} {
+	for _, want := range []string{"near ssb_hard: 60 images against 60 ID ones", "far textures", "parameters chosen by AUROC on 60 images", "scale_p", "lists of v1.5", "test_ninco.txt is missing"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
-	if code != exitDone || !strings.Contains(errs, "lists of v1.5") || !strings.Contains(errs, "test_ninco.txt is missing") {
+	if code != exitDone {
 		t.Errorf("%d %s", code, errs)
 	}
 	if code, _, errs := command(t, "ood", "--openood", dir, "--benchmark", "imagenet", "--val", "x"); code != exitUsage || !strings.Contains(errs, "say the same") {
 		t.Errorf("%d %s", code, errs)
+	}
+}
+
+// TestOODRerun: the report of a folder is that of its last command, whatever sets and
+// groups it had; folders of other runs are refused; runs fitted with other images are told
+// apart, and runs without a number in common are not compared.
+func TestOODRerun(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	run := func(name string, args ...string) string {
+		t.Helper()
+		code, out, errs := command(t, append([]string{"ood", "--limit", "40", "--ood-limit", "30", "--quiet", "--format", "json", "--out", in(name)}, args...)...)
+		if code != exitDone {
+			t.Fatalf("%v: %d %s", args, code, errs)
+		}
+		return out
+	}
+	run("r", "--ood", "far:blobs=noise:blobs", "--train-limit", "60", "--score", "msp")
+	second := run("r", "--ood", "near:blobs=noise:blobs", "--ood", "near:unseen=scenes:ood-near", "--train-limit", "60", "--score", "energy,knn_K5")
+	code, out, errs := command(t, "report", in("r"), "--format", "json")
+	if code != exitDone || out != second || !strings.Contains(out, "near mean") {
+		t.Errorf("the report is not of the last command: %d %s", code, errs)
+	}
+	run("mls", "--ood", "near:blobs=noise:blobs", "--ood", "near:unseen=scenes:ood-near", "--train-limit", "60", "--score", "mls")
+	if code, _, errs := command(t, "compare", in("r"), in("mls")); code != exitFailed || !strings.Contains(errs, "no number in common") {
+		t.Errorf("%d %s", code, errs)
+	}
+	run("more", "--ood", "near:blobs=noise:blobs", "--ood", "near:unseen=scenes:ood-near", "--train-limit", "90", "--score", "knn_K5")
+	if code, out, errs := command(t, "compare", in("r"), in("more"), "--bootstrap", "100"); code != exitDone || !strings.Contains(out, "id-train") || !strings.Contains(out, "auroc all knn_K5") {
+		t.Errorf("%d %s\n%s", code, errs, out)
+	}
+	if code, _, errs := command(t, "classify", "--limit", "20", "--out", in("cl"), "--quiet"); code != exitDone {
+		t.Fatal(errs)
+	}
+	if code, _, errs := command(t, "ood", "--limit", "20", "--out", in("cl")); code != exitFailed || !strings.Contains(errs, "holds a run of classify") {
+		t.Errorf("%d %s", code, errs)
+	}
+	for _, c := range []struct {
+		want string
+		args []string
+	}{
+		{"--bins says nothing about a run of ood", []string{"report", in("r"), "--bins", "3"}},
+		{`score "nosuch"`, []string{"report", in("r"), "--export", "csv", "--score", "nosuch"}},
+		{"--by says nothing about a run of classify's records", []string{"report", in("cl"), "--export", "csv", "--by", "class"}},
+		{"needs the whole run", []string{"ood", "--score", "msp", "--threshold-at", "tpr=0.9", "--detector", in("d"), "--shard", "0/2", "--out", in("x")}},
+		{"it would be ash_b_p90, ash_p_p90", []string{"ood", "--score", "ash", "--threshold-at", "tpr=0.9", "--detector", in("d")}},
+	} {
+		if code, _, errs := command(t, c.args...); code != exitUsage || !strings.Contains(errs, c.want) {
+			t.Errorf("%v: %d %s", c.args, code, errs)
+		}
+	}
+	if code, out, _ := command(t, "report", in("r"), "--export", "csv", "--score", "msp"); code != exitDone || !strings.HasPrefix(out, "set,role,group,id,right,prediction,confidence,msp\n") {
+		t.Errorf("%d %.200s", code, out)
+	}
+}
+
+// TestOODApplyOther: a detector is of the score that was named, beside a reference, and of
+// the pixels that it was made with.
+func TestOODApplyOther(t *testing.T) {
+	dir := t.TempDir()
+	file, pics := filepath.Join(dir, "d"), filepath.Join(dir, "pics")
+	code, _, errs := command(t, "ood", "--limit", "40", "--ood-limit", "10", "--train-limit", "60", "--score", "knn_K5", "--reference", "msp", "--threshold-at", "tpr=0.9", "--detector", file, "--resize", "80")
+	if code != exitDone {
+		t.Fatalf("%d %s", code, errs)
+	}
+	d, err := ood.ReadDetector(file)
+	if err != nil || d.Score != "knn_K5" || d.Recipe.Resize.H != 80 {
+		t.Fatalf("%+v %v", d, err)
+	}
+	if err := os.MkdirAll(pics, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(pics, "a.jpg"), []byte("no picture"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := command(t, "ood", "apply", file, "--data", pics, "--format", "csv"); code != exitBadImages || !strings.Contains(out, "a.jpg,,,,,,") {
+		t.Errorf("only bad images: %d %s\n%s", code, errs, out)
+	}
+	if code, out, errs := command(t, "ood", "apply", file, "--data", "noise:gaussian", "--limit", "5", "--format", "csv"); code != exitDone || strings.Count(out, "\n") != 6 {
+		t.Errorf("noise: %d %s\n%s", code, errs, out)
 	}
 }

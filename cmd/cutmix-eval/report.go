@@ -74,11 +74,7 @@ func runReport(cmd *cobra.Command, s streams, f reportFlags, dirs []string) erro
 		return err
 	}
 	ctx := cmd.Context()
-	if f.export != "" {
-		return run.export(ctx, run.Run, s.out, f.export)
-	}
-	var bad error
-	r, err := run.report(ctx, run.Run, func(o *reportOptions) {
+	edit := func(o *reportOptions) (bad error) {
 		for flag, set := range map[string]func() bool{
 			"by":        func() bool { return assignTo(o.by, f.by) },
 			"worst":     func() bool { return assignTo(o.worst, f.worst) },
@@ -90,15 +86,24 @@ func runReport(cmd *cobra.Command, s streams, f reportFlags, dirs []string) erro
 			"grid":      func() bool { return assignTo(o.grid, f.grid) },
 		} {
 			if cmd.Flags().Changed(flag) && !set() {
-				bad = fmt.Errorf("--%s says nothing about a run of %s", flag, run.name())
+				bad = fmt.Errorf("--%s says nothing about a run of %s%s", flag, run.name(), map[bool]string{true: "'s records"}[f.export != ""])
 			}
 		}
 		if bad == nil {
 			bad = o.validate()
 		}
-	})
+		if bad != nil {
+			bad = usageError{bad}
+		}
+		return bad
+	}
+	if f.export != "" {
+		return run.export(ctx, run.Run, edit, s.out, f.export)
+	}
+	var bad error
+	r, err := run.report(ctx, run.Run, func(o *reportOptions) { bad = edit(o) })
 	if bad != nil {
-		return usageError{bad}
+		return bad
 	}
 	if err != nil {
 		return err

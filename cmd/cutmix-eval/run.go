@@ -142,8 +142,12 @@ func finishReport(s streams, r *report.Report, format report.Format, allowBad in
 			fmt.Fprintf(s.err, "warning: %s\n", w)
 		}
 	}
-	if r.Dataset.Bad > allowBad {
-		return badImagesError{r.Dataset.Bad, r.Dataset.N + r.Dataset.Bad}
+	bad, all := r.Dataset.Bad, r.Dataset.N+r.Dataset.Bad
+	if r.Tried > 0 {
+		bad, all = len(r.BadImages), r.Tried
+	}
+	if bad > allowBad {
+		return badImagesError{bad, all}
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 // task is what can be done with a run of a task.
 type task struct {
 	report func(ctx context.Context, run *results.Run, edit func(*reportOptions)) (*report.Report, error)
-	export func(ctx context.Context, run *results.Run, w io.Writer, format string) error
+	export func(ctx context.Context, run *results.Run, edit func(*reportOptions) error, w io.Writer, format string) error
 	source func(ctx context.Context, run *results.Run) (compare.Source, error)
 }
 
@@ -37,7 +37,7 @@ var tasks = map[string]task{
 			})
 			return r, err
 		},
-		export: results.Export[classify.Record],
+		export: exporter[classify.Record](),
 		source: func(ctx context.Context, run *results.Run) (compare.Source, error) { return classify.Load(ctx, run) },
 	},
 	localize.Name: {
@@ -48,9 +48,19 @@ var tasks = map[string]task{
 			})
 			return r, err
 		},
-		export: results.Export[localize.Record],
+		export: exporter[localize.Record](),
 		source: func(ctx context.Context, run *results.Run) (compare.Source, error) { return localize.Load(ctx, run) },
 	},
+}
+
+// exporter writes the records of a run as they are: no option changes them.
+func exporter[T any, P results.Record[T]]() func(context.Context, *results.Run, func(*reportOptions) error, io.Writer, string) error {
+	return func(ctx context.Context, run *results.Run, edit func(*reportOptions) error, w io.Writer, format string) error {
+		if err := edit(&reportOptions{validate: func() error { return nil }}); err != nil {
+			return err
+		}
+		return results.Export[T, P](ctx, run, w, format)
+	}
 }
 
 // opened is a run, or several that are one evaluation, of any task.
@@ -84,14 +94,24 @@ func oodTask(runs *ood.Runs) task {
 	return task{
 		report: func(ctx context.Context, _ *results.Run, edit func(*reportOptions)) (*report.Report, error) {
 			c := &runs.About.Config
-			edit(&reportOptions{scores: &c.Scores, reference: &c.Reference, grid: &c.Grid, validate: func() error { return c.Validate() }})
+			edit(oodOptions(c))
 			return runs.Report(ctx)
 		},
-		export: func(ctx context.Context, _ *results.Run, w io.Writer, format string) error {
+		export: func(ctx context.Context, _ *results.Run, edit func(*reportOptions) error, w io.Writer, format string) error {
+			if err := edit(oodOptions(&runs.About.Config)); err != nil {
+				return err
+			}
 			return runs.Export(ctx, w, format)
 		},
 		source: func(ctx context.Context, _ *results.Run) (compare.Source, error) { return runs.Pair(ctx) },
 	}
+}
+
+func oodOptions(c *ood.Config) *reportOptions {
+	return &reportOptions{scores: &c.Scores, reference: &c.Reference, grid: &c.Grid, validate: func() error {
+		c.Threshold = 0 // it was for the score of then
+		return c.Validate()
+	}}
 }
 
 func (o *opened) name() string {

@@ -69,6 +69,9 @@ type Source interface {
 	Describe() *report.Report
 }
 
+// Noter is a Source with something to say about what it leaves out.
+type Noter interface{ Notes() []string }
+
 // Sample computes a run's numbers over some images. Safe for concurrent use.
 type Sample interface {
 	// Evaluate gives the numbers in the order of Metrics; image i counts count[i] times.
@@ -129,12 +132,22 @@ func Compare(ctx context.Context, c Config, runs []Run) (*Result, error) {
 	if err := res.check(); err != nil {
 		return nil, err
 	}
+	for _, r := range res.Runs {
+		if n, ok := r.Source.(Noter); ok {
+			for _, note := range n.Notes() {
+				res.Warnings = append(res.Warnings, r.Name+": "+note)
+			}
+		}
+	}
 	at := res.shared()
 	if len(at) == 0 {
 		return nil, fmt.Errorf("%w: no image was evaluated in all of them", ErrDifferentData)
 	}
 	res.N = len(at)
 	res.common()
+	if len(res.Metrics) == 0 {
+		return nil, errors.New("the runs have no number in common")
+	}
 	ones := slices.Repeat([]uint16{1}, len(at))
 	samples := make([]Sample, len(runs))
 	for i := range res.Runs {

@@ -60,7 +60,7 @@ type Result struct {
 var shown = map[string][]string{
 	classify.Name: {"top1", "nll", "brier", "ece", "aurc"},
 	localize.Name: {"top1_loc", "gt_known_loc", "max_box_acc_v2", "px_ap"},
-	ood.Name:      {"auroc unseen msp", "auroc texture msp", "auroc noise msp"},
+	ood.Name:      {"auroc unseen msp", "auroc texture msp", "auroc noise msp", "auroc all msp"},
 }
 
 // run is one task of one model.
@@ -136,7 +136,7 @@ func find(r *report.Report, name string) report.Metric {
 	}
 	for _, g := range r.Groups {
 		for _, m := range g.Metrics {
-			if m.Name+" "+strings.TrimPrefix(g.Kind, "ood ")+" "+g.Name == name {
+			if m.Name+" "+strings.TrimSuffix(strings.TrimPrefix(g.Kind, "ood "), " mean")+" "+g.Name == name {
 				m.Name = name
 				return m
 			}

@@ -2,6 +2,7 @@ package ood
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -37,7 +38,6 @@ func (d *Detector) Apply(ctx context.Context, s *evaluation.Setup, store evaluat
 		return nil, fmt.Errorf("model %q (sha256 %.12s, output %s) is not the one that the detector was made with (%q, sha256 %.12s, output %s)",
 			s.Model.Name, m.SHA256, m.Output, filepath.Base(d.Source), d.Model.SHA256, d.Model.Output)
 	}
-	s.Recipe = d.Recipe
 	sc, err := Parse(d.Score)
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (d *Detector) Apply(ctx context.Context, s *evaluation.Setup, store evaluat
 		needs = append(needs, evaluation.Features)
 	}
 	a := &Application{Pass: &Pass{Source: Source{Name: s.Data.Name, Role: Out}}, detector: d, names: s.Model.ClassNames}
-	if err := a.Pass.open(ctx, s, s.Config, store, needs, install, func() any { return a.Pass.Source }); err != nil {
+	if err := a.Pass.open(ctx, s, s.Config, store, needs, install); err != nil {
 		_ = a.Close()
 		return nil, err
 	}
@@ -70,10 +70,7 @@ func (a *Application) Verdicts(ctx context.Context) ([]Verdict, error) {
 	}
 	runs := &Runs{head: head}
 	sc, err := runs.score(ctx, &set{p.Source, p.Run}, []Func{f.Func}, func(*set, *Record) {})
-	if err != nil {
-		return nil, err
-	}
-	if err := sc.finite(0, f.Name); err != nil {
+	if err != nil && !errors.Is(err, errNone) { // each has its reason
 		return nil, err
 	}
 	var out []Verdict
@@ -86,6 +83,9 @@ func (a *Application) Verdicts(ctx context.Context) ([]Verdict, error) {
 		v := Verdict{ID: r.ID, Score: sc.values[0][k], Accept: sc.values[0][k] >= a.detector.Threshold, Prediction: int(r.Prediction), Confidence: r.Confidence}
 		if v.Prediction < len(a.names) {
 			v.Class = a.names[v.Prediction]
+		}
+		if !metrics.Finite(v.Score) {
+			v = Verdict{ID: r.ID, Error: fmt.Sprintf("its score is %v", v.Score)}
 		}
 		out = append(out, v)
 		k++

@@ -88,15 +88,16 @@ type Config struct {
 	Reference string   `json:"reference,omitempty"`    // score that the others are compared with; empty: none
 	Grid      bool     `json:"grid,omitempty"`         // evaluate other parameters too
 	Threshold float64  `json:"threshold_at,omitempty"` // share of ID images that a threshold is to accept; 0: none
+	Notes     []string `json:"notes,omitempty"`        // on where the sets come from
 }
 
 // Validate says what in the configuration makes no sense.
 func (c Config) Validate() error {
-	seen := map[string]bool{testName: true}
+	seen := map[string]bool{testName: true, headName: true, aboutName: true}
 	count := map[Role]int{}
 	for _, s := range c.Sources {
 		if seen[s.Name] {
-			return fmt.Errorf("two sets are called %q; name them, as in far:NAME=PATH", s.Name)
+			return fmt.Errorf("two sets are called %q, or the name is taken; name them, as in far:NAME=PATH", s.Name)
 		}
 		seen[s.Name] = true
 		count[s.Role]++
@@ -117,7 +118,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("a threshold cannot accept a share of %v of the ID images", c.Threshold)
 	}
 	all := Scores(10, 10)
-	if _, err := Choose(all, c.Scores); err != nil {
+	chosen, err := Choose(all, c.Scores)
+	if err != nil {
 		return err
 	}
 	if c.Reference != "" {
@@ -125,8 +127,12 @@ func (c Config) Validate() error {
 			return fmt.Errorf("the reference %q is not one score", c.Reference)
 		}
 	}
-	if c.Threshold > 0 && len(c.Scores) != 1 {
-		return errors.New("a threshold is one of one score; name it by --score")
+	if c.Threshold > 0 && len(chosen) != 1 {
+		var names []string
+		for _, s := range chosen[:min(3, len(chosen))] {
+			names = append(names, s.Name)
+		}
+		return fmt.Errorf("a threshold is one of one score; name it by --score (as it is, it would be %s ...)", strings.Join(names, ", "))
 	}
 	if c.Threshold > 0 && c.Grid {
 		return errors.New("a threshold and a grid of parameters cannot be had at once")

@@ -44,6 +44,7 @@ type Detector struct {
 	C             int              `json:"classes"`
 	D             int              `json:"features"` // 0 where the score needs none
 	State         State            `json:"-"`
+	place         int              // of its score in a result
 }
 
 // detectorVersion is raised when a reader of detectors would have to change.
@@ -51,8 +52,16 @@ const detectorVersion = 1
 
 // detector makes the detector of the one score, from the ID test images.
 func (r *Runs) detector(res *Result, tpr float64) (*Detector, error) {
-	u, id := res.used[0], res.id[0]
-	if err := id.finite(0, u.Name); err != nil {
+	wanted, err := Choose(Scores(r.head.C, r.head.D), r.About.Config.Scores)
+	if err != nil {
+		return nil, err
+	}
+	k := slices.IndexFunc(res.used, func(u fitted) bool { return u.Name == wanted[0].Name })
+	if k < 0 {
+		return nil, fmt.Errorf("score %s cannot be computed: %s", wanted[0].Name, strings.Join(res.warnings, "; "))
+	}
+	u, id := res.used[k], res.id[0]
+	if err := id.finite(k, u.Name); err != nil {
 		return nil, fmt.Errorf("no threshold can be found: %w", err)
 	}
 	var recipe imageproc.Recipe // JSON values in a report that was read
@@ -63,11 +72,11 @@ func (r *Runs) detector(res *Result, tpr float64) (*Detector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preprocessing of the run: %w", err)
 	}
-	at, reached := metrics.ThresholdAt(id.values[0], tpr)
+	at, reached := metrics.ThresholdAt(id.values[k], tpr)
 	d := &Detector{
 		FormatVersion: detectorVersion, Tool: r.About.Report.Tool, Score: u.Name, Threshold: at, TPR: tpr,
 		Reached: float64(reached) / float64(len(id.ids)), Accepted: metrics.Wilson(reached, len(id.ids)), N: len(id.ids),
-		Data: r.About.Report.Dataset.Name, Model: r.sets[0].Manifest.Key.Model, Source: r.About.Model, Output: r.About.Output, Recipe: recipe, C: r.head.C, State: u.State,
+		Data: r.About.Report.Dataset.Name, Model: r.sets[0].Manifest.Key.Model, Source: r.About.Model, Output: r.About.Output, Recipe: recipe, C: r.head.C, State: u.State, place: k,
 	}
 	if u.Needs&Features != 0 {
 		d.D = r.head.D
@@ -83,7 +92,7 @@ func (r *Runs) threshold(res *Result, out *report.Report) {
 		Note: fmt.Sprintf("ID images with %s >= %v, the threshold for %s", d.Score, d.Threshold, text(d.TPR))})
 	for _, s := range slices.Concat(res.id[1:], res.out) {
 		pass := 0
-		for _, v := range s.values[0] {
+		for _, v := range s.values[d.place] {
 			if v >= d.Threshold {
 				pass++
 			}

@@ -175,10 +175,14 @@ func KNN(k int) Score {
 	return Score{
 		Name: fmt.Sprintf("knn_K%d", k), Needs: Features | Training, Summary: "distance to the k-th nearest training feature",
 		learn: func(g Given) (State, error) {
-			if n := g.Train.Bank.N; n < k {
+			bank := g.Train.units()
+			if bank == nil {
+				return nil, errDark
+			}
+			if n, _ := bank.Dims(); n < k {
 				return nil, fmt.Errorf("%d training images are fewer than %d neighbours", n, k)
 			}
-			return State{"bank": g.Train.units()}, nil
+			return State{"bank": bank}, nil
 		},
 		with: func(st State, h *Head) (Func, error) {
 			bank, err := st.get("bank", 0, h.D)
@@ -245,6 +249,9 @@ func (t *TrainSet) principal(h *Head) (u []float64, vectors *mat.Dense, err erro
 func residual(g Given, dim int) (State, error) {
 	if dim >= g.Head.D {
 		return nil, fmt.Errorf("%d dimensions leave nothing of %d features", dim, g.Head.D)
+	}
+	if g.Train.N <= dim {
+		return nil, fmt.Errorf("%d training images do not span %d principal components", g.Train.N, dim)
 	}
 	u, v, err := g.Train.principal(g.Head)
 	if err != nil {
@@ -352,13 +359,14 @@ func NNGuide(k int, share float64) Score {
 		Name: fmt.Sprintf("nnguide_K%d_a%s", k, text(share)), Needs: Features | Training, Summary: "energy times the similarity to confident training features",
 		learn: func(g Given) (State, error) {
 			all := g.Train.Bank
-			n := int(float64(all.N) * share)
+			lit := all.lit()
+			n := min(int(float64(g.Train.N-g.Train.dark)*share), len(lit))
 			if n < k {
 				return nil, fmt.Errorf("a bank of %d training images is smaller than %d neighbours", n, k)
 			}
 			bank := mat.NewDense(n, all.D, nil)
 			for i := range n {
-				at := i * all.N / n
+				at := lit[i*len(lit)/n]
 				e := logSumExp(widen(all.logits(at)))
 				row := bank.RawRowView(i)
 				unit(widen(all.features(at)), row)
@@ -398,6 +406,9 @@ func Relation(power float64) Score {
 	return Score{
 		Name: "relation_pow" + text(power), Needs: Features | Training, Summary: "similarity to all training images",
 		learn: func(g Given) (State, error) {
+			if g.Train.units() == nil {
+				return nil, errDark
+			}
 			return State{"bank": g.Train.units(), "softmax": g.Train.probabilities()}, nil
 		},
 		with: func(st State, h *Head) (Func, error) {

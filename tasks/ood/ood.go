@@ -29,7 +29,7 @@ type Record struct {
 	Content    int64   `parquet:"content"`    // of the tensor that the model saw: its SHA-256's first eight bytes
 }
 
-// About describes all sets of an evaluation; it is kept with the run of the ID images.
+// About describes all sets of an evaluation; it is kept beside their runs.
 type About struct {
 	Report report.Report `json:"report"`
 	Config Config        `json:"config"`
@@ -38,21 +38,26 @@ type About struct {
 	Head   bool          `json:"head"`             // head.npy holds the head's weights
 }
 
-// setAbout describes one of the other sets; it is kept with its run.
+// setAbout describes one set; it is kept with its run.
 type setAbout struct {
 	Source  Source         `json:"source"`
 	Dataset report.Dataset `json:"dataset"`
 }
 
-// headName is the file of the head's weights and, in the last column, biases.
-const headName = "head.npy"
+// Files beside the runs of an evaluation: About, and the head's weights with, in the last
+// column, its biases.
+const (
+	aboutName = "ood.json"
+	headName  = "head.npy"
+)
 
 // Pass is a set of images with its run.
 type Pass struct {
 	Source
 	*evaluation.Records
 	setup *evaluation.Setup
-	label []int // model output by class; nil without labels
+	label []int  // model output by class; nil without labels
+	how   string // labels were matched
 }
 
 // Job is an evaluation. Close it.
@@ -66,6 +71,11 @@ type Job struct {
 func Open(ctx context.Context, s *evaluation.Setup, c Config, store evaluation.Store, tool report.Tool, install runtime.Progress) (_ *Job, err error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
+	}
+	if store.Dir != "" {
+		if found, err := results.Find(store.Dir); err == nil && found != nil {
+			return nil, fmt.Errorf("folder %q holds a run of %s; choose another --out", store.Dir, found.Manifest.Key.Task)
+		}
 	}
 	j := &Job{runs: &Runs{}}
 	defer func() {
@@ -95,18 +105,17 @@ func Open(ctx context.Context, s *evaluation.Setup, c Config, store evaluation.S
 		if store.Dir != "" {
 			one.Dir = filepath.Join(store.Dir, p.Name)
 		}
-		if err := p.open(ctx, s, cfg, one, needs, install, func() any {
-			if src.Role != Test {
-				return setAbout{src, p.setup.Report(tool).Dataset}
-			}
+		if err := p.open(ctx, s, cfg, one, needs, install); err != nil {
+			return nil, fmt.Errorf("set %s: %w", src.Name, err)
+		}
+		if src.Role == Test {
 			about.Report = *p.setup.Report(tool)
 			about.Report.Config = s.Config.Told(c)
+			about.Report.Dataset.Labels = p.how
+			about.Report.Dataset.Notes = append(about.Report.Dataset.Notes, c.Notes...)
 			if why != "" {
 				about.Report.Warnings = append(about.Report.Warnings, "scores of features are left out: "+why)
 			}
-			return about
-		}); err != nil {
-			return nil, fmt.Errorf("set %s: %w", src.Name, err)
 		}
 		j.Passes = append(j.Passes, p)
 		j.runs.sets = append(j.runs.sets, set{src, p.Run})
@@ -114,8 +123,7 @@ func Open(ctx context.Context, s *evaluation.Setup, c Config, store evaluation.S
 			p.setup.Lend(s)
 		}
 	}
-	// As it is kept, so that the report of the records is the same.
-	if j.runs.About, err = results.About[About](j.Passes[0].Run, Name); err != nil {
+	if err := j.runs.keep(about, store.Dir); err != nil {
 		return nil, err
 	}
 	j.runs.head = &Head{}
@@ -142,29 +150,23 @@ func headOf(s *evaluation.Setup) (_ *Head, why string) {
 	return &Head{C: h.Classes, D: h.Features, Weight: h.Weight, Bias: h.Bias}, ""
 }
 
-// open opens the pass's data and run. about describes the set.
-func (p *Pass) open(ctx context.Context, s *evaluation.Setup, c evaluation.Config, store evaluation.Store, needs []string, install runtime.Progress, about func() any) (err error) {
+// open opens the pass's data and run.
+func (p *Pass) open(ctx context.Context, s *evaluation.Setup, c evaluation.Config, store evaluation.Store, needs []string, install runtime.Progress) (err error) {
 	if p.setup, err = s.With(c); err != nil {
 		return err
 	}
 	task := evaluation.Task{Name: Name, Needs: needs, Config: struct{}{}}
-	how := ""
 	if p.Role.id() && p.setup.Data.Labelled() {
 		labels, err := p.setup.Labels(ctx, install)
 		if err != nil {
 			return err
 		}
-		p.label, task.Labels, task.Select, how = labels.Output, labels.Fingerprint(), labels.Select, labels.How
+		p.label, task.Labels, task.Select, p.how = labels.Output, labels.Fingerprint(), labels.Select, labels.How
 	} else if p.Role == Train {
 		return errors.New("training images need labels")
 	}
 	task.About = func(json.RawMessage) (any, error) {
-		a := about()
-		if test, ok := a.(About); ok {
-			test.Report.Dataset.Labels = how
-			return test, nil
-		}
-		return a, nil
+		return setAbout{p.Source, p.setup.Report(report.Tool{}).Dataset}, nil
 	}
 	if p.Records, err = p.setup.Records(ctx, store, task, install); err != nil {
 		return err

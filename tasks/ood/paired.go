@@ -23,6 +23,7 @@ type Paired struct {
 	out    []map[int]int // the same for every OOD set
 	values [][][]float64 // by set (ID first), score, place
 	sets   []string
+	notes  []string
 }
 
 // Pair reads the scores of an evaluation.
@@ -41,8 +42,23 @@ func (r *Runs) Pair(ctx context.Context) (*Paired, error) {
 		}
 	}
 	slices.SortFunc(out, func(a, b *set) int { return strings.Compare(a.Name, b.Name) })
-	for _, u := range res.used {
-		p.scores = append(p.scores, u.Name)
+	// Scores that are not finite for every image are left out.
+	keep := make([]bool, len(res.used))
+	for k, u := range res.used {
+		var err error
+		for _, s := range append([]*scored{res.id[0]}, res.out...) {
+			if err == nil {
+				err = s.finite(k, u.Name)
+			}
+		}
+		if keep[k] = err == nil; err != nil {
+			p.notes = append(p.notes, fmt.Sprintf("%v, so that it is not compared", err))
+		} else {
+			p.scores = append(p.scores, u.Name)
+		}
+	}
+	if len(p.scores) == 0 {
+		return nil, fmt.Errorf("no score can be compared: %s", strings.Join(p.notes, "; "))
 	}
 	at := 0
 	for k, s := range append([]*set{&r.sets[0]}, out...) {
@@ -66,16 +82,24 @@ func (r *Runs) Pair(ctx context.Context) (*Paired, error) {
 			sc = res.out[slices.IndexFunc(res.out, func(o *scored) bool { return o.Name == s.Name })]
 			p.out, p.sets = append(p.out, places), append(p.sets, s.Name)
 		}
-		for j, name := range p.scores {
-			if err := sc.finite(j, name); err != nil {
-				return nil, fmt.Errorf("set %s: %w", s.Name, err)
+		var values [][]float64
+		for j, v := range sc.values {
+			if keep[j] {
+				values = append(values, v)
 			}
 		}
-		p.values = append(p.values, sc.values)
+		p.values = append(p.values, values)
 		fingerprints = append(fingerprints, s.Name+" "+s.Manifest.Key.Data.Fingerprint)
 		at += s.Manifest.Key.Data.N
 	}
 	p.key.Data.Fingerprint = strings.Join(fingerprints, ", ")
+	fitted := map[string]string{} // other images to fit scores with are another claim
+	for i := range r.sets {
+		if s := &r.sets[i]; s.Role == Val || s.Role == Train || s.Role == OutVal {
+			fitted[s.Name] = fmt.Sprintf("%d images of %s", s.Share(results.Shard{}), s.Manifest.Key.Data.Fingerprint)
+		}
+	}
+	p.key.Config = fitted
 	p.about.Report.Dataset.Name += " against " + strings.Join(p.sets, ", ")
 	return p, nil
 }
@@ -83,7 +107,10 @@ func (r *Runs) Pair(ctx context.Context) (*Paired, error) {
 // Key identifies the images of all sets.
 func (p *Paired) Key() results.Key { return p.key }
 
-// Metrics are AUROC and FPR95 of every set and score.
+// Notes says which scores are left out.
+func (p *Paired) Notes() []string { return p.notes }
+
+// Metrics are AUROC and FPR95 of every set and score, and the mean AUROC over all sets.
 func (p *Paired) Metrics() []compare.Metric {
 	var out []compare.Metric
 	for k, set := range p.sets {
@@ -91,6 +118,11 @@ func (p *Paired) Metrics() []compare.Metric {
 		for _, s := range p.scores {
 			out = append(out, compare.Metric{Name: fmt.Sprintf("auroc %s %s", set, s), Unit: report.Fraction, HigherIsBetter: true, N: n},
 				compare.Metric{Name: fmt.Sprintf("fpr95_id_positive %s %s", set, s), Unit: report.Fraction, N: n})
+		}
+	}
+	if len(p.sets) > 1 {
+		for _, s := range p.scores {
+			out = append(out, compare.Metric{Name: fmt.Sprintf("auroc %s %s", allSets, s), Unit: report.Fraction, HigherIsBetter: true})
 		}
 	}
 	return out
@@ -111,7 +143,7 @@ type ranked struct {
 
 // At prepares images.
 func (p *Paired) At(at []int) compare.Sample {
-	var s pairedSample
+	s := pairedSample{scores: len(p.scores)}
 	for k := range p.sets {
 		for j := range p.scores {
 			var v []float64
@@ -130,20 +162,28 @@ func (p *Paired) At(at []int) compare.Sample {
 				r.image, r.id = append(r.image, image[o]), append(r.id, id[o])
 				r.last = append(r.last, n+1 == len(order) || v[order[n+1]] != v[o])
 			}
-			s = append(s, r)
+			s.ranked = append(s.ranked, r)
 		}
 	}
 	return s
 }
 
-type pairedSample []ranked
+type pairedSample struct {
+	ranked []ranked // by set, then score
+	scores int
+}
 
-// Evaluate gives AUROC and FPR95.
+// Evaluate gives the numbers in the order of Metrics.
 func (s pairedSample) Evaluate(count []uint16) []float64 {
 	var out []float64
-	for _, r := range s {
+	means, sets := make([]float64, s.scores), len(s.ranked)/s.scores
+	for i, r := range s.ranked {
 		auroc, fpr := r.evaluate(count)
 		out = append(out, auroc, fpr)
+		means[i%s.scores] += auroc / float64(sets)
+	}
+	if sets > 1 {
+		out = append(out, means...)
 	}
 	return out
 }

@@ -28,7 +28,7 @@ func principal(d int) []int {
 	case d >= 768:
 		return []int{512, 256}
 	}
-	return []int{d / 2, d / 4}
+	return []int{max(d/2, 1), max(d/4, 1)}
 }
 
 // Grid lists, for scores with parameters, those that OpenOOD's search tries, the default
@@ -149,6 +149,11 @@ func Parse(name string) (Score, error) {
 	}
 	return Score{}, fmt.Errorf("there is no score %q", name)
 }
+
+// kind is the score's name with its parameters left out.
+func (s Score) kind() string { return parameter.ReplaceAllString(s.Name, "#") }
+
+var parameter = regexp.MustCompile(`[0-9.]+(?:e-?[0-9]+)?`)
 
 // is says whether a name picks a score: its own, or one without parameters.
 func (s Score) is(name string) bool { return s.Name == name || strings.HasPrefix(s.Name, name+"_") }

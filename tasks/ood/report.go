@@ -25,6 +25,7 @@ type Result struct {
 	id       []*scored // the ID test images, and those under covariate shift
 	out      []*scored
 	bad      []report.BadImage
+	badTest  int // of the ID test images
 	warnings []string
 	tables   []report.Table
 }
@@ -32,7 +33,9 @@ type Result struct {
 // sorry remembers an image that could not be read.
 func (res *Result) sorry(s *set, rec *Record) {
 	id := rec.ID
-	if s.Role != Test {
+	if s.Role == Test {
+		res.badTest++
+	} else {
 		id = s.Name + ": " + id
 	}
 	res.bad = append(res.bad, report.BadImage{ID: id, Reason: rec.Error})
@@ -120,10 +123,17 @@ func (r *Runs) grid(ctx context.Context, res *Result, g Given) error {
 	var all []fitted
 	var kind []int
 	for k, family := range Grid(r.head.C, r.head.D, n) {
-		if !slices.ContainsFunc(family, func(s Score) bool {
-			return slices.ContainsFunc(res.used, func(u fitted) bool { return u.Name == s.Name })
-		}) {
-			continue // not wanted, or not possible
+		wanted := false
+		for _, u := range res.used {
+			if slices.ContainsFunc(family, func(s Score) bool { return s.kind() == u.kind() }) {
+				wanted = true
+				if !slices.ContainsFunc(family, func(s Score) bool { return s.Name == u.Name }) {
+					family = append(family, u.Score) // the user's own parameters
+				}
+			}
+		}
+		if !wanted {
+			continue // or not possible
 		}
 		f, warnings := fit(family, g)
 		res.warnings = append(res.warnings, warnings...)
@@ -167,12 +177,15 @@ func (r *Runs) grid(ctx context.Context, res *Result, g Given) error {
 		}
 		if best >= 0 {
 			t.Rows = append(t.Rows, []string{all[best].Name, pct(value.AUROC), interval(value.AUROCInterval), strconv.Itoa(end - at)})
-			// It takes the place of its kind's default.
-			place := slices.IndexFunc(res.used, func(u fitted) bool {
+			// It takes the place of its family's others, but for the reference.
+			member := func(u fitted) bool {
 				return slices.ContainsFunc(all[at:end], func(f fitted) bool { return f.Name == u.Name })
-			})
+			}
+			place := slices.IndexFunc(res.used, member)
+			reference := r.About.Config.Reference
+			res.used = slices.DeleteFunc(res.used, func(u fitted) bool { return member(u) && (reference == "" || !u.is(reference)) })
 			if !known(all[best].Name) {
-				res.used[place] = all[best]
+				res.used = slices.Insert(res.used, min(place, len(res.used)), all[best])
 			}
 		}
 		at = end
@@ -337,7 +350,11 @@ func (r *Runs) Present(res *Result) *report.Report {
 	out.Tables = slices.Clone(out.Tables)
 	out.Metrics, out.Groups = nil, nil
 	out.BadImages = res.bad
-	out.Dataset.Bad, out.Dataset.N = len(out.BadImages), len(res.id[0].ids)
+	out.Dataset.N = len(res.id[0].ids)
+	out.Dataset.Bad = res.badTest
+	for _, s := range r.sets {
+		out.Tried += s.Share(results.Shard{})
+	}
 	out.Metrics = append(out.Metrics, r.accuracy(res)...)
 	out.Tables = append(out.Tables, r.described())
 	out.Tables = append(out.Tables, res.tables...)
@@ -351,11 +368,7 @@ func (r *Runs) Present(res *Result) *report.Report {
 				out.Tables = append(out.Tables, t)
 			}
 		}
-		groups := []string{"near", "far"}
-		if !slices.ContainsFunc(res.out, func(s *scored) bool { return s.Group != "" }) {
-			groups = []string{""} // all of them
-		}
-		for _, group := range groups {
+		for _, group := range []string{"near", "far", allSets} {
 			if t, ok := r.mean(res, view, group, &out); ok {
 				out.Tables = append(out.Tables, t)
 			}
@@ -488,23 +501,23 @@ func (r *Runs) table(res *Result, view string, s *scored, out *report.Report) (r
 	return t, true
 }
 
+// allSets is the group of all OOD sets, which the CutMix paper's table is a mean over.
+const allSets = "all"
+
 // mean is the table of unweighted means over the sets of a group, where there are
 // several.
 func (r *Runs) mean(res *Result, view, group string, out *report.Report) (report.Table, bool) {
 	var sets []string
 	for _, s := range res.out {
-		if s.Group == group {
+		if s.Group == group || group == allSets {
 			sets = append(sets, s.Name)
 		}
 	}
-	if len(sets) < 2 {
-		return report.Table{}, false
-	}
-	if group == "" {
-		group = "all"
+	if len(sets) < 2 || group == allSets && res.out[0].Group != "" && !slices.ContainsFunc(res.out, func(s *scored) bool { return s.Group != res.out[0].Group }) {
+		return report.Table{}, false // one set, or the same as of its group
 	}
 	t := report.Table{Name: group, Title: strings.TrimSpace(view+" "+group) + fmt.Sprintf(": means over %s, percent", strings.Join(sets, ", ")),
-		Columns: []string{"score", "AUROC", "", "AUPR in", "AUPR out", "FPR95, ID pos.", "", "FPR95, OOD pos.", ""}}
+		Columns: []string{"score", "AUROC", "", "AUPR in", "AUPR out", "FPR95, ID pos.", "", "FPR95, OOD pos.", "", "TNR@TPR95", "", "det. acc."}}
 	for _, u := range res.used {
 		var of []Found
 		for _, f := range res.Found {
@@ -517,32 +530,37 @@ func (r *Runs) mean(res *Result, view, group string, out *report.Report) (report
 		}
 		k := float64(len(of))
 		var terms []metrics.Term
-		var passed, flagged []metrics.Share
+		var passed, flagged, rejected []metrics.Share
+		accuracy := 0.0
 		aupr := map[string]float64{}
 		for i, f := range of {
 			terms = append(terms, metrics.Term{Weight: 1 / k, Placements: f.placements, Set: i})
 			passed = append(passed, metrics.WilsonShare(count(f.FPRIDPositive.FPR, f.OOD), f.OOD))
 			flagged = append(flagged, metrics.WilsonShare(count(f.FPROODPositive.FPR, f.ID), f.ID))
+			rejected = append(rejected, metrics.WilsonShare(count(f.TNRAtTPR95, f.OOD), f.OOD))
+			accuracy += f.Accuracy / k
 			for name, v := range map[string]float64{"aupr_in": f.AUPRIn, "aupr_out": f.AUPROut, "ap_in": f.APIn, "ap_out": f.APOut} {
 				aupr[name] += v / k
 			}
 		}
 		auroc, iv, _ := metrics.Combine(terms)
-		iv.Low, iv.High = max(iv.Low, 0), min(iv.High, 1)
 		fprID, ivID := metrics.MeanOfShares(passed)
+		tnr, ivTNR := metrics.MeanOfShares(rejected)
 		// The ID images are the same in every set: the widest that the sets' own intervals allow.
 		fprOOD, ivOOD := 0.0, metrics.Interval{Level: 0.95, Method: "mean of Wilson's ends: the sets share the ID images"}
 		for _, s := range flagged {
 			fprOOD, ivOOD.Low, ivOOD.High = fprOOD+s.Value/k, ivOOD.Low+s.Low/k, ivOOD.High+s.High/k
 		}
-		t.Rows = append(t.Rows, []string{u.Name, pct(auroc), interval(iv), pct(aupr["aupr_in"]), pct(aupr["aupr_out"]), pct(fprID), interval(ivID), pct(fprOOD), interval(ivOOD)})
+		t.Rows = append(t.Rows, []string{u.Name, pct(auroc), interval(iv), pct(aupr["aupr_in"]), pct(aupr["aupr_out"]), pct(fprID), interval(ivID), pct(fprOOD), interval(ivOOD), pct(tnr), interval(ivTNR), pct(accuracy)})
 		note := "mean over sets"
 		ms := []report.Metric{{Name: "auroc", Value: auroc, Unit: report.Fraction, N: len(of), Interval: &iv, HigherIsBetter: true, Note: note}}
 		for _, name := range []string{"aupr_in", "aupr_out", "ap_in", "ap_out"} {
 			ms = append(ms, report.Metric{Name: name, Value: aupr[name], Unit: report.Fraction, N: len(of), HigherIsBetter: true, Note: note})
 		}
 		ms = append(ms, report.Metric{Name: "fpr95_id_positive", Value: fprID, Unit: report.Fraction, N: len(of), Interval: &ivID, Note: note},
-			report.Metric{Name: "fpr95_ood_positive", Value: fprOOD, Unit: report.Fraction, N: len(of), Interval: &ivOOD, Note: note})
+			report.Metric{Name: "fpr95_ood_positive", Value: fprOOD, Unit: report.Fraction, N: len(of), Interval: &ivOOD, Note: note},
+			report.Metric{Name: "tnr_at_tpr95", Value: tnr, Unit: report.Fraction, N: len(of), Interval: &ivTNR, HigherIsBetter: true, Note: note},
+			report.Metric{Name: "detection_accuracy", Value: accuracy, Unit: report.Fraction, N: len(of), HigherIsBetter: true, Note: note})
 		out.Groups = append(out.Groups, report.Group{Kind: strings.TrimSpace(group + " mean " + view), Name: u.Name, Metrics: ms})
 	}
 	return t, len(t.Rows) > 0

@@ -2,8 +2,10 @@ package ood
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
@@ -32,7 +34,7 @@ type Runs struct {
 
 // IsRun says whether a folder holds the runs of an evaluation.
 func IsRun(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, testName))
+	_, err := os.Stat(filepath.Join(dir, aboutName))
 	return err == nil
 }
 
@@ -55,11 +57,24 @@ func Load(partial bool, dirs ...string) (*Runs, error) {
 		r.sets = append(r.sets, set{src, run})
 		return nil
 	}
-	if err := open(Of(Test, "", 0)); err != nil {
-		return nil, err
+	var about []byte // shares differ in paths; one is taken, whatever the order
+	for _, dir := range dirs {
+		text, err := os.ReadFile(filepath.Join(dir, aboutName))
+		if err != nil {
+			return nil, fmt.Errorf("folder %q holds no evaluation of out-of-distribution detection: %w", dir, err)
+		}
+		if about == nil || string(text) < string(about) {
+			about = text
+		}
 	}
-	var err error
-	if r.About, err = results.About[About](r.sets[0].Run, Name); err != nil {
+	err := json.Unmarshal(about, &r.About)
+	if err == nil {
+		err = r.About.Config.Validate()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s of %q: %w; run the same command again", aboutName, dirs[0], err)
+	}
+	if err := open(Of(Test, "", 0)); err != nil {
 		return nil, err
 	}
 	for _, src := range r.About.Config.Sources {
@@ -74,6 +89,22 @@ func Load(partial bool, dirs ...string) (*Runs, error) {
 		r.head, err = loadHead(filepath.Join(dirs[0], headName), r.head.C, d)
 	}
 	return r, err
+}
+
+// keep writes what describes the evaluation beside its runs, where they are kept, and takes
+// it as it is read again: the report of the records is the same.
+func (r *Runs) keep(a About, dir string) error {
+	text, err := json.MarshalIndent(a, "", "  ")
+	if err == nil && dir != "" {
+		err = results.Save(filepath.Join(dir, aboutName), func(w io.Writer) error {
+			_, err := w.Write(append(text, '\n'))
+			return err
+		})
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &r.About)
+	}
+	return err
 }
 
 func saveHead(dir string, h *Head) error {
@@ -121,6 +152,9 @@ func (r *Runs) All() []*results.Run {
 	return out
 }
 
+// errNone is wrapped where a set has no image with a result.
+var errNone = errors.New("not one image could be read")
+
 func (r *Runs) of(role Role) *set {
 	for i := range r.sets {
 		if r.sets[i].Role == role {
@@ -157,7 +191,7 @@ func (r *Runs) each(ctx context.Context, s *set, f func(rec *Record, z, features
 		return f(rec, v[0], nil)
 	})
 	if err == nil && n == 0 {
-		err = errors.New("not one image could be read")
+		err = errNone
 	}
 	if err != nil {
 		err = fmt.Errorf("set %s: %w", s.Name, err)
@@ -189,7 +223,7 @@ func (r *Runs) given(ctx context.Context, bad func(*set, *Record)) (g Given, not
 			notes = append(notes, "of "+s.Name+", scores are fitted with "+pick.rule())
 		}
 	}
-	if s := r.of(Train); s != nil && r.head.D > 0 {
+	if s := r.of(Train); s != nil {
 		t := NewTrainSet(s.Share(results.Shard{}), r.head.C, r.head.D)
 		if err := r.each(ctx, s, func(rec *Record, z, f []float32) error {
 			if rec.Label < 0 {
@@ -203,6 +237,9 @@ func (r *Runs) given(ctx context.Context, bad func(*set, *Record)) (g Given, not
 		t.Done()
 		if g.Train = t; t.pick.rule() != "" {
 			notes = append(notes, "of "+s.Name+", scores that compare with images (knn, nnguide, relation, openmax, vim's scale) use "+t.pick.rule()+"; sums are of all")
+		}
+		if t.dark > 0 {
+			notes = append(notes, fmt.Sprintf("%d training images whose features are all 0 have no direction: knn, nnguide and relation leave them out", t.dark))
 		}
 	}
 	return g, notes, nil

@@ -173,6 +173,49 @@ func TestTrainSet(t *testing.T) {
 	}
 }
 
+// TestDark: training images whose features are all 0 change no similarity, and are counted.
+func TestDark(t *testing.T) {
+	h, g := madeUp(4, 6)
+	set, s := drawn(2, 400, h), drawn(3, 50, h)
+	mixed := NewTrainSet(410, h.C, h.D)
+	for i := range set.N {
+		if i%40 == 0 {
+			mixed.Add(0, make([]float32, h.C), make([]float32, h.D))
+		}
+		mixed.Add(set.Labels[i], set.logits(i), set.features(i))
+	}
+	mixed.Done()
+	if mixed.dark != 10 {
+		t.Errorf("%d are dark", mixed.dark)
+	}
+	for _, score := range []Score{KNN(5), Relation(1), NNGuide(5, 1)} {
+		var got [2][]float64
+		for i, train := range []*TrainSet{trained(set, set.N), mixed} {
+			f, _, err := score.Fit(Given{h, g.Validation, train})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got[i] = scoresOf(f, blocks(s))
+		}
+		if !slices.Equal(got[0], got[1]) {
+			t.Errorf("%s: dark images change the scores", score.Name)
+		}
+	}
+	black := NewTrainSet(5, h.C, h.D)
+	for range 5 {
+		black.Add(0, make([]float32, h.C), make([]float32, h.D))
+	}
+	black.Done()
+	for _, score := range Scores(4, 6) {
+		if score.Needs&Training != 0 && score.Needs&Features != 0 {
+			_, _, err := score.Fit(Given{h, g.Validation, black}) // an error or numbers, no panic
+			if err == nil && score.kind() == "knn_K#" {
+				t.Errorf("%s compares with nothing", score.Name)
+			}
+		}
+	}
+}
+
 // TestNames: every score is found again by its name, and what is none is refused.
 func TestNames(t *testing.T) {
 	all := Scores(10, 64)

@@ -1,6 +1,7 @@
 package ood
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -71,6 +72,7 @@ type TrainSet struct {
 	Second     *mat.SymDense // sum of f f'
 	Bank       *Set          // some images, evenly over their order; all where they are few
 
+	dark    int // images whose features are all 0
 	pick    thin
 	pending []float64 // rows for Second
 	once    sync.Once
@@ -87,10 +89,14 @@ type TrainSet struct {
 
 // NewTrainSet begins a pass over n training images.
 func NewTrainSet(n, c, d int) *TrainSet {
-	return &TrainSet{
+	t := &TrainSet{
 		C: c, D: d, Count: make([]int, c), Sum: make([][]float64, c), RightCount: make([]int, c), RightSum: make([][]float64, c),
-		Second: mat.NewSymDense(d, nil), Bank: &Set{C: c, D: d, Of: n}, pick: newThin(n, d),
+		Bank: &Set{C: c, D: d, Of: n}, pick: newThin(n, max(c, d)),
 	}
+	if d > 0 {
+		t.Second = mat.NewSymDense(d, nil)
+	}
+	return t
 }
 
 const secondRows = 256 // rows of a product of matrices instead of many of vectors
@@ -102,6 +108,9 @@ func (t *TrainSet) Add(label int, z, f []float32) {
 		t.Bank.add(label, z, f)
 	}
 	x := widen(f)
+	if len(x) > 0 && norm(x) == 0 {
+		t.dark++
+	}
 	add := func(count []int, sum [][]float64) {
 		if count[label]++; sum[label] == nil {
 			sum[label] = make([]float64, t.D)
@@ -184,6 +193,20 @@ func (t *TrainSet) about(u []float64) *mat.SymDense {
 	return s
 }
 
+// lit are the images whose features are not all 0.
+func (s *Set) lit() []int {
+	var at []int
+	for i := range s.N {
+		if norm(widen(s.features(i))) > 0 {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
+// errDark says that no training image has features to compare with.
+var errDark = errors.New("the features of all training images are 0")
+
 // units are the bank's features of unit length, an image a row, and probabilities its
 // softmax, an image a column: products with the longer rows are faster. Scores share them.
 func (t *TrainSet) units() *mat.Dense {
@@ -199,11 +222,15 @@ func (t *TrainSet) probabilities() *mat.Dense {
 func (t *TrainSet) prepare() {
 	t.once.Do(func() {
 		b := t.Bank
-		t.unit, t.probs = mat.NewDense(b.N, b.D, nil), mat.NewDense(b.C, b.N, nil)
-		for i := range b.N {
-			unit(widen(b.features(i)), t.unit.RawRowView(i))
+		at := b.lit()
+		if len(at) == 0 {
+			return
+		}
+		t.unit, t.probs = mat.NewDense(len(at), b.D, nil), mat.NewDense(b.C, len(at), nil)
+		for k, i := range at {
+			unit(widen(b.features(i)), t.unit.RawRowView(k))
 			p, _, _ := softmax(widen(b.logits(i)))
-			t.probs.SetCol(i, p)
+			t.probs.SetCol(k, p)
 		}
 	})
 }
