@@ -38,6 +38,7 @@ const (
 	TinyImageNet Format = "tiny-imagenet" // val_annotations.txt beside images/
 	Scenes       Format = "scenes"        // the embedded ones
 	Noise        Format = "noise"         // drawn, without objects
+	Derived      Format = "derived"       // computed from other images
 )
 
 // Formats lists the formats that can be asked for.
@@ -94,6 +95,7 @@ type Dataset struct {
 	ClassMap map[string]int
 	MapName  string
 	src      source
+	derived  *derivation // nil for images that are read
 }
 
 // source delivers the contents of samples, by Sample.at.
@@ -263,9 +265,10 @@ func (d *Dataset) Pick(n int, seed uint64) []int {
 
 // Loader loads images one at a time, reusing its buffers. Use one a goroutine.
 type Loader struct {
-	d   *Dataset
-	dec imageproc.Decoder
-	buf []byte
+	d    *Dataset
+	dec  imageproc.Decoder
+	buf  []byte
+	make Maker // of a derived data set
 }
 
 // Loader returns a loader of d's images.
@@ -276,7 +279,7 @@ func (d *Dataset) Loader() *Loader { return &Loader{d: d} }
 func (l *Loader) read(i int) (data []byte, img *imageproc.Image, err error) {
 	s := l.d.Samples[i]
 	if s.Size < 0 {
-		return nil, nil, errors.New("listed, but there is no such file")
+		return nil, nil, errListed
 	}
 	data, img, err = l.d.src.read(s.at, l.buf)
 	if err == nil && img == nil {
@@ -291,6 +294,9 @@ func (l *Loader) Load(i int) (imageproc.Image, error) { return l.LoadWindow(i, n
 // LoadWindow is Load for a reader who will look at a part of the picture only:
 // see imageproc.Decoder.DecodeWindow.
 func (l *Loader) LoadWindow(i int, want imageproc.Window) (imageproc.Image, error) {
+	if l.d.derived != nil {
+		return l.derive(i)
+	}
 	data, img, err := l.read(i)
 	if err != nil {
 		return imageproc.Image{}, err

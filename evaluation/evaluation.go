@@ -149,6 +149,21 @@ func (s *Setup) With(c Config) (*Setup, error) {
 	return &out, nil
 }
 
+// Derived is the same model and session with data that is computed from this one's images,
+// at the size that the model sees; images are the selected ones' variants.
+func (s *Setup) Derived(d *datasets.Dataset, variants int) *Setup {
+	out := *s
+	out.Data, out.Recipe, out.shared = d, s.Cropped(), s.Session != nil
+	if out.Selected = nil; s.Selected != nil {
+		for _, i := range s.Selected {
+			for k := range variants {
+				out.Selected = append(out.Selected, i*variants+k)
+			}
+		}
+	}
+	return &out
+}
+
 // openData opens the data that the configuration names.
 func (s *Setup) openData() (err error) {
 	c, size := s.Config, s.Size()

@@ -9,6 +9,7 @@ import (
 	"cutmix-eval/results"
 	"cutmix-eval/tasks/classify"
 	"cutmix-eval/tasks/compare"
+	"cutmix-eval/tasks/corruption"
 	"cutmix-eval/tasks/localize"
 	"cutmix-eval/tasks/ood"
 )
@@ -50,6 +51,15 @@ var tasks = map[string]task{
 		},
 		export: exporter[localize.Record](),
 		source: func(ctx context.Context, run *results.Run) (compare.Source, error) { return localize.Load(ctx, run) },
+	},
+	corruption.Name: {
+		report: func(ctx context.Context, run *results.Run, edit func(*reportOptions)) (*report.Report, error) {
+			return corruption.Report(ctx, run, func(a *corruption.About) {
+				edit(&reportOptions{bins: &a.Config.Bins, validate: func() error { return a.Config.Validate() }})
+			})
+		},
+		export: exporter[corruption.Record](),
+		source: func(ctx context.Context, run *results.Run) (compare.Source, error) { return corruption.Load(ctx, run) },
 	},
 }
 

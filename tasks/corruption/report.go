@@ -1,0 +1,463 @@
+package corruption
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cutmix-eval/corrupt"
+	"cutmix-eval/evaluation"
+	"cutmix-eval/metrics"
+	"cutmix-eval/report"
+	"cutmix-eval/results"
+)
+
+// grid is the outcomes of a run: of the images that have a result in every variant.
+type grid struct {
+	about  About
+	images []int    // their numbers, ascending
+	wrong  [][]bool // by variant, then image
+	top5   [][]bool // outside of the five first classes
+	other  [][]bool // the prediction is the class of the image that was mixed in
+	conf   [][]float32
+	loss   [][]float32
+	left   int // images that lack a variant
+	bad    []report.BadImage
+}
+
+// read reads the outcomes of a run.
+func read(ctx context.Context, run *results.Run) (*grid, error) {
+	a, err := results.About[About](run, Name)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Config.Validate(); err != nil {
+		return nil, err
+	}
+	v := len(a.Variants)
+	count := make([]int32, a.Images)
+	g := &grid{about: a}
+	type cell struct {
+		wrong, top5, other bool
+		conf, loss         float32
+	}
+	cells := make([]map[int]cell, v) // by image; sparse where few images were chosen
+	for k := range cells {
+		cells[k] = map[int]cell{}
+	}
+	err = results.Each[Record](ctx, run, nil, func(r *Record, _ [][]float32) error {
+		if int(r.Variant) >= v || r.Variant < 0 || int(r.Image) >= a.Images || r.Image < 0 {
+			return fmt.Errorf("the record of %s does not belong to this run", r.ID)
+		}
+		if r.Status != results.OK {
+			g.bad = append(g.bad, report.BadImage{ID: r.ID, Reason: r.Error})
+			return nil
+		}
+		count[r.Image]++
+		cells[r.Variant][int(r.Image)] = cell{r.Prediction != r.Label, r.Rank >= 5, r.Prediction == r.Second, float32(r.Confidence), float32(r.Loss)}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, n := range count {
+		switch {
+		case int(n) == v:
+			g.images = append(g.images, i)
+		case n > 0:
+			g.left++
+		}
+	}
+	if len(g.images) == 0 {
+		return nil, errors.New("no image has a result in every variant")
+	}
+	make2 := func() [][]bool {
+		out := make([][]bool, v)
+		for k := range out {
+			out[k] = make([]bool, len(g.images))
+		}
+		return out
+	}
+	g.wrong, g.top5, g.other = make2(), make2(), make2()
+	g.conf, g.loss = make([][]float32, v), make([][]float32, v)
+	for k := range cells {
+		g.conf[k], g.loss[k] = make([]float32, len(g.images)), make([]float32, len(g.images))
+		for n, i := range g.images {
+			c := cells[k][i]
+			g.wrong[k][n], g.top5[k][n], g.other[k][n], g.conf[k][n], g.loss[k][n] = c.wrong, c.top5, c.other, c.conf, c.loss
+		}
+		cells[k] = nil
+	}
+	return g, nil
+}
+
+// of finds a variant, -1 where it was not evaluated.
+func (g *grid) of(v Variant) int { return slices.Index(g.about.Variants, v) }
+
+// linear is a number that is a mean over images: of what every image adds to it.
+type linear []float64
+
+func (g *grid) linear() linear { return make(linear, len(g.images)) }
+
+// add adds weight where an image is marked.
+func (l linear) add(marked []bool, weight float64) {
+	for i, m := range marked {
+		if m {
+			l[i] += weight
+		}
+	}
+}
+
+// mean is the number with its 95 % interval, by the normal distribution of a mean.
+func (l linear) mean() (float64, metrics.Interval) {
+	sum, square, n := 0.0, 0.0, float64(len(l))
+	for _, v := range l {
+		sum += v
+	}
+	m := sum / n
+	for _, v := range l {
+		square += (v - m) * (v - m)
+	}
+	half := math.Inf(1)
+	if n > 1 {
+		half = 1.959963984540054 * math.Sqrt(square/(n-1)/n)
+	}
+	return m, metrics.Interval{Low: m - half, High: m + half, Level: 0.95, Method: "normal, over images"}
+}
+
+// metric makes it a report's metric.
+func (l linear) metric(name, unit, note string) report.Metric {
+	v, iv := l.mean()
+	m := report.Metric{Name: name, Value: v, Unit: unit, N: len(l), Note: note}
+	if len(l) > 1 {
+		m.Interval = &iv
+	}
+	return m
+}
+
+// share is a proportion with Wilson's interval.
+func share(name string, marked []bool, note string) report.Metric {
+	hits := 0
+	for _, m := range marked {
+		if m {
+			hits++
+		}
+	}
+	iv := metrics.Wilson(hits, len(marked))
+	return report.Metric{Name: name, Value: float64(hits) / float64(len(marked)), Unit: report.Fraction, N: len(marked), Interval: &iv, Note: note}
+}
+
+// complete says whether a corruption has all severities.
+func (g *grid) complete(n corrupt.Name) bool {
+	for s := 1; s <= corrupt.Severities; s++ {
+		if g.of(Variant{string(n), float64(s)}) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// severities lists those of a corruption.
+func (g *grid) severities(n corrupt.Name) (out []int) {
+	for k, v := range g.about.Variants {
+		if v.Name == string(n) {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// errorOf is the mean error over the severities that there are.
+func (g *grid) errorOf(n corrupt.Name) linear {
+	l := g.linear()
+	at := g.severities(n)
+	for _, k := range at {
+		l.add(g.wrong[k], 1/float64(len(at)))
+	}
+	return l
+}
+
+// ce is the corruption error: the sum of errors by that of the baseline. relative: of what
+// they are above the clean error.
+func (g *grid) ce(n corrupt.Name, b Baseline, relative bool) (linear, bool) {
+	base, ok := b.Errors[n]
+	clean := g.of(Variant{})
+	if !ok || !g.complete(n) || relative && (clean < 0 || b.Clean < 0) {
+		return nil, false
+	}
+	sum := mean(base) * corrupt.Severities
+	if relative {
+		if sum -= corrupt.Severities * b.Clean; sum <= 0 {
+			return nil, false
+		}
+	}
+	l := g.linear()
+	for _, k := range g.severities(n) {
+		l.add(g.wrong[k], 1/sum)
+		if relative {
+			l.add(g.wrong[clean], -1/sum)
+		}
+	}
+	return l, true
+}
+
+// averaged is the mean of numbers.
+func averaged(ls []linear) linear {
+	out := make(linear, len(ls[0]))
+	for _, l := range ls {
+		for i, v := range l {
+			out[i] += v / float64(len(ls))
+		}
+	}
+	return out
+}
+
+// numbers are the run's, by name.
+func (g *grid) numbers() []report.Metric {
+	var out []report.Metric
+	if clean := g.of(Variant{}); clean >= 0 {
+		out = append(out, share("clean_error", g.wrong[clean], "of the images as they are"))
+	}
+	of := func(names []corrupt.Name) (have []corrupt.Name, missing []string) {
+		for _, n := range names {
+			if g.complete(n) {
+				have = append(have, n)
+			} else {
+				missing = append(missing, string(n))
+			}
+		}
+		return have, missing
+	}
+	have, missing := of(corrupt.Benchmark())
+	note := "mean over the 15 corruptions and 5 severities"
+	suffix := ""
+	if len(missing) > 0 {
+		suffix = "_subset"
+		note = fmt.Sprintf("mean over %d of the 15 corruptions", len(have))
+	}
+	if len(have) > 0 {
+		var errs, ces, rels []linear
+		for _, n := range have {
+			errs = append(errs, g.errorOf(n))
+			if b := g.about.Config.Baseline; b != nil {
+				if l, ok := g.ce(n, *b, false); ok {
+					ces = append(ces, l)
+				}
+				if l, ok := g.ce(n, *b, true); ok {
+					rels = append(rels, l)
+				}
+			}
+		}
+		out = append(out, averaged(errs).metric("error"+suffix, report.Fraction, note+", unnormalised"))
+		if b := g.about.Config.Baseline; b != nil && len(ces) == len(have) {
+			out = append(out, averaged(ces).metric("mce"+suffix, report.Fraction, note+", each divided by "+b.Name+"'s"))
+			if len(rels) == len(have) {
+				out = append(out, averaged(rels).metric("relative_mce"+suffix, report.Fraction, "the same of what errors are above the clean error"))
+			}
+		}
+	}
+	if have, missing := of(corrupt.Extra()); len(have) > 0 && len(missing) == 0 {
+		var errs []linear
+		for _, n := range have {
+			errs = append(errs, g.errorOf(n))
+		}
+		out = append(out, averaged(errs).metric("error_extra", report.Fraction, "mean over the four extra corruptions, which are no part of mCE"))
+	}
+	return out
+}
+
+// calibration is the ECE of variants, and their mean loss.
+func (g *grid) calibration(at []int) (ece, nll float64) {
+	for _, k := range at {
+		v := make([]metrics.Outcome, len(g.images))
+		for i := range v {
+			v[i] = metrics.Outcome{Label: 0, Confidence: float64(g.conf[k][i]), NLL: float64(g.loss[k][i])}
+			if g.wrong[k][i] {
+				v[i].Pred, v[i].Rank = 1, 1
+			}
+		}
+		c := metrics.Evaluate(v, g.about.Config.Bins)
+		ece, nll = ece+c.Width.ECE/float64(len(at)), nll+c.NLL/float64(len(at))
+	}
+	return ece, nll
+}
+
+// Report computes the numbers of a run from its records. edit, if not nil, changes what it
+// was told.
+func Report(ctx context.Context, run *results.Run, edit func(*About)) (*report.Report, error) {
+	g, err := read(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	if edit != nil {
+		edit(&g.about)
+		if err := g.about.Config.Validate(); err != nil {
+			return nil, err
+		}
+	}
+	r := g.about.Report
+	r.Task, r.HideGroups = Name, true
+	r.Runtime = evaluation.RanBy(run.Manifest)
+	r.Dataset.N, r.Dataset.Bad, r.BadImages = len(g.images), g.left, g.bad
+	if g.left == 0 {
+		r.Dataset.Bad = len(g.bad) / len(g.about.Variants)
+	}
+	r.Tried = len(g.images) + max(r.Dataset.Bad, g.left)
+	r.Metrics, r.Groups = nil, nil
+	c := g.about.Config
+	if c.Experiment != Corruptions {
+		g.curve(&r)
+		return &r, nil
+	}
+	if c.Corrupted == "" {
+		r.Option("made here with the parameters for size %d, seed %v", c.Set, seedOf(r))
+	} else {
+		r.Option("images of %s", c.Corrupted)
+	}
+	if c.JPEG > 0 {
+		r.Option("JPEG round trip of quality %d", c.JPEG)
+	}
+	r.Metrics = g.numbers()
+	g.tables(&r)
+	return &r, nil
+}
+
+func seedOf(r report.Report) any {
+	if m, ok := r.Config.(map[string]any); ok {
+		return m["seed"]
+	}
+	if t, ok := r.Config.(evaluation.Told); ok {
+		return t.Seed
+	}
+	return 0
+}
+
+func pct(v float64) string { return strconv.FormatFloat(100*v, 'f', 2, 64) }
+
+// tables shows every corruption, the fifteen apart from the four.
+func (g *grid) tables(r *report.Report) {
+	b := g.about.Config.Baseline
+	var missing []string
+	for _, part := range []struct {
+		title string
+		names []corrupt.Name
+	}{{"the 15 corruptions, percent", corrupt.Benchmark()}, {"the 4 extra corruptions, percent", corrupt.Extra()}} {
+		t := report.Table{Name: "corruptions", Title: part.title, Columns: []string{"corruption", "error", "", "1", "2", "3", "4", "5", "CE", "rel. CE", "ECE"}}
+		for _, n := range part.names {
+			at := g.severities(n)
+			if len(at) == 0 {
+				if len(part.names) == len(corrupt.Benchmark()) {
+					missing = append(missing, string(n))
+				}
+				continue
+			}
+			grp := report.Group{Kind: "corruption", Name: string(n)}
+			m := g.errorOf(n).metric("error", report.Fraction, "mean over severities")
+			grp.Metrics = append(grp.Metrics, m)
+			row := []string{string(n), pct(m.Value), ""}
+			if m.Interval != nil {
+				row[2] = pct(m.Interval.Low) + " to " + pct(m.Interval.High)
+			}
+			for s := 1; s <= corrupt.Severities; s++ {
+				k := g.of(Variant{string(n), float64(s)})
+				if k < 0 {
+					row = append(row, "")
+					missing = append(missing, fmt.Sprintf("%s/%d", n, s))
+					continue
+				}
+				e := share(fmt.Sprintf("error_%d", s), g.wrong[k], "")
+				t5 := share(fmt.Sprintf("top5_error_%d", s), g.top5[k], "")
+				grp.Metrics = append(grp.Metrics, e, t5)
+				row = append(row, pct(e.Value))
+			}
+			ce, rel := "", ""
+			if b != nil {
+				if l, ok := g.ce(n, *b, false); ok {
+					m := l.metric("ce", report.Fraction, "errors by "+b.Name+"'s")
+					grp.Metrics, ce = append(grp.Metrics, m), pct(m.Value)
+				}
+				if l, ok := g.ce(n, *b, true); ok {
+					m := l.metric("relative_ce", report.Fraction, "of what errors are above the clean error")
+					grp.Metrics, rel = append(grp.Metrics, m), pct(m.Value)
+				}
+				if g.complete(n) {
+					for s := 1; s <= corrupt.Severities; s++ {
+						if base, ok := b.Errors[n]; ok {
+							l := g.linear()
+							l.add(g.wrong[g.of(Variant{string(n), float64(s)})], 1/base[s-1])
+							grp.Metrics = append(grp.Metrics, l.metric(fmt.Sprintf("ce_%d", s), report.Fraction, "of the severity alone"))
+						}
+					}
+				}
+			}
+			ece, nll := g.calibration(at)
+			grp.Metrics = append(grp.Metrics, report.Metric{Name: "ece", Value: ece, Unit: report.Fraction, N: len(g.images), Note: "mean over severities"},
+				report.Metric{Name: "nll", Value: nll, Unit: report.Nats, N: len(g.images), Note: "mean over severities"})
+			t.Rows = append(t.Rows, append(row, ce, rel, pct(ece)))
+			r.Groups = append(r.Groups, grp)
+		}
+		if len(t.Rows) > 0 {
+			r.Tables = append(r.Tables, t)
+		}
+	}
+	if len(missing) > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("there is no mCE: it is a mean over 15 corruptions at 5 severities, and these are missing: %s", strings.Join(missing, ", ")))
+	}
+	if g.left > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%d images lack a result in some variant and are left out of all", g.left))
+	}
+	if b != nil && b.Name == AlexNet().Name && r.Model.Classes != 1000 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("CE and mCE are relative to AlexNet on ImageNet-C; of a model with %d classes they say little (--baseline none, or a file)", r.Model.Classes))
+	}
+}
+
+// curve shows an experiment's numbers by level.
+func (g *grid) curve(r *report.Report) {
+	c := g.about.Config
+	what := map[Experiment]string{Centre: "hole in the middle", Boundary: "border hidden", Mixup: "second image's share", CutMix: "second image in the middle"}[c.Experiment]
+	mixed := c.Experiment == Mixup || c.Experiment == CutMix
+	t := report.Table{Name: "curve", Title: string(c.Experiment) + ", percent; level: " + what, Columns: []string{"level", "top-1 error", "", "top-5 error"}}
+	if mixed {
+		t.Columns = append(t.Columns, "neither class", "", "second class")
+	}
+	area := g.linear()
+	for k, v := range g.about.Variants {
+		name := strconv.FormatFloat(v.Level, 'g', 4, 64)
+		e, e5 := share("error", g.wrong[k], ""), share("top5_error", g.top5[k], "")
+		row := []string{name, pct(e.Value), pct(e.Interval.Low) + " to " + pct(e.Interval.High), pct(e5.Value)}
+		grp := report.Group{Kind: string(c.Experiment), Name: name, Metrics: []report.Metric{e, e5}}
+		if mixed {
+			neither := make([]bool, len(g.images))
+			for i := range neither {
+				neither[i] = g.wrong[k][i] && !g.other[k][i]
+			}
+			n, o := share("neither", neither, "predicted is neither image's class"), share("second", g.other[k], "predicted is the second image's class")
+			row = append(row, pct(n.Value), pct(n.Interval.Low)+" to "+pct(n.Interval.High), pct(o.Value))
+			grp.Metrics = append(grp.Metrics, n, o)
+		}
+		t.Rows = append(t.Rows, row)
+		r.Groups = append(r.Groups, grp)
+		weight := 1 / float64(len(g.about.Variants)-1)
+		if k == 0 || k == len(g.about.Variants)-1 {
+			weight /= 2
+		}
+		marked := g.wrong[k]
+		if mixed {
+			marked = make([]bool, len(g.images))
+			for i := range marked {
+				marked[i] = g.wrong[k][i] && !g.other[k][i]
+			}
+		}
+		area.add(marked, weight)
+	}
+	name := "mean_error"
+	if mixed {
+		name = "mean_neither"
+	}
+	r.Metrics = append(r.Metrics, area.metric(name, report.Fraction, "mean over the curve, trapezoid"))
+	r.Tables = append(r.Tables, t)
+}
