@@ -349,17 +349,33 @@ func (c *Corruptor) defocus(dst, src imageproc.Image, radius, alias float64) {
 					acc[i] += float64(float64(hi[i]-lo[i]) * row.value)
 				}
 			}
-			for _, e := range row.edge {
-				if e.at == 0 {
-					for i, v := range mid {
-						acc[i] += float64(float64(v) * e.k)
+			edges := row.edge
+			if len(edges) > 0 && edges[0].at == 0 {
+				for i, v := range mid {
+					acc[i] += float64(float64(v) * edges[0].k)
+				}
+				edges = edges[1:]
+			}
+			for len(edges) > 0 { // several at once: sums stay in registers
+				both := func(e edge) (a, b []int32) { return line[3*(r-e.at):][:n], line[3*(r+e.at):][:n] }
+				a0, b0 := both(edges[0])
+				k0 := edges[0].k
+				if len(edges) < 3 {
+					for i := range acc {
+						acc[i] += float64(float64(a0[i]+b0[i]) * k0)
 					}
+					edges = edges[1:]
 					continue
 				}
-				left, right := line[3*(r-e.at):][:n], line[3*(r+e.at):][:n]
+				a1, b1 := both(edges[1])
+				a2, b2 := both(edges[2])
+				k1, k2 := edges[1].k, edges[2].k
 				for i := range acc {
-					acc[i] += float64(float64(left[i]+right[i]) * e.k)
+					v := acc[i] + float64(float64(a0[i]+b0[i])*k0)
+					v += float64(float64(a1[i]+b1[i]) * k1)
+					acc[i] = v + float64(float64(a2[i]+b2[i])*k2)
 				}
+				edges = edges[3:]
 			}
 		}
 		out := dst.Pix[y*n : (y+1)*n]

@@ -5,7 +5,9 @@ import (
 	"image"
 	"image/color"
 	_ "image/png"
+	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -190,6 +192,255 @@ func TestPlasma(t *testing.T) {
 			if x != v.Map[i] {
 				t.Fatalf("decay %v, element %d: %v, want %v", decay, i, x, v.Map[i])
 			}
+		}
+	}
+}
+
+// TestStatistics: the random corruptions with generators of their own, against twenty runs
+// of the reference.
+func TestStatistics(t *testing.T) {
+	if testing.Short() {
+		t.Skip("11 corruptions of 7 images, several times each, take seconds")
+	}
+	type moment struct{ Mean, Std float64 }
+	var want struct {
+		Sizes map[string]map[string]map[string]map[string]map[string]*moment // size, corruption, image, severity, statistic
+	}
+	golden.JSON(t, &want, "golden", "corruptions", "statistics.json")
+	frosts := referenceFrosts(t)
+	checked, beyond := 0, 0
+	for size, ofSize := range want.Sizes {
+		side, seeds := 0, 8
+		if _, err := fmt.Sscan(size, &side); err != nil {
+			t.Fatal(err)
+		}
+		if side == 224 {
+			seeds = 3
+		}
+		c, err := New(Set(side), frosts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, images := range ofSize {
+			for image, severities := range images {
+				src := picture(t, "clean", image+".png")
+				for severity, stats := range severities {
+					s := int(severity[0] - '0')
+					sum := map[string]float64{}
+					for seed := range seeds {
+						out, err := c.Apply(src, Name(name), s, Random(uint64(seed), image, Name(name), s))
+						if err != nil {
+							t.Fatal(err)
+						}
+						for k, v := range statistics(src, out) {
+							sum[k] += v / float64(seeds)
+						}
+					}
+					for k, w := range stats {
+						if w == nil {
+							continue // undefined
+						}
+						checked++
+						// Half a unit of the last digit that is given, twice.
+						d := math.Abs(sum[k]-w.Mean) - 1e-6
+						if strings.HasPrefix(k, "frac_") { // a count that was the same in twenty runs can still differ by one
+							d -= 1 / float64(len(src.Pix))
+						}
+						if d > 3*w.Std {
+							t.Errorf("%s %s-%s: %s is %v, want %v, standard deviation %v", image, name, severity, k, sum[k], w.Mean, w.Std)
+						}
+						if d > 4*w.Std*math.Sqrt(1./20+1/float64(seeds)) {
+							beyond++
+						}
+					}
+				}
+			}
+		}
+	}
+	// The standard deviations are estimates from 20 runs; of so many statistics a few lie beyond
+	// four standard errors.
+	if checked < 3000 || beyond > checked/100 {
+		t.Errorf("%d of %d statistics lie beyond four standard errors", beyond, checked)
+	}
+	t.Logf("%d statistics, %d beyond four standard errors", checked, beyond)
+}
+
+func referenceFrosts(t testing.TB) (out Frosts) {
+	t.Helper()
+	for k := 1; k <= 5; k++ {
+		for _, ext := range []string{"png", "jpg"} {
+			data, err := os.ReadFile(filepath.Join(golden.Path(t, "data", "frost"), fmt.Sprintf("frost%d.%s", k, ext)))
+			if err != nil {
+				continue
+			}
+			var d imageproc.Decoder
+			im, _, err := d.Decode(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, imageproc.Image{W: im.W, H: im.H, Pix: append([]byte(nil), im.Pix...)})
+		}
+	}
+	if len(out) != 5 {
+		t.Fatalf("%d textures", len(out))
+	}
+	return out
+}
+
+// statistics are those that statistics.json defines.
+func statistics(clean, out imageproc.Image) map[string]float64 {
+	n := clean.W * clean.H
+	d := make([]float64, 3*n)
+	var mean [3]float64
+	square, all, zero, full := 0.0, 0.0, 0.0, 0.0
+	for i, v := range out.Pix {
+		d[i] = float64(v) - float64(clean.Pix[i])
+		mean[i%3] += d[i] / float64(n)
+		square += d[i] * d[i] / float64(3*n)
+		all += d[i] / float64(3*n)
+		if v == 0 {
+			zero += 1 / float64(3*n)
+		}
+		if v == 255 {
+			full += 1 / float64(3*n)
+		}
+	}
+	product, count, spread := 0.0, 0.0, 0.0
+	for y := range clean.H {
+		for x := range clean.W {
+			for ch := range 3 {
+				i := 3*(y*clean.W+x) + ch
+				e := d[i] - mean[ch]
+				spread += e * e / float64(3*n)
+				if x+1 < clean.W {
+					product += e * (d[i+3] - mean[ch])
+					count++
+				}
+			}
+		}
+	}
+	return map[string]float64{
+		"mean_diff_r": mean[0], "mean_diff_g": mean[1], "mean_diff_b": mean[2], "std_diff": math.Sqrt(square - all*all),
+		"psnr": 10 * math.Log10(255*255/square), "frac_0": zero, "frac_255": full, "autocorr_h1": product / count / spread,
+	}
+}
+
+// TestDraws: an image depends on seed, name, corruption and severity alone, not on what the
+// corruptor did before.
+func TestDraws(t *testing.T) {
+	src := imageproc.New(48, 40)
+	for i := range src.Pix {
+		src.Pix[i] = byte(37 * i)
+	}
+	one, err := New(64, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]Name{}
+	for _, n := range All() {
+		for s := 1; s <= Severities; s++ {
+			fresh, err := New(64, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, err := one.Apply(src, n, s, Random(1, "a", n, s))
+			if err != nil {
+				t.Fatal(err)
+			}
+			first := string(a.Pix)
+			b, err := fresh.Apply(src, n, s, Random(1, "a", n, s))
+			if err != nil || string(b.Pix) != first {
+				t.Errorf("%s %d differs after other corruptions", n, s)
+			}
+			if other, ok := seen[first]; ok && other != n {
+				t.Errorf("%s %d is %s", n, s, other)
+			}
+			seen[first] = n
+			random := n != DefocusBlur && n != ZoomBlur && n != Brightness && n != Contrast && n != Pixelate && n != JPEGCompression && n != GaussianBlur && n != Saturate
+			c, err := one.Apply(src, n, s, Random(1, "b", n, s))
+			if err != nil || (string(c.Pix) != first) != random {
+				t.Errorf("%s %d: another image has other draws: %v, random: %v", n, s, string(c.Pix) != first, random)
+			}
+		}
+	}
+	for _, bad := range []func() error{
+		func() error { _, err := one.Apply(src, "rain", 1, nil); return err },
+		func() error { _, err := one.Apply(src, Fog, 6, nil); return err },
+		func() error { _, err := one.Apply(imageproc.New(8, 40), Fog, 1, nil); return err },
+		func() error { _, err := New(100, nil); return err },
+	} {
+		if bad() == nil {
+			t.Error("what makes no sense is done")
+		}
+	}
+}
+
+// TestSizes: images of any size and shape are corrupted by every set without a fault.
+func TestSizes(t *testing.T) {
+	for _, size := range [][2]int{{16, 16}, {17, 33}, {64, 20}, {301, 40}, {97, 410}} {
+		src := imageproc.New(size[0], size[1])
+		for i := range src.Pix {
+			src.Pix[i] = byte(i * i)
+		}
+		for _, set := range Sets() {
+			c, err := New(set, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, n := range All() {
+				for _, s := range []int{1, 5} {
+					out, err := c.Apply(src, n, s, Random(0, "x", n, s))
+					if err != nil || out.W != src.W || out.H != src.H || len(out.Pix) != len(src.Pix) {
+						t.Errorf("%v, set %d, %s %d: %v", size, set, n, s, err)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestPoisson: the draws have the distribution's mean, variance and chances.
+func TestPoisson(t *testing.T) {
+	rng := Random(3, "poisson", ShotNoise, 1)
+	for _, mean := range []float64{0.01, 0.7, 3, 60, 500} {
+		p := newPoisson(mean)
+		const n = 40000
+		sum, square, zero := 0.0, 0.0, 0
+		for range n {
+			v := float64(p.draw(rng.Float64()))
+			sum, square = sum+v, square+v*v
+			if v == 0 {
+				zero++
+			}
+		}
+		m := sum / n
+		variance := square/n - m*m
+		// Five standard errors of the mean, the variance, and the share of zeros.
+		if math.Abs(m-mean) > 5*math.Sqrt(mean/n) || math.Abs(variance-mean) > 5*math.Sqrt((mean+2*mean*mean)/n) {
+			t.Errorf("mean %v: %v, variance %v", mean, m, variance)
+		}
+		if q := math.Exp(-mean); math.Abs(float64(zero)/n-q) > 5*math.Sqrt(q*(1-q)/n)+1e-9 {
+			t.Errorf("mean %v: %d zeros of %d, want %v", mean, zero, n, q*n)
+		}
+	}
+}
+
+// BenchmarkCorruptions: a 224 image, severities 1 to 5 in turn.
+func BenchmarkCorruptions(b *testing.B) {
+	src := picture(b, "clean", "rock_python-224.png")
+	c, err := New(224, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, n := range All() {
+		for s := 1; s <= Severities; s++ {
+			b.Run(fmt.Sprintf("%s-%d", n, s), func(b *testing.B) {
+				for b.Loop() {
+					if _, err := c.Apply(src, n, s, Random(0, "x", n, s)); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
 		}
 	}
 }

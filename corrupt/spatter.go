@@ -56,10 +56,22 @@ func (c *Corruptor) water(dst, src imageproc.Image, layer []float64, strength fl
 	edges := c.canny(liquid, w, h)
 	dist := c.distance(edges, w, h)
 	a, b := room(c.bytes, "water", n), room(c.bytes, "drops", n)
-	mean3(w, h, func(i int) float64 { return float64(min(dist[i], 20)) }, func(i int, sum float64) { a[i] = byte(float32(sum / 9)) })
+	near := c.floats("near", n)
+	for i, v := range dist {
+		near[i] = float64(min(v, 20))
+	}
+	sums := c.sum3(near, w, h)
+	for i, v := range sums {
+		a[i] = byte(float32(v / 9))
+	}
 	equalise(b, a)
 	emboss(a, b, w, h)
-	mean3(w, h, func(i int) float64 { return float64(a[i]) }, func(i int, sum float64) { b[i] = byte(math.RoundToEven(sum / 9)) })
+	for i, v := range a {
+		near[i] = float64(v)
+	}
+	for i, v := range c.sum3(near, w, h) {
+		b[i] = byte(int(v/9 + 0.5)) // a ninth is never a half
+	}
 	top := float32(0)
 	for i := range n {
 		top = max(top, float32(float32(liquid[i])*float32(b[i])))
@@ -198,19 +210,21 @@ func (c *Corruptor) distance(edges []byte, w, h int) []float32 {
 	return out
 }
 
-// mean3 sums 3 x 3 neighbours, borders mirrored.
-func mean3(w, h int, at func(i int) float64, set func(i int, sum float64)) {
+// sum3 sums 3 x 3 neighbours, borders mirrored.
+func (c *Corruptor) sum3(v []float64, w, h int) []float64 {
+	out, col := c.floats("sum3", w*h), c.floats("column", w+2)
 	for y := range h {
-		rows := [3]int{reflect101(y-1, h) * w, y * w, reflect101(y+1, h) * w}
+		up, mid, down := v[reflect101(y-1, h)*w:][:w], v[y*w:][:w], v[reflect101(y+1, h)*w:][:w]
 		for x := range w {
-			l, r := reflect101(x-1, w), reflect101(x+1, w)
-			sum := 0.0
-			for _, row := range rows {
-				sum += at(row+l) + at(row+x) + at(row+r)
-			}
-			set(y*w+x, sum)
+			col[x+1] = up[x] + mid[x] + down[x]
+		}
+		col[0], col[w+1] = col[1+reflect101(-1, w)], col[1+reflect101(w, w)]
+		row := out[y*w:][:w]
+		for x := range row {
+			row[x] = col[x] + col[x+1] + col[x+2]
 		}
 	}
+	return out
 }
 
 // equalise spreads the values so that they are used equally often.
@@ -243,7 +257,10 @@ func emboss(dst, src []byte, w, h int) {
 	for y := range h {
 		up, mid, down := src[reflect101(y-1, h)*w:][:w], src[y*w:][:w], src[reflect101(y+1, h)*w:][:w]
 		for x := range w {
-			l, r := reflect101(x-1, w), reflect101(x+1, w)
+			l, r := x-1, x+1
+			if x == 0 || x == w-1 {
+				l, r = reflect101(l, w), reflect101(r, w)
+			}
 			v := -2*int(up[l]) - int(up[x]) - int(mid[l]) + int(mid[x]) + int(mid[r]) + int(down[x]) + 2*int(down[r])
 			dst[y*w+x] = byte(min(max(v, 0), 255))
 		}
