@@ -228,13 +228,22 @@ func put(h hash.Hash, s string) { fmt.Fprintf(h, "%d:%s\n", len(s), s) }
 // indices, ascending; nil is all samples, for n of 0 or too large. Larger limits
 // with the same seed hold the smaller ones. Where some samples have labels, those
 // without come last.
-func (d *Dataset) Pick(n int, seed uint64) []int {
-	if n <= 0 || n >= len(d.Samples) {
-		return nil
+func (d *Dataset) Pick(n int, seed uint64) []int { return d.PickOf(nil, n, seed) }
+
+// PickOf is Pick from some samples, ascending indices; nil is all.
+func (d *Dataset) PickOf(from []int, n int, seed uint64) []int {
+	if n <= 0 || n >= len(d.Samples) || from != nil && n >= len(from) {
+		return from
+	}
+	if from == nil {
+		for i := range d.Samples {
+			from = append(from, i)
+		}
 	}
 	byClass := map[int][]int{}
 	var labels []int
-	for i, s := range d.Samples {
+	for _, i := range from {
+		s := d.Samples[i]
 		if _, ok := byClass[s.Label]; !ok {
 			labels = append(labels, s.Label)
 		}
@@ -251,7 +260,7 @@ func (d *Dataset) Pick(n int, seed uint64) []int {
 	if labels[0] == Unlabelled {
 		labels, last = labels[1:], byClass[Unlabelled]
 	}
-	for round := 0; len(pick) < min(n, len(d.Samples)-len(last)); round++ {
+	for round := 0; len(pick) < min(n, len(from)-len(last)); round++ {
 		for _, l := range labels {
 			if round < len(byClass[l]) && len(pick) < n {
 				pick = append(pick, byClass[l][round])

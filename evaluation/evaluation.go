@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/bits"
 	"math/rand/v2"
+	"path/filepath"
 	goruntime "runtime"
 	"strings"
 	"time"
@@ -33,7 +34,8 @@ type Config struct {
 	Labels string // label file or class map
 	Root   string // folder that a list's paths are relative to
 	Split  string
-	Limit  int // class-balanced subset; 0 is all
+	Subset string // file with the names of the images to use; empty: all
+	Limit  int    // class-balanced subset of them; 0 is all
 	// Unlabelled says that labels of the data do not matter.
 	Unlabelled bool
 
@@ -127,7 +129,9 @@ func Prepare(c Config) (*Setup, error) {
 	if err := s.openData(); err != nil {
 		return nil, err
 	}
-	s.Selected = s.Data.Pick(c.Limit, c.Seed)
+	if s.Selected, err = s.pick(); err != nil {
+		return nil, err
+	}
 	s.Outputs = s.Model.Classes
 	if s.Workers = c.Workers; s.Workers <= 0 {
 		s.Workers = goruntime.GOMAXPROCS(0)
@@ -145,8 +149,18 @@ func (s *Setup) With(c Config) (*Setup, error) {
 	if err := out.openData(); err != nil {
 		return nil, err
 	}
-	out.Selected = out.Data.Pick(c.Limit, c.Seed)
-	return &out, nil
+	var err error
+	out.Selected, err = out.pick()
+	return &out, err
+}
+
+// pick are the samples that the configuration chooses; nil is all.
+func (s *Setup) pick() ([]int, error) {
+	named, err := s.Data.Named(s.Config.Subset)
+	if err != nil {
+		return nil, err
+	}
+	return s.Data.PickOf(named, s.Config.Limit, s.Config.Seed), nil
 }
 
 // Derived is the same model and session with data that is computed from this one's images,
@@ -401,6 +415,9 @@ func (s *Setup) Report(tool report.Tool) *report.Report {
 	r.Preprocessing = report.Preprocessing{
 		Recipe: s.Recipe, Summary: s.Recipe.String(), Source: s.RecipeSource,
 		Decoder: imageproc.DecoderName, Fingerprint: s.Recipe.Fingerprint(),
+	}
+	if s.Config.Subset != "" {
+		r.Option("images named in %s", filepath.Base(s.Config.Subset))
 	}
 	if s.Config.Limit > 0 {
 		r.Option("limit %d (seed %d)", s.Config.Limit, s.Config.Seed)

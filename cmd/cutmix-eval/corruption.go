@@ -31,7 +31,7 @@ func (f *corruptionFlags) add(cmd *cobra.Command) {
 	fs.StringSliceVar(&f.names, "corruption", nil, "only these corruptions, separated by commas; benchmark (the 15) or all (19, the default)")
 	fs.IntSliceVar(&c.Severities, "severity", c.Severities, "only these severities")
 	fs.IntVar((*int)(&c.Set), "set", 0, "parameters for images of size 224, 299, 64 or 32 (default: by the images' size)")
-	fs.StringVar(&c.Frost, "frost", "", "`FOLDER` with the benchmark's frost1 to frost5 (default: built-in textures)")
+	fs.StringVar(&c.Frost, "frost", "", "`FOLDER` with the benchmark's frost1 to frost5, or fetched (datasets fetch frost; default: built-in textures)")
 }
 
 // parse turns names into corruptions.
@@ -99,6 +99,7 @@ or by pasting the middle of another; each as a curve over its level.`,
 	}
 	fs.StringVar(&experiment, "experiment", experiment, strings.Join(names, ", "))
 	fs.StringVar(&c.Corrupted, "corrupted", "", "`FOLDER` of corrupted images: CORRUPTION/SEVERITY/CLASS, or CIFAR-C's .npy files (default: made from --data)")
+	fs.Float64Var(&c.CleanError, "clean-error", 0, "with --corrupted, the model's top-1 error on clean images as a `FRACTION`, for relative mCE")
 	fs.IntVar(&c.JPEG, "jpeg", 0, "put images through a JPEG file of this quality, as the published ones were through 85; 0 for none")
 	fs.IntVar(&c.Steps, "steps", c.Steps, "levels of the other experiments")
 	fs.StringVar(&f.baseline, "baseline", "alexnet", "errors that CE is relative to: alexnet, none, or a JSON file")
@@ -109,6 +110,12 @@ or by pasting the middle of another; each as a curve over its level.`,
 			return err
 		}
 		c.Experiment = corruption.Experiment(experiment)
+		if c.Corrupted != "" {
+			if cmd.Flags().Changed("data") {
+				return usageError{errors.New("--data and --corrupted are two sources; give one (--clean-error for relative mCE)")}
+			}
+			c.Subset, shared.Subset = shared.Subset, ""
+		}
 		if err := f.parse(); err != nil {
 			return usageError{err}
 		}
@@ -120,6 +127,34 @@ or by pasting the middle of another; each as a curve over its level.`,
 			return j, j.Records, nil
 		}, nil)
 	}
+	return cmd
+}
+
+func newDatasetsFetch(s streams) *cobra.Command {
+	quiet := false
+	cmd := &cobra.Command{
+		Use: "fetch frost", Short: "Download what corruptions need, verified",
+		Long: `fetch downloads the five frost textures of ImageNet-C's scripts from their repository
+into the cache, checked against pinned checksums; --frost fetched then uses them.`,
+		Example: "  cutmix-eval datasets fetch frost",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if args[0] != "frost" {
+				return usageError{fmt.Errorf("%q cannot be fetched; frost can", args[0])}
+			}
+			dir, err := corruption.FetchFrosts(cmd.Context(), func(name string, done, total int64) {
+				if !quiet && done == total {
+					fmt.Fprintf(s.err, "%s: %d bytes\n", name, total)
+				}
+			})
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(s.out, dir)
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&quiet, "quiet", false, "say nothing on stderr")
 	return cmd
 }
 

@@ -23,7 +23,7 @@ func newDatasets(s streams) *cobra.Command {
 		Use: "datasets", Short: "Look at image data",
 		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newDatasetsList(s), newDatasetsCheck(s), newDatasetsExport(s), newDatasetsCorrupt(s))
+	cmd.AddCommand(newDatasetsList(s), newDatasetsCheck(s), newDatasetsExport(s), newDatasetsCorrupt(s), newDatasetsFetch(s))
 	return cmd
 }
 

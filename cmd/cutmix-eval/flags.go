@@ -43,6 +43,7 @@ func (f *shared) add(cmd *cobra.Command) {
 	fs.StringVar(&c.Labels, "labels", "", "labels of the images (CSV, \"name label\" lines, devkit ground truth), or a class map (\"class output\" lines, JSON)")
 	fs.StringVar(&c.Root, "data-root", "", "folder that the paths of an image list are relative to")
 	fs.StringVar(&c.Split, "split", "", "which split to use, where the data has several (default: val, else test)")
+	fs.StringVar(&c.Subset, "subset", "", "use only the images that this `FILE` names, one a line (paths or file names)")
 	fs.IntVar(&c.Limit, "limit", 0, "use only `N` images, as evenly over the classes as possible")
 	fs.StringVar(&c.Recipe, "recipe", "", "named preprocessing: "+recipeNames())
 	fs.StringVar(&f.resize, "resize", "", "shorter side in pixels, HEIGHTxWIDTH for both sides, or none")

@@ -252,7 +252,7 @@ func TestFetch(t *testing.T) {
 		defer close(hang)
 		e, dir := setup(&server{})
 		e.URL = ts.URL
-		if _, err := e.fetch(ctx, dir, 100*time.Millisecond, nil); !errors.Is(err, errStalled) || !strings.Contains(err.Error(), "1000 of 500000") {
+		if _, err := e.fetch(ctx, dir, 100*time.Millisecond, nil); !errors.Is(err, pin.ErrStalled) || !strings.Contains(err.Error(), "1000 of 500000") {
 			t.Errorf("%v", err)
 		}
 	})

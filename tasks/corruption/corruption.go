@@ -51,10 +51,12 @@ type Config struct {
 	Set         corrupt.Set    `json:"set"`            // of parameters; 0: by the model's image size
 	JPEG        int            `json:"jpeg,omitempty"` // quality of a JPEG round trip behind; 0: none
 	Frost       string         `json:"frost,omitempty"`
-	Corrupted   string         `json:"corrupted,omitempty"` // folder of corrupted images; empty: made here
-	Steps       int            `json:"steps,omitempty"`     // of the other experiments: levels from nothing to all
-	Baseline    *Baseline      `json:"baseline"`            // that errors are divided by; nil: none
-	Bins        int            `json:"bins"`                // of the calibration errors
+	Corrupted   string         `json:"corrupted,omitempty"`   // folder of corrupted images; empty: made here
+	Subset      string         `json:"subset,omitempty"`      // file that names the images of Corrupted to use
+	CleanError  float64        `json:"clean_error,omitempty"` // for relative mCE, where clean images are not evaluated; 0: not known
+	Steps       int            `json:"steps,omitempty"`       // of the other experiments: levels from nothing to all
+	Baseline    *Baseline      `json:"baseline"`              // that errors are divided by; nil: none
+	Bins        int            `json:"bins"`                  // of the calibration errors
 }
 
 // DefaultConfig is what the command line starts from.
@@ -78,6 +80,10 @@ func (c Config) Validate() error {
 		return fmt.Errorf("%d steps are not 1 to 100", c.Steps)
 	case c.Bins < 1:
 		return fmt.Errorf("%d bins", c.Bins)
+	case !(c.CleanError >= 0 && c.CleanError < 1):
+		return fmt.Errorf("clean error %v is not a fraction", c.CleanError)
+	case c.CleanError > 0 && c.Corrupted == "":
+		return errors.New("the clean error is measured where images are corrupted here")
 	case c.Corrupted != "" && (c.Experiment != Corruptions || c.JPEG != 0 || c.Set != 0 || c.Frost != ""):
 		return errors.New("corrupted images from a folder are taken as they are")
 	}
@@ -258,6 +264,21 @@ func (j *Job) fromDisk(s *evaluation.Setup, c Config) error {
 		return fmt.Errorf("%q has none of the severities %v", c.Corrupted, c.Severities)
 	}
 	j.about.Images = len(images)
+	if c.Subset != "" {
+		// Names are those of images, each of which is there once for every variant.
+		all := &datasets.Dataset{Name: d.Name, Samples: make([]datasets.Sample, len(images))}
+		for name, i := range images {
+			all.Samples[i] = datasets.Sample{ID: name}
+		}
+		named, err := all.Named(c.Subset)
+		if err != nil {
+			return err
+		}
+		keep = slices.DeleteFunc(keep, func(i int) bool {
+			_, in := slices.BinarySearch(named, places[i].image)
+			return !in
+		})
+	}
 	j.cell = func(i int) place { return places[i] }
 	j.second = func(int) int { return -1 }
 	// The published images have the model's size already; resizing them again magnifies by an
@@ -267,7 +288,7 @@ func (j *Job) fromDisk(s *evaluation.Setup, c Config) error {
 	if len(keep) == len(d.Samples) {
 		out.Selected = nil
 	}
-	if limit := s.Config.Limit; limit > 0 && limit < len(images) { // all variants of some images
+	if limit := s.Config.Limit; limit > 0 && limit < len(images) && c.Subset == "" { // all variants of some images
 		rest := []int{}
 		for _, i := range keep {
 			if places[i].image*limit/len(images) != (places[i].image-1)*limit/len(images) || places[i].image == 0 {

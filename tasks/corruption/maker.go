@@ -1,55 +1,15 @@
 package corruption
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 
 	"cutmix-eval/corrupt"
 	"cutmix-eval/datasets"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/imageproc/jpeg"
 )
-
-// LoadFrosts reads the benchmark's textures, frost1 to frost5 (.png or .jpg), from a
-// folder; without one they are built in. about says which they are.
-func LoadFrosts(dir string) (frosts corrupt.Frosts, about string, err error) {
-	if dir == "" {
-		return nil, "built-in textures, drawn by this program; published numbers use photographs (--frost)", nil
-	}
-	h := sha256.New()
-	var dec imageproc.Decoder
-	for k := 1; k <= 5; k++ {
-		var data []byte
-		err := error(fs.ErrNotExist)
-		for _, ext := range []string{".png", ".jpg", ".jpeg"} {
-			if errors.Is(err, fs.ErrNotExist) {
-				data, err = os.ReadFile(filepath.Join(dir, fmt.Sprintf("frost%d%s", k, ext)))
-			}
-		}
-		if err != nil {
-			return nil, "", fmt.Errorf("frost textures: folder %q has no frost%d.png or frost%d.jpg: %w", dir, k, k, err)
-		}
-		im, _, err := dec.Decode(data)
-		if err != nil {
-			return nil, "", fmt.Errorf("frost textures: frost%d of %q: %w", k, dir, err)
-		}
-		h.Write(data)
-		frosts = append(frosts, copied(im))
-	}
-	return frosts, fmt.Sprintf("textures of a folder (sha256 %s)", hex.EncodeToString(h.Sum(nil)[:6])), nil
-}
-
-func copied(im imageproc.Image) imageproc.Image {
-	im.Pix = append([]byte(nil), im.Pix...)
-	return im
-}
 
 // partners pairs every image with one of another class, where an experiment mixes two: by
 // a random order of all images, each with the next of another class. nil otherwise.

@@ -185,8 +185,8 @@ func (g *grid) errorOf(n corrupt.Name) linear {
 // they are above the clean error.
 func (g *grid) ce(n corrupt.Name, b Baseline, relative bool) (linear, bool) {
 	base, ok := b.Errors[n]
-	clean := g.of(Variant{})
-	if !ok || !g.complete(n) || relative && (clean < 0 || b.Clean < 0) {
+	clean, known := g.of(Variant{}), g.about.Config.CleanError
+	if !ok || !g.complete(n) || relative && (clean < 0 && known == 0 || b.Clean < 0) {
 		return nil, false
 	}
 	sum := mean(base) * corrupt.Severities
@@ -198,8 +198,14 @@ func (g *grid) ce(n corrupt.Name, b Baseline, relative bool) (linear, bool) {
 	l := g.linear()
 	for _, k := range g.severities(n) {
 		l.add(g.wrong[k], 1/sum)
-		if relative {
+		switch {
+		case !relative:
+		case clean >= 0:
 			l.add(g.wrong[clean], -1/sum)
+		default: // a number that was given
+			for i := range l {
+				l[i] -= known / sum
+			}
 		}
 	}
 	return l, true

@@ -10,11 +10,13 @@ import (
 	"strings"
 	"time"
 
+	"cutmix-eval/corrupt"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/report"
 	"cutmix-eval/runtime"
 	"cutmix-eval/tasks/classify"
 	"cutmix-eval/tasks/compare"
+	"cutmix-eval/tasks/corruption"
 	"cutmix-eval/tasks/localize"
 	"cutmix-eval/tasks/ood"
 )
@@ -39,12 +41,21 @@ type Config struct {
 	Classify classify.Config `json:"classify"`
 	Localize localize.Config `json:"localize"`
 	OOD      ood.Config      `json:"ood"`
+	// Corruption and Occlusion are evaluated on some of the scenes: they make many variants of
+	// each.
+	Corruption corruption.Config `json:"corruption"`
+	Corrupted  int               `json:"corrupted_scenes"`
+	Occlusion  corruption.Config `json:"occlusion"`
+	Occluded   int               `json:"occluded_scenes"`
 }
 
 // DefaultConfig is what the command line starts from.
 func DefaultConfig() Config {
 	o := ood.Config{Sources: ood.ScenesSources(), Scores: []string{"msp"}}
-	return Config{classify.DefaultConfig(), localize.DefaultConfig(), o}
+	c, h := corruption.DefaultConfig(), corruption.DefaultConfig()
+	c.Corruptions = corrupt.Benchmark()
+	h.Experiment, h.Steps = corruption.Centre, 2
+	return Config{classify.DefaultConfig(), localize.DefaultConfig(), o, c, 100, h, 1000}
 }
 
 // Result is what both models gave.
@@ -61,6 +72,8 @@ var shown = map[string][]string{
 	classify.Name: {"top1", "nll", "brier", "ece", "aurc"},
 	localize.Name: {"top1_loc", "gt_known_loc", "max_box_acc_v2", "px_ap"},
 	ood.Name:      {"auroc unseen msp", "auroc texture msp", "auroc noise msp", "auroc all msp"},
+	"corruptions": {"error"},
+	"occlusion":   {"error center-occlusion/0.5"},
 }
 
 // run is one task of one model.
@@ -76,7 +89,8 @@ func Run(ctx context.Context, c evaluation.Config, task Config, install runtime.
 	tasks := []struct {
 		name string
 		run  run
-	}{{classify.Name, task.classify}, {localize.Name, task.localize}, {ood.Name, task.ood}}
+	}{{classify.Name, task.classify}, {localize.Name, task.localize}, {ood.Name, task.ood},
+		{"corruptions", corrupted(task.Corruption, task.Corrupted)}, {"occlusion", corrupted(task.Occlusion, task.Occluded)}}
 	models := []string{Baseline, CutMix}
 	for k, t := range tasks {
 		var runs []compare.Run
@@ -136,6 +150,10 @@ func find(r *report.Report, name string) report.Metric {
 	}
 	for _, g := range r.Groups {
 		for _, m := range g.Metrics {
+			if m.Name+" "+g.Kind+"/"+g.Name == name {
+				m.Name = name
+				return m
+			}
 			if m.Name+" "+strings.TrimSuffix(strings.TrimPrefix(g.Kind, "ood "), " mean")+" "+g.Name == name {
 				m.Name = name
 				return m
@@ -211,6 +229,32 @@ func (c Config) ood(ctx context.Context, s *evaluation.Setup, install runtime.Pr
 	return pair.Describe(), out, nil
 }
 
+// corrupted evaluates variants of n scenes.
+func corrupted(c corruption.Config, n int) run {
+	return func(ctx context.Context, s *evaluation.Setup, install runtime.Progress, progress func(done, n int)) (*report.Report, compare.Run, error) {
+		var out compare.Run
+		if limit := s.Config.Limit; limit == 0 || limit > n {
+			s.Config.Limit = n
+			s.Selected = s.Data.Pick(n, s.Config.Seed)
+		}
+		job, err := corruption.Open(ctx, s, c, evaluation.Store{}, report.Tool{}, install)
+		if err != nil {
+			return nil, out, err
+		}
+		defer job.Close()
+		all := len(job.Todo)
+		if _, err := job.Collect(ctx, func(done int) { progress(done, all) }); err != nil {
+			return nil, out, err
+		}
+		source, err := corruption.Load(ctx, job.Run)
+		if err != nil {
+			return nil, out, err
+		}
+		out.Source = source
+		return source.Describe(), out, nil
+	}
+}
+
 // Report is the result as a report: the differences as metrics, both models as
 // groups.
 func (res *Result) Report(tool report.Tool) *report.Report {
@@ -239,7 +283,7 @@ func (res *Result) Table() report.Table {
 	}
 	task := ""
 	for _, row := range res.Rows {
-		if task != row.Task {
+		if task != row.Task && row.Task != "occlusion" {
 			if task = row.Task; len(t.Rows) > 0 {
 				t.Rows = append(t.Rows, []string{""})
 			}
@@ -251,7 +295,14 @@ func (res *Result) Table() report.Table {
 		if row.Difference.Value >= 0 {
 			d = "+" + d
 		}
-		t.Rows = append(t.Rows, []string{row.CutMix.Name, b, biv, c, civ, d, div, row.Verdict})
+		name := row.CutMix.Name
+		switch row.Task {
+		case "corruptions":
+			name = fmt.Sprintf("error under 15 corruptions (%d scenes)", row.CutMix.N)
+		case "occlusion":
+			name = fmt.Sprintf("error with the middle hidden (%d scenes)", row.CutMix.N)
+		}
+		t.Rows = append(t.Rows, []string{name, b, biv, c, civ, d, div, row.Verdict})
 	}
 	return t
 }

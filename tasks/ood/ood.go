@@ -99,7 +99,7 @@ func Open(ctx context.Context, s *evaluation.Setup, c Config, store evaluation.S
 		cfg := s.Config
 		if src.Role != Test {
 			cfg.Data, cfg.Limit, cfg.Labels, cfg.Root, cfg.Format, cfg.Split = src.Path, src.Limit, "", "", datasets.Auto, ""
-			cfg.Unlabelled = !src.Role.id()
+			cfg.Unlabelled, cfg.Subset = !src.Role.id(), ""
 		}
 		one := evaluation.Store{Shard: store.Shard}
 		if store.Dir != "" {

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cutmix-eval/report"
+)
+
+// TestCorruptionCommand: numbers reach the report, a run is resumed, reported, exported and
+// compared, and what makes no sense is refused.
+func TestCorruptionCommand(t *testing.T) {
+	dir := t.TempDir()
+	in := func(n string) string { return filepath.Join(dir, n) }
+	base := []string{"corruption", "--limit", "20", "--corruption", "benchmark", "--format", "json", "--quiet"}
+	code, out, errs := command(t, append(base, "--out", in("cut"))...)
+	if code != exitDone {
+		t.Fatalf("%d %s", code, errs)
+	}
+	var r report.Report
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]report.Metric{}
+	for _, m := range r.Metrics {
+		got[m.Name] = m
+	}
+	for _, name := range []string{"clean_error", "error", "mce", "relative_mce"} {
+		if m, ok := got[name]; !ok || m.N != 20 || m.Interval == nil || m.HigherIsBetter {
+			t.Errorf("%s is %+v", name, m)
+		}
+	}
+	if len(r.Groups) != 15 || got["error"].Value <= got["clean_error"].Value {
+		t.Errorf("%d groups; %+v", len(r.Groups), got)
+	}
+	if code, again, errs := command(t, append(base, "--out", in("cut"))...); code != exitDone || again != out {
+		t.Errorf("answered from the run: %d %s", code, errs)
+	}
+	if code, again, _ := command(t, "report", in("cut"), "--format", "json"); code != exitDone || again != out {
+		t.Errorf("report: %d", code)
+	}
+	if code, csv, _ := command(t, "report", in("cut"), "--export", "csv"); code != exitDone || strings.Count(csv, "\n") != 1+20*76 {
+		t.Errorf("export: %d, %d lines", code, strings.Count(csv, "\n"))
+	}
+	if code, _, errs := command(t, append(base, "--out", in("base"), "--model", "scenes-base")...); code != exitDone {
+		t.Fatal(errs)
+	}
+	if code, out, errs := command(t, "compare", in("base"), in("cut"), "--bootstrap", "200"); code != exitDone || !strings.Contains(out, "mce") || !strings.Contains(out, "error fog") {
+		t.Errorf("compare: %d %s\n%s", code, errs, out)
+	}
+	for _, c := range []struct {
+		want string
+		code int
+		args []string
+	}{
+		{`corruption "rain" is not one of gaussian_noise`, exitUsage, []string{"--corruption", "rain"}},
+		{"severity 6 is not one of 1 to 5", exitUsage, []string{"--severity", "6"}},
+		{"no parameters for size 100", exitUsage, []string{"--set", "100"}},
+		{`experiment "hole" is not one of`, exitUsage, []string{"--experiment", "hole"}},
+		{"taken as they are", exitUsage, []string{"--corrupted", dir, "--jpeg", "85"}},
+		{"are two sources", exitUsage, []string{"--corrupted", dir, "--data", "scenes"}},
+		{"holds neither folders", exitFailed, []string{"--corrupted", dir}},
+		{"has no frost1.png", exitFailed, []string{"--frost", dir}},
+		{"no such file", exitUsage, []string{"--baseline", in("none.json")}},
+		{"datasets fetch frost", exitFailed, []string{"--frost", "fetched"}},
+	} {
+		if c.code == exitFailed {
+			t.Setenv("CUTMIX_EVAL_CACHE", dir) // where nothing was fetched
+		}
+		code, _, errs := command(t, append([]string{"corruption", "--limit", "5"}, c.args...)...)
+		if code != c.code || !strings.Contains(errs, c.want) {
+			t.Errorf("%v: exit code %d: %s", c.args, code, errs)
+		}
+	}
+}
+
+// TestCorruptFolder: a folder is corrupted, interrupted or not, and evaluated; a subset by
+// name, and the clean error, are used.
+func TestCorruptFolder(t *testing.T) {
+	dir := t.TempDir()
+	in := func(n string) string { return filepath.Join(dir, n) }
+	code, out, errs := command(t, "datasets", "corrupt", "scenes", "--out", in("c"), "--recipe", "none", "--limit", "10", "--corruption", "benchmark", "--quiet")
+	if code != exitDone || !strings.Contains(out, "750 images") || !strings.Contains(out, "size 64") {
+		t.Fatalf("%d %s%s", code, out, errs)
+	}
+	if code, out, _ := command(t, "datasets", "corrupt", "scenes", "--out", in("c"), "--recipe", "none", "--limit", "10", "--corruption", "benchmark", "--quiet"); code != exitDone || !strings.Contains(out, "(0 written now)") {
+		t.Errorf("again: %d %s", code, out)
+	}
+	code, out, errs = command(t, "corruption", "--corrupted", in("c"), "--clean-error", "0.1")
+	if code != exitDone || !strings.Contains(out, "relative_mce") || !strings.Contains(out, "are not resized again") {
+		t.Errorf("%d %s\n%s", code, errs, out)
+	}
+	fog, err := filepath.Glob(filepath.Join(in("c"), "fog", "3", "*", "*.JPEG"))
+	if err != nil || len(fog) != 10 {
+		t.Fatalf("%v %v", fog, err)
+	}
+	if err := os.WriteFile(in("ids"), []byte(filepath.Base(fog[2])+"\n"+filepath.Base(fog[7])+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := command(t, "corruption", "--corrupted", in("c"), "--subset", in("ids")); code != exitDone || !strings.Contains(out, "n = 2, ") {
+		t.Errorf("%d %s\n%s", code, errs, out)
+	}
+	// A severity that is not whole is named.
+	if err := os.RemoveAll(filepath.Join(in("c"), "snow", "4")); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := command(t, "corruption", "--corrupted", in("c")); code != exitDone || !strings.Contains(out, "missing: snow/4") || !strings.Contains(out, "mce_subset") {
+		t.Errorf("%d %s\n%s", code, errs, out)
+	}
+	for _, args := range [][]string{{"scenes"}, {"scenes", "--out", in("d"), "--format", "bmp"}, {"scenes", "--out", in("d"), "--recipe", "x"}, {"scenes", "--out", in("d"), "--quality", "0"}} {
+		if code, _, errs := command(t, append([]string{"datasets", "corrupt"}, args...)...); code != exitUsage {
+			t.Errorf("%v: %d %s", args, code, errs)
+		}
+	}
+	if code, _, errs := command(t, "datasets", "corrupt", "scenes:ood-near", "--out", in("e")); code != exitFailed || !strings.Contains(errs, "has no labels") {
+		t.Errorf("%d %s", code, errs)
+	}
+	if code, _, errs := command(t, "datasets", "fetch", "snow"); code != exitUsage || !strings.Contains(errs, "frost can") {
+		t.Errorf("%d %s", code, errs)
+	}
+}
+
+// TestExperimentCommand: curves of the CutMix paper's experiments.
+func TestExperimentCommand(t *testing.T) {
+	for _, x := range []string{"center-occlusion", "boundary-occlusion", "in-between-mixup", "in-between-cutmix"} {
+		code, out, errs := command(t, "corruption", "--experiment", x, "--steps", "3", "--limit", "12")
+		if code != exitDone || !strings.Contains(out, x) || !strings.Contains(out, "0.3333") {
+			t.Errorf("%s: %d %s\n%s", x, code, errs, out)
+		}
+		if want := strings.HasPrefix(x, "in-between"); strings.Contains(out, "neither class") != want {
+			t.Errorf("%s:\n%s", x, fmt.Sprint(out))
+		}
+	}
+}
