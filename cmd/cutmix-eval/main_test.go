@@ -361,6 +361,9 @@ func TestFormats(t *testing.T) {
 // The demo's numbers are those of models/README.md. Other processors may flip a
 // prediction or two of 2,000 and change the last digits of the rest.
 func TestDemo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole demo takes half a minute; TestDemoLimit runs a part")
+	}
 	code, out, errs := command(t, "demo", "--format", "json")
 	if code != exitDone {
 		t.Fatal(errs)
@@ -400,7 +403,11 @@ func TestDemo(t *testing.T) {
 	if d := metric(t, r, "max_box_acc_v2_difference"); d.Note != "the baseline is better" || d.Interval.High >= 0 {
 		t.Errorf("%+v", d)
 	}
-	code, out, errs = command(t, "demo", "--limit", "300", "--bootstrap", "100")
+}
+
+// TestDemoLimit: a part of the demo, as text.
+func TestDemoLimit(t *testing.T) {
+	code, out, errs := command(t, "demo", "--limit", "60", "--bootstrap", "100")
 	if code != exitDone || !strings.Contains(out, "baseline") || !strings.Contains(out, "points") || !strings.Contains(out, "max_box_acc_v2 without a model: centre") {
 		t.Errorf("%d %s %s", code, out, errs)
 	}
