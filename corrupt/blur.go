@@ -96,14 +96,6 @@ func (c *Corruptor) gaussian(v []float64, w, h, ch int, sigma, cut float64, b bo
 	}
 }
 
-// pair adds (a + b) k.
-func pair(acc, a, b []float64, k float64) {
-	a, b = a[:len(acc)], b[:len(acc)]
-	for i := range acc {
-		acc[i] += float64((a[i] + b[i]) * k)
-	}
-}
-
 // gaussianWide does the same with the border folded into one row of weights a pixel.
 func (c *Corruptor) gaussianWide(v []float64, w, h, ch int, k []float64, b border) {
 	fold := func(n int) []float64 {
@@ -203,20 +195,12 @@ func (c *Corruptor) glass(dst, src imageproc.Image, sigma float64, d, iterations
 // as OpenCV has it. Where the disk touches the border of its grid the mirrored border adds
 // weight, so that the sum is not 1.
 type disk struct {
-	r   int // of the grid
-	k   []float32
-	row []diskRow // of offsets 0 to r
+	r   int     // of the grid
+	row [][]tap // of rows 0 to r from the middle on: weights that are not 0
 }
 
-// diskRow are a kernel row's weights by distance from its centre: those up to flat are
-// equal.
-type diskRow struct {
-	flat  int // -1 for none
-	value float64
-	edge  []edge
-}
-
-type edge struct {
+// tap is a weight at a distance from the middle.
+type tap struct {
 	at int
 	k  float64
 }
@@ -270,21 +254,15 @@ func newDisk(radius, alias float64) disk {
 	}
 	pass(func(y, x int) int { return y*n + x })
 	pass(func(x, y int) int { return y*n + x })
-	d := disk{r: r, k: k}
+	d := disk{r: r}
 	for y := range r + 1 {
-		line := k[(y+r)*n+r : (y+r+1)*n]
-		dr := diskRow{flat: -1}
-		for x, v := range line {
-			switch {
-			case x == 0 && len(line) > 1 && line[1] == v && v != 0:
-				dr.flat, dr.value = 0, float64(v)
-			case dr.flat == x-1 && x > 0 && dr.flat >= 0 && float64(v) == dr.value:
-				dr.flat = x
-			case v != 0:
-				dr.edge = append(dr.edge, edge{x, float64(v)})
+		var row []tap
+		for x, v := range k[(y+r)*n+r : (y+r+1)*n] {
+			if v != 0 {
+				row = append(row, tap{x, float64(v)})
 			}
 		}
-		d.row = append(d.row, dr)
+		d.row = append(d.row, row)
 	}
 	return d
 }
@@ -306,21 +284,19 @@ func diskOf(radius, alias float64) disk {
 	return d
 }
 
-// defocus correlates with a disk, borders mirrored. The kernel is symmetric, so rows at
-// equal distances are added first, as integers; where weights are equal, running sums of
-// integers stand for them.
+// defocus correlates with a disk, borders mirrored. The kernel is symmetric, so what lies
+// at equal distances is added first, as integers.
 func (c *Corruptor) defocus(dst, src imageproc.Image, radius, alias float64) {
 	d := diskOf(radius, alias)
 	w, h, r := src.W, src.H, d.r
 	n := 3 * w
 	line := room(c.ints, "line", n+6*r)
-	run := room(c.ints, "run", n+6*r+3)
 	acc := c.floats("acc", n)
 	for y := range h {
 		clear(acc)
 		for dy := range d.row {
-			row := &d.row[dy]
-			if row.flat < 0 && len(row.edge) == 0 {
+			row := d.row[dy]
+			if len(row) == 0 {
 				continue
 			}
 			a := src.Pix[reflect101(y-dy, h)*n:][:n]
@@ -339,43 +315,14 @@ func (c *Corruptor) defocus(dst, src imageproc.Image, radius, alias float64) {
 				copy(line[3*(r-j):3*(r-j)+3], mid[3*reflect101(-j, w):])
 				copy(line[3*(r+w+j-1):3*(r+w+j)], mid[3*reflect101(w+j-1, w):])
 			}
-			if row.flat >= 0 {
-				run[0], run[1], run[2] = 0, 0, 0
-				for i, v := range line {
-					run[i+3] = run[i] + v
-				}
-				lo, hi := run[3*(r-row.flat):][:n], run[3*(r+row.flat+1):][:n]
-				for i := range acc {
-					acc[i] += float64(float64(hi[i]-lo[i]) * row.value)
-				}
-			}
-			edges := row.edge
-			if len(edges) > 0 && edges[0].at == 0 {
-				for i, v := range mid {
-					acc[i] += float64(float64(v) * edges[0].k)
-				}
-				edges = edges[1:]
-			}
-			for len(edges) > 0 { // several at once: sums stay in registers
-				both := func(e edge) (a, b []int32) { return line[3*(r-e.at):][:n], line[3*(r+e.at):][:n] }
-				a0, b0 := both(edges[0])
-				k0 := edges[0].k
-				if len(edges) < 3 {
-					for i := range acc {
-						acc[i] += float64(float64(a0[i]+b0[i]) * k0)
-					}
-					edges = edges[1:]
+			for _, t := range row {
+				if t.at > 0 {
+					pairs(acc, line[3*(r-t.at):][:n], line[3*(r+t.at):][:n], t.k)
 					continue
 				}
-				a1, b1 := both(edges[1])
-				a2, b2 := both(edges[2])
-				k1, k2 := edges[1].k, edges[2].k
-				for i := range acc {
-					v := acc[i] + float64(float64(a0[i]+b0[i])*k0)
-					v += float64(float64(a1[i]+b1[i]) * k1)
-					acc[i] = v + float64(float64(a2[i]+b2[i])*k2)
+				for i, v := range mid {
+					acc[i] += float64(float64(v) * t.k)
 				}
-				edges = edges[3:]
 			}
 		}
 		out := dst.Pix[y*n : (y+1)*n]
@@ -400,13 +347,13 @@ func (c *Corruptor) motion(dst, src []byte, w, h, ch int, radius, sigma, degrees
 	length := hypot(px, py)
 	n := w * ch
 	acc := c.floats("acc", n)
-	type tap struct {
+	type step struct {
 		x, y int
 		k    float64
 	}
-	taps := make([]tap, width)
+	taps := make([]step, width)
 	for i := range k {
-		taps[i] = tap{int(math.Ceil(float64(float64(i)*px)/length - 0.5)), int(math.Ceil(float64(float64(i)*py)/length - 0.5)), k[i] / sum}
+		taps[i] = step{int(math.Ceil(float64(float64(i)*px)/length - 0.5)), int(math.Ceil(float64(float64(i)*py)/length - 0.5)), k[i] / sum}
 	}
 	for y := range h {
 		clear(acc)

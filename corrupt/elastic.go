@@ -88,8 +88,8 @@ func (c *Corruptor) bend(dst, src imageproc.Image, alpha, sigma float64, m [6]fl
 	}
 	for y := range h {
 		for x := range w {
-			ya, yb, v := tap(float64(y)+dy[y*w+x], h)
-			xa, xb, u := tap(float64(x)+dx[y*w+x], w)
+			ya, yb, v := neighbours(float64(y)+dy[y*w+x], h)
+			xa, xb, u := neighbours(float64(x)+dx[y*w+x], w)
 			for e := range 3 {
 				s := float64(float64(warped[3*(ya*w+xa)+e]*(1-v))*(1-u)) + float64(float64(warped[3*(ya*w+xb)+e]*(1-v))*u) +
 					float64(float64(warped[3*(yb*w+xa)+e]*v)*(1-u)) + float64(float64(warped[3*(yb*w+xb)+e]*v)*u)
@@ -99,9 +99,9 @@ func (c *Corruptor) bend(dst, src imageproc.Image, alpha, sigma float64, m [6]fl
 	}
 }
 
-// tap is the two neighbours of a place on a mirrored axis, and how far it is from the
+// neighbours are the two nearest samples of a place on a mirrored axis, and how far it is from the
 // first.
-func tap(v float64, n int) (a, b int, f float64) {
+func neighbours(v float64, n int) (a, b int, f float64) {
 	// Into the first mirror image, as scipy does it before it looks for neighbours.
 	period := float64(2 * n)
 	switch {

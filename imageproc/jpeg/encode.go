@@ -53,12 +53,11 @@ func scaledQuant(base *[64]int, quality int) (q [64]int16) {
 // does by default. It reuses its buffers; the zero value is ready. Not safe for
 // concurrent use.
 type Encoder struct {
-	d     Decoder // planes and coefficients, and the way back
-	sizes [2]int
-	ycc   [3][]byte // rows of a pair
-	out   []byte
-	acc   uint64
-	bits  uint
+	d    Decoder   // planes and coefficients, and the way back
+	ycc  [3][]byte // rows of a pair
+	out  []byte
+	acc  uint64
+	bits uint
 }
 
 // RoundTrip writes to dst the pixels that a file of the given quality would have: RGB
