@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 
 	"cutmix-eval/imageproc"
 )
@@ -20,7 +21,7 @@ type derivation struct {
 }
 
 // Derive makes the data set of variants of every sample of d, which stays open as long as
-// it: sample i*len(variants)+k is variant k of sample i, and called VARIANT/ID. open is
+// it: sample i*len(variants)+k is variant k of sample i, and called VARIANT/ID (ID for a variant without a name). open is
 // called for each Loader; what it returns is used by one goroutine, with neighbours one
 // after the other, so that what variants share need be computed once. clean loads a sample
 // of d; its image is valid until the next call.
@@ -31,7 +32,7 @@ func (d *Dataset) Derive(name, why string, variants []string, open func(clean fu
 	out.Samples = make([]Sample, 0, len(d.Samples)*len(variants))
 	for _, s := range d.Samples {
 		for _, v := range variants {
-			out.Samples = append(out.Samples, Sample{ID: v + "/" + s.ID, Label: s.Label, Size: s.Size})
+			out.Samples = append(out.Samples, Sample{ID: strings.TrimPrefix(v+"/", "/") + s.ID, Label: s.Label, Size: s.Size})
 		}
 	}
 	return &out

@@ -82,12 +82,15 @@ type Setup struct {
 	FreedBatch   string      // what became of a batch size fixed in the file; empty for an open one
 	Recipe       imageproc.Recipe
 	RecipeSource string
-	Library      runtime.Candidate
-	Session      *runtime.Session // nil before Start
-	Taps         []string         // tensors to compute beside the class scores
-	Penultimate  bool             // the last of them is the penultimate vector
-	Rewritten    []byte           // the model's graph, where a task has changed it
-	Outputs      int              // class scores per image; 0 where only a session can tell
+	// Geometry is the recipe by which pictures as stored came to the model's size: Recipe, but
+	// for derived data, which have that size already.
+	Geometry    imageproc.Recipe
+	Library     runtime.Candidate
+	Session     *runtime.Session // nil before Start
+	Taps        []string         // tensors to compute beside the class scores
+	Penultimate bool             // the last of them is the penultimate vector
+	Rewritten   []byte           // the model's graph, where a task has changed it
+	Outputs     int              // class scores per image; 0 where only a session can tell
 	// Probabilities says that the scores are probabilities though nothing in the
 	// graph says so. Known after Start.
 	Probabilities bool
@@ -123,6 +126,7 @@ func Prepare(c Config) (*Setup, error) {
 	if s.Recipe, s.RecipeSource, err = c.recipe(s.Model, s.Entry); err != nil {
 		return nil, err
 	}
+	s.Geometry = s.Recipe
 	if s.shape, err = s.imageShape(); err != nil {
 		return nil, err
 	}
@@ -163,19 +167,20 @@ func (s *Setup) pick() ([]int, error) {
 	return s.Data.PickOf(named, s.Config.Limit, s.Config.Seed), nil
 }
 
-// Derived is the same model and session with data that is computed from this one's images,
-// at the size that the model sees; images are the selected ones' variants.
-func (s *Setup) Derived(d *datasets.Dataset, variants int) *Setup {
-	out := *s
-	out.Data, out.Recipe, out.shared = d, s.Cropped(), s.Session != nil
-	if out.Selected = nil; s.Selected != nil {
-		for _, i := range s.Selected {
-			for k := range variants {
-				out.Selected = append(out.Selected, i*variants+k)
-			}
+// Derive makes the setup one of data that is computed from its images: variants of each,
+// at the size that the model sees. Images are the selected ones' variants.
+func (s *Setup) Derive(d *datasets.Dataset, variants int) {
+	s.Geometry, s.Recipe, s.Data = s.Recipe, s.Cropped(), d
+	if s.Selected == nil {
+		return
+	}
+	at := s.Selected
+	s.Selected = nil
+	for _, i := range at {
+		for k := range variants {
+			s.Selected = append(s.Selected, i*variants+k)
 		}
 	}
-	return &out
 }
 
 // openData opens the data that the configuration names.

@@ -180,7 +180,7 @@ func TestRecipesEqualTorchvision(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := tr.Pixels(Image{src.W, src.H, slices.Clone(src.Pix)})
+			got, err := tr.Pixels(Image{W: src.W, H: src.H, Pix: slices.Clone(src.Pix)})
 			if err != nil {
 				t.Fatalf("%s %s: %v", name, rn, err)
 			}

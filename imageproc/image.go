@@ -25,11 +25,20 @@ import (
 // left, three bytes a pixel, no padding.
 type Image struct {
 	W, H int
-	Pix  []byte // len W*H*3
+	Pix  []byte      // len W*H*3
+	Of   image.Point // size of the picture that it was made from, where it is not one itself
+}
+
+// Size is the size of the picture, or of that which it was made from.
+func (im Image) Size() image.Point {
+	if im.Of != (image.Point{}) {
+		return im.Of
+	}
+	return image.Pt(im.W, im.H)
 }
 
 // New returns a black image.
-func New(w, h int) Image { return Image{w, h, make([]byte, w*h*3)} }
+func New(w, h int) Image { return Image{W: w, H: h, Pix: make([]byte, w*h*3)} }
 
 // Format is a file format, found from the content alone.
 type Format string
@@ -119,7 +128,7 @@ func (d *Decoder) DecodeWindow(data []byte, want Window) (img Image, format Form
 	case JPEG:
 		var h jpeg.Header
 		d.pix, h, err = d.jpeg.Decode(data, d.pix, want)
-		img = Image{h.Width, h.Height, d.pix}
+		img = Image{W: h.Width, H: h.Height, Pix: d.pix}
 	case PNG:
 		img, err = d.decodePNG(data)
 	case GIF:
@@ -170,7 +179,7 @@ func (d *Decoder) room(w, h int) Image {
 		d.pix = make([]byte, n, n+n/8)
 	}
 	d.pix = d.pix[:n]
-	return Image{w, h, d.pix}
+	return Image{W: w, H: h, Pix: d.pix}
 }
 
 // checkSize refuses sizes that are absurd before anything is allocated.

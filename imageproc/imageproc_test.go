@@ -170,7 +170,7 @@ func TestCropPads(t *testing.T) {
 }
 
 func TestApplyLayouts(t *testing.T) {
-	src := Image{2, 1, []byte{10, 20, 30, 40, 50, 60}}
+	src := Image{W: 2, H: 1, Pix: []byte{10, 20, 30, 40, 50, 60}}
 	base := Recipe{Fit: Shorter, Interpolation: Bilinear, Range: 255, Mean: [3]float32{1, 2, 3}, Std: [3]float32{1, 1, 2}, Layout: NCHW}
 	for _, c := range []struct {
 		name string

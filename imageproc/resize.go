@@ -212,7 +212,7 @@ func (r *Resizer) Window(src Image, w, h, left, top, cw, ch int, f Filter) Image
 
 // rows is the part of src with n rows from row at, sharing its memory.
 func (r *Resizer) rows(src Image, at, n int) Image {
-	return Image{src.W, n, src.Pix[at*src.W*3 : (at+n)*src.W*3]}
+	return Image{W: src.W, H: n, Pix: src.Pix[at*src.W*3 : (at+n)*src.W*3]}
 }
 
 func (r *Resizer) cut(src Image, left, top, w, h int) Image {
@@ -231,7 +231,7 @@ func grow(buf *[]byte, w, h int) Image {
 	if cap(*buf) < n {
 		*buf = make([]byte, n)
 	}
-	return Image{w, h, (*buf)[:n]}
+	return Image{W: w, H: h, Pix: (*buf)[:n]}
 }
 
 const half = 1 << (precision - 1)

@@ -92,7 +92,7 @@ type round struct {
 type Result struct {
 	Index int
 	Err   error       // the image could not be loaded
-	Size  image.Point // of the picture as loaded, 0 x 0 with an error
+	Size  image.Point // of the picture as stored, 0 x 0 with an error
 	batch Batch
 	slot  int
 }
@@ -240,5 +240,5 @@ func fill(load Load, t *imageproc.Transform, i int, dst []float32) (size image.P
 	if err != nil {
 		return image.Point{}, err
 	}
-	return image.Pt(img.W, img.H), nil
+	return img.Size(), nil
 }

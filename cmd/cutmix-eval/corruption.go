@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	goruntime "runtime"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 	"cutmix-eval/imageproc"
 	"cutmix-eval/runtime"
 	"cutmix-eval/tasks/corruption"
+	"cutmix-eval/tasks/ood"
 
 	"github.com/spf13/cobra"
 )
@@ -103,6 +105,7 @@ or by pasting the middle of another; each as a curve over its level.`,
 	fs.IntVar(&c.JPEG, "jpeg", 0, "put images through a JPEG file of this quality, as the published ones were through 85; 0 for none")
 	fs.IntVar(&c.Steps, "steps", c.Steps, "levels of the other experiments")
 	fs.StringVar(&f.baseline, "baseline", "alexnet", "errors that CE is relative to: alexnet, none, or a JSON file")
+	fs.StringVar(&c.OOD, "ood-run", "", "`RUN` of ood with the same model: how well corrupted images are told from its sets, by msp")
 	fs.IntVar(&c.Bins, "bins", c.Bins, "bins of the calibration errors")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		shared, format, err := flags.parse(cmd)
@@ -118,6 +121,14 @@ or by pasting the middle of another; each as a curve over its level.`,
 		}
 		if err := f.parse(); err != nil {
 			return usageError{err}
+		}
+		if c.OOD != "" {
+			if c.OOD, err = filepath.Abs(c.OOD); err != nil {
+				return err
+			}
+			if !ood.IsRun(c.OOD) {
+				return usageError{fmt.Errorf("--ood-run: %q is not a run of ood", c.OOD)}
+			}
 		}
 		return runTask(cmd.Context(), s, shared, &flags, format, func(setup *evaluation.Setup, install runtime.Progress) (job, *evaluation.Records, error) {
 			j, err := corruption.Open(cmd.Context(), setup, f.config, flags.store, tool(), install)

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -133,6 +134,65 @@ func TestExperimentCommand(t *testing.T) {
 		}
 		if want := strings.HasPrefix(x, "in-between"); strings.Contains(out, "neither class") != want {
 			t.Errorf("%s:\n%s", x, fmt.Sprint(out))
+		}
+	}
+}
+
+// TestCorruptionTogether: other tasks under corruption: detection of other images, whose
+// number for clean images is that of ood itself, and localization.
+func TestCorruptionTogether(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "ood")
+	code, out, errs := command(t, "ood", "--limit", "60", "--ood-limit", "50", "--score", "msp", "--out", dir, "--quiet", "--format", "json")
+	if code != exitDone {
+		t.Fatal(errs)
+	}
+	var o, r report.Report
+	if err := json.Unmarshal([]byte(out), &o); err != nil {
+		t.Fatal(err)
+	}
+	want := 0.0
+	for _, g := range o.Groups {
+		if g.Kind == "ood texture" {
+			want = g.Metrics[0].Value
+		}
+	}
+	code, out, errs = command(t, "corruption", "--limit", "60", "--corruption", "fog", "--severity", "3", "--ood-run", dir, "--format", "json", "--quiet")
+	if code != exitDone {
+		t.Fatal(errs)
+	}
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatal(err)
+	}
+	if m := metric(t, r, "auroc texture"); want == 0 || math.Abs(m.Value-want) > 1e-6 { // confidences are kept as float32 here
+		t.Errorf("AUROC of clean images %v, want %v", m.Value, want)
+	}
+	if code, _, errs := command(t, "corruption", "--limit", "5", "--model", "scenes-base", "--corruption", "fog", "--ood-run", dir); code != exitFailed || !strings.Contains(errs, "is of another model") {
+		t.Errorf("%d %s", code, errs)
+	}
+	if code, _, errs := command(t, "corruption", "--ood-run", filepath.Dir(dir)); code != exitUsage || !strings.Contains(errs, "is not a run of ood") {
+		t.Errorf("%d %s", code, errs)
+	}
+	var value [2]float64
+	for i, severity := range []string{"1", "5"} {
+		code, out, errs := command(t, "localize", "--limit", "60", "--corruption", "gaussian_noise", "--severity", severity, "--bootstrap", "0", "--format", "json", "--quiet")
+		if code != exitDone {
+			t.Fatal(errs)
+		}
+		var r report.Report
+		if err := json.Unmarshal([]byte(out), &r); err != nil {
+			t.Fatal(err)
+		}
+		value[i] = metric(t, r, "top1_loc").Value
+		if !strings.Contains(out, "gaussian_noise at severity "+severity) {
+			t.Error("the report does not say what was done to the images")
+		}
+	}
+	if value[0] <= value[1] {
+		t.Errorf("localization is %v under little noise, %v under much", value[0], value[1])
+	}
+	for _, args := range [][]string{{"--corruption", "rain"}, {"--corruption", "fog", "--severity", "0"}} {
+		if code, _, errs := command(t, append([]string{"localize"}, args...)...); code != exitUsage {
+			t.Errorf("%v: %d %s", args, code, errs)
 		}
 	}
 }

@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 
 	"cutmix-eval/cam"
+	"cutmix-eval/corrupt"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/runtime"
+	"cutmix-eval/tasks/corruption"
 	"cutmix-eval/tasks/localize"
 
 	"github.com/spf13/cobra"
@@ -64,10 +66,22 @@ none) and on feature maps of 14 x 14 (--enlarge 1 for an ordinary ResNet).`,
 	fs.StringVar(&c.Maps, "maps", "", "`DIR` with maps made elsewhere (IMAGE.npy, rows by columns) to measure instead")
 	fs.IntVar(&f.overlays, "overlays", 0, "draw `N` images each with most, with least and with any overlap, into OUT/overlays")
 	fs.IntVar(&c.Worst, "worst", 0, "list the `N` images with the least overlap")
+	corrupted, frost, severity := "", "", 3
+	fs.StringVar(&corrupted, "corruption", "", "localize in images under this corruption of ImageNet-C (see corruption)")
+	fs.IntVar(&severity, "severity", severity, "of --corruption, 1 to 5")
+	fs.StringVar(&frost, "frost", "", "textures of --corruption frost, as of corruption")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		shared, format, err := flags.parse(cmd)
 		if err != nil {
 			return err
+		}
+		if corrupted != "" {
+			if _, err := corrupt.ParseName(corrupted); err != nil {
+				return usageError{err}
+			}
+			if severity < 1 || severity > corrupt.Severities {
+				return usageError{fmt.Errorf("--severity %d is not one of 1 to %d", severity, corrupt.Severities)}
+			}
 		}
 		if cmd.Flags().Changed("at") {
 			c.At = &f.at
@@ -90,6 +104,12 @@ none) and on feature maps of 14 x 14 (--enlarge 1 for an ordinary ResNet).`,
 			c.At = &best
 		}
 		return runTask(cmd.Context(), s, shared, &flags, format, func(setup *evaluation.Setup, install runtime.Progress) (job, *evaluation.Records, error) {
+			if corrupted != "" {
+				var err error
+				if c.Corrupted, err = corruption.Corrupt(setup, corrupt.Name(corrupted), severity, frost); err != nil {
+					return nil, nil, err
+				}
+			}
 			j, err := localize.Open(cmd.Context(), setup, f.config, f.boxes, flags.store, tool(), install)
 			if err != nil {
 				return nil, nil, err

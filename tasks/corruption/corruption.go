@@ -56,6 +56,7 @@ type Config struct {
 	CleanError  float64        `json:"clean_error,omitempty"` // for relative mCE, where clean images are not evaluated; 0: not known
 	Steps       int            `json:"steps,omitempty"`       // of the other experiments: levels from nothing to all
 	Baseline    *Baseline      `json:"baseline"`              // that errors are divided by; nil: none
+	OOD         string         `json:"ood,omitempty"`         // run of ood, whose sets corrupted images are told from
 	Bins        int            `json:"bins"`                  // of the calibration errors
 }
 
@@ -162,19 +163,19 @@ type Job struct {
 	label    []int               // model output by class
 	cell     func(i int) place   // of a sample
 	second   func(image int) int // class of the image that was mixed in, -1
-	close    func() error
-	identity string // everything that pixels depend on
+	identity string              // everything that pixels depend on
 }
 
 // place is a sample's variant and image.
 type place struct{ variant, image int }
 
-// Open opens the run of a task. s holds the clean images, or those of c.Corrupted.
+// Open opens the run of a task. s holds the clean images; it is one of their variants, or
+// of the images of c.Corrupted, from then on.
 func Open(ctx context.Context, s *evaluation.Setup, c Config, store evaluation.Store, tool report.Tool, install runtime.Progress) (*Job, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	j := &Job{about: About{Config: c}, close: func() error { return nil }}
+	j := &Job{about: About{Config: c}, setup: s}
 	var err error
 	if c.Corrupted != "" {
 		err = j.fromDisk(s, c)
@@ -218,20 +219,16 @@ func (j *Job) open(ctx context.Context, store evaluation.Store, tool report.Tool
 	return err
 }
 
-// Close frees everything.
+// Close closes the run; the setup stays with who opened it.
 func (j *Job) Close() error {
-	var err error
-	if j.Records != nil {
-		err = j.Records.Close()
+	if j.Records == nil {
+		return nil
 	}
-	if j.setup != nil {
-		j.setup.Stop()
-	}
-	return errors.Join(err, j.close())
+	return j.Records.Close()
 }
 
 // fromDisk takes corrupted images as they are.
-func (j *Job) fromDisk(s *evaluation.Setup, c Config) error {
+func (j *Job) fromDisk(s *evaluation.Setup, c Config) (err error) {
 	var only []string
 	for _, n := range c.Corruptions {
 		only = append(only, string(n))
@@ -240,7 +237,11 @@ func (j *Job) fromDisk(s *evaluation.Setup, c Config) error {
 	if err != nil {
 		return err
 	}
-	j.close = d.Close
+	defer func() {
+		if err != nil {
+			_ = d.Close()
+		}
+	}()
 	variants := map[Variant]int{}
 	images := map[string]int{}
 	places := make([]place, len(d.Samples))
@@ -283,10 +284,12 @@ func (j *Job) fromDisk(s *evaluation.Setup, c Config) error {
 	j.second = func(int) int { return -1 }
 	// The published images have the model's size already; resizing them again magnifies by an
 	// eighth.
-	out := s.Derived(d.Dataset, 1)
-	out.Selected = keep
+	if err := s.Data.Close(); err != nil {
+		return err
+	}
+	s.Data, s.Selected = d.Dataset, keep
 	if len(keep) == len(d.Samples) {
-		out.Selected = nil
+		s.Selected = nil
 	}
 	if limit := s.Config.Limit; limit > 0 && limit < len(images) && c.Subset == "" { // all variants of some images
 		rest := []int{}
@@ -295,24 +298,21 @@ func (j *Job) fromDisk(s *evaluation.Setup, c Config) error {
 				rest = append(rest, i)
 			}
 		}
-		out.Selected = rest
+		s.Selected = rest
 	}
 	first, err := d.Loader().Load(keep[0])
 	if err != nil {
 		return fmt.Errorf("%s of %q: %w", d.Samples[keep[0]].ID, c.Corrupted, err)
 	}
 	size := s.Size()
-	if first.W == size.W && first.H == size.H {
+	if same := first.W == size.W && first.H == size.H; same && s.Config.Changes.Resize == nil {
+		s.Recipe = s.Cropped()
 		j.about.Report.Dataset.Notes = append(j.about.Report.Dataset.Notes, fmt.Sprintf("corrupted images have the model's %d x %d pixels and are not resized again, as in the benchmark's own test", size.W, size.H))
-		if s.Config.Changes.Resize != nil {
-			out.Recipe = s.Recipe
-			j.about.Report.Warnings = append(j.about.Report.Warnings, fmt.Sprintf("the corrupted images are cropped to %d x %d pixels already; --resize magnifies them, and the numbers cannot be compared with published ones", first.W, first.H))
-		}
+	} else if same {
+		j.about.Report.Warnings = append(j.about.Report.Warnings, fmt.Sprintf("the corrupted images are cropped to %d x %d pixels already; --resize magnifies them, and the numbers cannot be compared with published ones", first.W, first.H))
 	} else {
-		out.Recipe = s.Recipe
 		j.about.Report.Warnings = append(j.about.Report.Warnings, fmt.Sprintf("corrupted images have %d x %d pixels, the model takes %s: they are resized and cropped as clean ones are", first.W, first.H, size))
 	}
-	j.setup = out
 	j.identity = "from disk"
 	return nil
 }
@@ -337,20 +337,49 @@ func (j *Job) onTheFly(s *evaluation.Setup, c Config) error {
 		names = append(names, v.String())
 	}
 	n := len(names)
-	partner := partners(s.Data, c.Experiment, s.Config.Seed)
-	d := s.Data.Derive(s.Data.Name, s.Data.Why, names, func(clean func(i int) (imageproc.Image, error)) datasets.Maker {
-		return newMaker(s.Data, s.Recipe, s.Config.Seed, c, j.about.Variants, frosts, partner, clean)
-	})
-	j.setup = s.Derived(d, n)
+	data := s.Data
+	partner := partners(data, c.Experiment, s.Config.Seed)
+	j.identity = fmt.Sprintf("%s of %s, set %d, seed %d, jpeg %d, frost %s", c.Experiment, s.Recipe.Fingerprint(), c.Set, s.Config.Seed, c.JPEG, about)
+	derive(s, c, j.about.Variants, names, frosts, partner)
 	j.cell = func(i int) place { return place{i % n, i / n} }
 	j.second = func(image int) int {
 		if partner == nil {
 			return -1
 		}
-		return s.Data.Samples[partner[image]].Label
+		return data.Samples[partner[image]].Label
 	}
-	j.identity = fmt.Sprintf("%s of %s, set %d, seed %d, jpeg %d, frost %s", c.Experiment, s.Recipe.Fingerprint(), c.Set, s.Config.Seed, c.JPEG, about)
 	return nil
+}
+
+// derive makes a setup one of variants of its images.
+func derive(s *evaluation.Setup, c Config, variants []Variant, names []string, frosts corrupt.Frosts, partner []int) {
+	data, recipe, seed := s.Data, s.Recipe, s.Config.Seed
+	s.Derive(data.Derive(data.Name, data.Why, names, func(clean func(i int) (imageproc.Image, error)) datasets.Maker {
+		return newMaker(data, recipe, seed, c, variants, frosts, partner, clean)
+	}), len(names))
+}
+
+// Corrupt makes a setup one of its images under one corruption, for other tasks. It returns
+// what the pixels depend on, for people too.
+func Corrupt(s *evaluation.Setup, n corrupt.Name, severity int, frost string) (string, error) {
+	c := DefaultConfig()
+	c.Corruptions, c.Severities, c.Frost = []corrupt.Name{n}, []int{severity}, frost
+	if err := c.Validate(); err != nil {
+		return "", err
+	}
+	size := s.Size()
+	c.Set = corrupt.SetFor(size.W, size.H)
+	frosts, about, err := LoadFrosts(frost)
+	if err != nil {
+		return "", err
+	}
+	what := fmt.Sprintf("%s at severity %d, parameters for size %d, seed %d", n, severity, c.Set, s.Config.Seed)
+	if n == corrupt.Frost {
+		what += ", " + about
+	}
+	what += ", pixels " + s.Recipe.Fingerprint()
+	derive(s, c, []Variant{{string(n), float64(severity)}}, []string{""}, frosts, nil)
+	return what, nil
 }
 
 // Collect runs the model on what is missing.

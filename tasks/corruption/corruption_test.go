@@ -20,6 +20,7 @@ import (
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/runtime/ortest"
+	"cutmix-eval/tasks/localize"
 )
 
 // evaluate runs an evaluation and returns its report and its run's grid.
@@ -222,7 +223,7 @@ func TestMCE(t *testing.T) {
 		t.Errorf("of 14 corruptions: %v", names)
 	}
 	var r report.Report
-	part.tables(&r)
+	part.tables(&r, nil)
 	if w := strings.Join(r.Warnings, "\n"); !strings.Contains(w, "there is no mCE") || !strings.Contains(w, "missing: fog") {
 		t.Errorf("warnings are %s", w)
 	}
@@ -529,4 +530,47 @@ func FuzzBaseline(f *testing.F) {
 
 func writePNG(path string, pix []byte, w, h int) error {
 	return Export{PNG: true}.write(path, imageproc.Image{W: w, H: h, Pix: pix}, nil)
+}
+
+// TestDerivedGeometry: boxes of images that were made at the model's size lie where those
+// of the pictures do: localization on derived images without a change is that on the
+// images.
+func TestDerivedGeometry(t *testing.T) {
+	ortest.Load(t)
+	e := evaluation.DefaultConfig()
+	e.Limit = 40
+	resize := imageproc.Size{H: 80, W: 80}
+	e.Changes.Resize = &resize // and a crop of 64: boxes move and some are cut
+	ctx := context.Background()
+	var got [2][]report.Metric
+	for i := range got {
+		s, err := evaluation.Prepare(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 1 {
+			c := DefaultConfig()
+			c.Set = 64
+			derive(s, c, []Variant{{}}, []string{""}, nil, nil)
+		}
+		j, err := localize.Open(ctx, s, localize.DefaultConfig(), "", evaluation.Store{}, report.Tool{}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := j.Collect(ctx, nil); err != nil {
+			t.Fatal(err)
+		}
+		r, _, err := localize.Report(ctx, j.Run, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[i] = r.Metrics
+		_ = j.Close()
+		s.Close()
+	}
+	for k, m := range got[0] {
+		if o := got[1][k]; o.Name != m.Name || o.Value != m.Value || o.N != m.N {
+			t.Errorf("%s is %v (n = %d), on derived images %s is %v (n = %d)", m.Name, m.Value, m.N, o.Name, o.Value, o.N)
+		}
+	}
 }

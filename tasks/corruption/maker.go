@@ -78,10 +78,11 @@ func newMaker(d *datasets.Dataset, recipe imageproc.Recipe, seed uint64, c Confi
 // load is an image as the model sees it.
 func (m *maker) load(i int, into *imageproc.Image) error {
 	im, err := m.clean(i)
-	if err == nil {
-		im, err = m.transform.Pixels(im)
-	}
 	if err != nil {
+		return err
+	}
+	into.Of = im.Size()
+	if im, err = m.transform.Pixels(im); err != nil {
 		return err
 	}
 	into.W, into.H, into.Pix = im.W, im.H, append(into.Pix[:0], im.Pix...)
@@ -89,6 +90,12 @@ func (m *maker) load(i int, into *imageproc.Image) error {
 }
 
 func (m *maker) make(i, k int) (imageproc.Image, error) {
+	out, err := m.variant(i, k)
+	out.Of = m.image.Of
+	return out, err
+}
+
+func (m *maker) variant(i, k int) (imageproc.Image, error) {
 	if m.at != i {
 		m.at = i
 		if m.err = m.load(i, &m.image); m.err == nil && m.partner != nil {

@@ -14,6 +14,7 @@ import (
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
+	"cutmix-eval/tasks/ood"
 )
 
 // grid is the outcomes of a run: of the images that have a result in every variant.
@@ -328,7 +329,14 @@ func Report(ctx context.Context, run *results.Run, edit func(*About)) (*report.R
 		r.Option("JPEG round trip of quality %d", c.JPEG)
 	}
 	r.Metrics = g.numbers()
-	g.tables(&r)
+	out, err := outside(ctx, c.OOD, run)
+	if err != nil {
+		return nil, err
+	}
+	if clean := g.of(Variant{}); clean >= 0 {
+		r.Metrics = append(r.Metrics, g.detection([]int{clean}, out, "of clean images")...)
+	}
+	g.tables(&r, out)
 	return &r, nil
 }
 
@@ -344,8 +352,43 @@ func seedOf(r report.Report) any {
 
 func pct(v float64) string { return strconv.FormatFloat(100*v, 'f', 2, 64) }
 
+// outside reads the confidences of a run of ood; none where no run is named.
+func outside(ctx context.Context, dir string, run *results.Run) ([]ood.Confidences, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	runs, err := ood.Load(false, dir)
+	if err != nil {
+		return nil, err
+	}
+	out, model, err := runs.Confidences(ctx)
+	if err == nil && model != run.Manifest.Key.Model {
+		err = fmt.Errorf("run %q is of another model (sha256 %.12s, not %.12s)", dir, model.SHA256, run.Manifest.Key.Model.SHA256)
+	}
+	return out, err
+}
+
+// detection is how well the largest probability tells the images of variants from those
+// of OOD sets: mean AUROCs over the variants, which are of the same images.
+func (g *grid) detection(at []int, out []ood.Confidences, note string) []report.Metric {
+	var ms []report.Metric
+	for _, o := range out {
+		var terms []metrics.Term
+		for _, k := range at {
+			id := make([]float64, len(g.images))
+			for i, v := range g.conf[k] {
+				id[i] = float64(v)
+			}
+			terms = append(terms, metrics.Term{Weight: 1 / float64(len(at)), Placements: metrics.Place(id, o.Values)})
+		}
+		v, iv, _ := metrics.Combine(terms)
+		ms = append(ms, report.Metric{Name: "auroc " + o.Set, Value: v, Unit: report.Fraction, N: len(g.images) + len(o.Values), Interval: &iv, HigherIsBetter: true, Note: "msp, " + note})
+	}
+	return ms
+}
+
 // tables shows every corruption, the fifteen apart from the four.
-func (g *grid) tables(r *report.Report) {
+func (g *grid) tables(r *report.Report, out []ood.Confidences) {
 	b := g.about.Config.Baseline
 	var missing []string
 	for _, part := range []struct {
@@ -353,6 +396,9 @@ func (g *grid) tables(r *report.Report) {
 		names []corrupt.Name
 	}{{"the 15 corruptions, percent", corrupt.Benchmark()}, {"the 4 extra corruptions, percent", corrupt.Extra()}} {
 		t := report.Table{Name: "corruptions", Title: part.title, Columns: []string{"corruption", "error", "", "1", "2", "3", "4", "5", "CE", "rel. CE", "ECE"}}
+		for _, o := range out {
+			t.Columns = append(t.Columns, "AUROC "+o.Set)
+		}
 		for _, n := range part.names {
 			at := g.severities(n)
 			if len(at) == 0 {
@@ -403,7 +449,11 @@ func (g *grid) tables(r *report.Report) {
 			ece, nll := g.calibration(at)
 			grp.Metrics = append(grp.Metrics, report.Metric{Name: "ece", Value: ece, Unit: report.Fraction, N: len(g.images), Note: "mean over severities"},
 				report.Metric{Name: "nll", Value: nll, Unit: report.Nats, N: len(g.images), Note: "mean over severities"})
-			t.Rows = append(t.Rows, append(row, ce, rel, pct(ece)))
+			row = append(row, ce, rel, pct(ece))
+			for _, m := range g.detection(at, out, "mean over severities") {
+				grp.Metrics, row = append(grp.Metrics, m), append(row, pct(m.Value))
+			}
+			t.Rows = append(t.Rows, row)
 			r.Groups = append(r.Groups, grp)
 		}
 		if len(t.Rows) > 0 {

@@ -123,7 +123,7 @@ func (j *Job) item(ctx context.Context, c *classify.Collector, sc evaluation.Sco
 		it.record.Status, it.record.Error = results.Bad, err.Error()
 		return it, nil
 	}
-	g := j.setup.Recipe.Geometry(sc.Width, sc.Height)
+	g := j.setup.Geometry.Geometry(sc.Width, sc.Height)
 	window := boxes.Window{W: g.W, H: g.H, Left: g.Left, Top: g.Top, FrameW: j.about.Frame[0], FrameH: j.about.Frame[1]}
 	for _, b := range o.boxes {
 		if placed, ok := window.Place(b.X0, b.Y0, b.X1, b.Y1, sc.Width, sc.Height); ok {

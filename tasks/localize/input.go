@@ -91,7 +91,7 @@ func Open(ctx context.Context, s *evaluation.Setup, c Config, path string, store
 	job.about = About{Config: c, Boxes: found.boxes, Frame: [2]int{w, hgt}, Masks: found.masks}
 	job.Records, err = s.Records(ctx, store, evaluation.Task{
 		Name: Name, Labels: labels.Fingerprint(), Truth: found.fingerprint, Taps: job.taps,
-		Config: recorded{c.Method, c.Post, c.Target, c.Enlarge, c.Threshold, c.Interval, s.Config.Seed, stamped},
+		Config: recorded{c.Method, c.Post, c.Target, c.Enlarge, c.Threshold, c.Interval, s.Config.Seed, stamped, c.Corrupted},
 		Arrays: func() ([]results.Array, error) {
 			if slices.Contains(store.Save, evaluation.Maps) && c.Maps == "" {
 				f, err := channelFirst(job.kind, s.Session.Outputs[1].Shape, nil, job.about.Frame)
@@ -111,6 +111,9 @@ func Open(ctx context.Context, s *evaluation.Setup, c Config, path string, store
 			r := s.Report(tool)
 			r.Dataset.Labels = labels.How
 			r.Dataset.Notes = append(r.Dataset.Notes, found.notes...)
+			if c.Corrupted != "" {
+				r.Option("under %s", c.Corrupted)
+			}
 			if c.Maps != "" {
 				r.Option("maps from %s", c.Maps)
 			}

@@ -37,6 +37,8 @@ type Config struct {
 	// Maps is a folder with maps made elsewhere, IMAGE.npy for each image, to be measured
 	// in place of the method's.
 	Maps string `json:"maps,omitempty"`
+	// Corrupted says what was done to the images before, empty for nothing.
+	Corrupted string `json:"corrupted,omitempty"`
 	// By are the groupings to report, Worst the number of images with the least overlap
 	// to list.
 	By    []string `json:"by"`
@@ -100,6 +102,7 @@ type recorded struct {
 	Interval  float64    `json:"interval"`
 	Seed      uint64     `json:"seed"` // of the random maps
 	Maps      string     `json:"maps"` // fingerprint of maps made elsewhere
+	Corrupted string     `json:"corrupted,omitempty"`
 }
 
 // Record is what one image gave. Boxes are in pixels of the frame: the picture as

@@ -155,6 +155,36 @@ func (r *Runs) All() []*results.Run {
 // errNone is wrapped where a set has no image with a result.
 var errNone = errors.New("not one image could be read")
 
+// Confidences are an OOD set's largest softmax probabilities, which msp scores by.
+type Confidences struct {
+	Set    string
+	Values []float64
+}
+
+// Confidences are those of the OOD sets, and the model that gave them.
+func (r *Runs) Confidences(ctx context.Context) (out []Confidences, model results.Model, err error) {
+	for i := range r.sets {
+		s := &r.sets[i]
+		if s.Role != Out {
+			continue
+		}
+		c := Confidences{Set: s.Name}
+		if err := results.Each[Record](ctx, s.Run, nil, func(rec *Record, _ [][]float32) error {
+			if rec.Status == results.OK {
+				c.Values = append(c.Values, rec.Confidence)
+			}
+			return nil
+		}); err != nil {
+			return nil, model, err
+		}
+		if len(c.Values) == 0 {
+			return nil, model, fmt.Errorf("set %s: %w", s.Name, errNone)
+		}
+		out = append(out, c)
+	}
+	return out, r.sets[0].Manifest.Key.Model, nil
+}
+
 func (r *Runs) of(role Role) *set {
 	for i := range r.sets {
 		if r.sets[i].Role == role {
