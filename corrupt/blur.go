@@ -3,7 +3,6 @@ package corrupt
 import (
 	"math"
 	"math/big"
-	"sync"
 
 	"cutmix-eval/imageproc"
 )
@@ -267,27 +266,15 @@ func newDisk(radius, alias float64) disk {
 	return d
 }
 
-var (
-	diskLock sync.Mutex
-	disks    = map[[2]float64]disk{}
-)
-
-func diskOf(radius, alias float64) disk {
-	diskLock.Lock()
-	defer diskLock.Unlock()
-	key := [2]float64{radius, alias}
-	d, ok := disks[key]
-	if !ok {
-		d = newDisk(radius, alias)
-		disks[key] = d
-	}
-	return d
-}
-
 // defocus correlates with a disk, borders mirrored. The kernel is symmetric, so what lies
 // at equal distances is added first, as integers.
 func (c *Corruptor) defocus(dst, src imageproc.Image, radius, alias float64) {
-	d := diskOf(radius, alias)
+	key := [2]float64{radius, alias}
+	d, ok := c.disks[key]
+	if !ok {
+		d = newDisk(radius, alias)
+		c.disks[key] = d
+	}
 	w, h, r := src.W, src.H, d.r
 	n := 3 * w
 	line := room(c.ints, "line", n+6*r)

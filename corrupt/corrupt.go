@@ -43,6 +43,8 @@ type Corruptor struct {
 	scaled  map[int]imageproc.Image // frosts
 	out     []byte
 	jpeg    jpeg.Encoder
+	poisson map[float64]*[256]poisson
+	disks   map[[2]float64]disk
 }
 
 // New prepares for a set. frosts are textures; nil stands for built-in ones.
@@ -53,7 +55,8 @@ func New(set Set, frosts Frosts) (*Corruptor, error) {
 	if frosts == nil {
 		frosts = builtinFrosts()
 	}
-	return &Corruptor{set: set, frosts: frosts, buf: map[string][]float64{}, bytes: map[string][]byte{}, ints: map[string][]int32{}, singles: map[string][]float32{}}, nil
+	return &Corruptor{set: set, frosts: frosts, buf: map[string][]float64{}, bytes: map[string][]byte{}, ints: map[string][]int32{}, singles: map[string][]float32{},
+		poisson: map[float64]*[256]poisson{}, disks: map[[2]float64]disk{}}, nil
 }
 
 // MinSide is the smallest side of images that can be corrupted.
@@ -83,7 +86,7 @@ func (c *Corruptor) Apply(src imageproc.Image, n Name, severity int, rng *rand.R
 	case SpeckleNoise:
 		speckle(dst.Pix, src.Pix, v[0], rng.NormFloat64)
 	case ShotNoise:
-		shot(dst.Pix, src.Pix, v[0], rng.Float64)
+		c.shot(dst.Pix, src.Pix, v[0], rng.Float64)
 	case ImpulseNoise:
 		impulse(dst.Pix, src.Pix, v[0], rng.Float64, rng.Float64)
 	case GaussianBlur:
@@ -94,15 +97,15 @@ func (c *Corruptor) Apply(src imageproc.Image, n Name, severity int, rng *rand.R
 		d := int(v[1])
 		c.glass(dst, src, v[0], d, int(v[2]), func() (dx, dy int) { return rng.IntN(2*d) - d, rng.IntN(2*d) - d })
 	case MotionBlur:
-		c.motion(dst.Pix, src.Pix, src.W, src.H, 3, v[0], v[1], -45+90*rng.Float64())
+		c.motion(dst.Pix, src.Pix, src.W, src.H, 3, v[0], v[1], -45+float64(90*rng.Float64()))
 	case ZoomBlur:
 		c.zoomBlur(dst, src, int(v[0]), v[1])
 	case Snow:
-		c.snow(dst, src, v, rng.NormFloat64, func() float64 { return -135 + 90*rng.Float64() })
+		c.snow(dst, src, v, rng.NormFloat64, func() float64 { return -135 + float64(90*rng.Float64()) })
 	case Frost:
 		c.frost(dst, src, v[0], v[1], rng.IntN)
 	case Fog:
-		c.fog(dst, src, v[0], c.plasma(plasmaSide(c.set, src), v[1], func() float64 { return 2*rng.Float64() - 1 }))
+		c.fog(dst, src, v[0], c.plasma(plasmaSide(c.set, src), v[1], func() float64 { return 2 * (float64(rng.Float64()) - 0.5) }))
 	case Brightness:
 		brightness(dst.Pix, src.Pix, v[0])
 	case Contrast:
@@ -110,7 +113,7 @@ func (c *Corruptor) Apply(src imageproc.Image, n Name, severity int, rng *rand.R
 	case Saturate:
 		saturate(dst.Pix, src.Pix, v[0], v[1])
 	case ElasticTransform:
-		c.elastic(dst, src, v[0], v[1], v[2], func() float64 { return 2*rng.Float64() - 1 })
+		c.elastic(dst, src, v[0], v[1], v[2], func() float64 { return 2 * (float64(rng.Float64()) - 0.5) })
 	case Pixelate:
 		c.pixelate(dst, src, v[0])
 	case JPEGCompression:

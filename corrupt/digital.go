@@ -29,7 +29,7 @@ func hsv(r, g, b float64) (h, s, v float64) {
 
 // rgb is its way back.
 func rgb(h, s, v float64) (r, g, b float64) {
-	h6 := h * 6
+	h6 := float64(h * 6)
 	i := math.Floor(h6)
 	f := h6 - i
 	p := v * (1 - s)

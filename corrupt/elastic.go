@@ -40,10 +40,10 @@ func affineOf(w, h int, move [3][2]float32) [6]float64 {
 			t[i] = float64(from[i][k] + move[i][k])
 		}
 		x0, y0, x1, y1, x2, y2 := float64(from[0][0]), float64(from[0][1]), float64(from[1][0]), float64(from[1][1]), float64(from[2][0]), float64(from[2][1])
-		det := (x1-x0)*(y2-y0) - (x2-x0)*(y1-y0)
-		a := ((t[1]-t[0])*(y2-y0) - (t[2]-t[0])*(y1-y0)) / det
-		b := ((x1-x0)*(t[2]-t[0]) - (x2-x0)*(t[1]-t[0])) / det
-		m[3*k], m[3*k+1], m[3*k+2] = a, b, t[0]-a*x0-b*y0
+		det := float64((x1-x0)*(y2-y0)) - float64((x2-x0)*(y1-y0))
+		a := (float64((t[1]-t[0])*(y2-y0)) - float64((t[2]-t[0])*(y1-y0))) / det
+		b := (float64((x1-x0)*(t[2]-t[0])) - float64((x2-x0)*(t[1]-t[0]))) / det
+		m[3*k], m[3*k+1], m[3*k+2] = a, b, t[0]-float64(a*x0)-float64(b*y0)
 	}
 	return m
 }
@@ -66,7 +66,7 @@ func (c *Corruptor) bend(dst, src imageproc.Image, alpha, sigma float64, m [6]fl
 			fx := (x0 + int(math.RoundToEven(float64(a0*float64(x))*1024))) >> 5
 			fy := (y0 + int(math.RoundToEven(float64(a3*float64(x))*1024))) >> 5
 			px, py := fx>>5, fy>>5
-			u, v := float32(fx&31)/32, float32(fy&31)/32
+			u, v := float32(float32(fx&31)/32), float32(float32(fy&31)/32)
 			xa, xb, ya, yb := reflect101(px, w), reflect101(px+1, w), reflect101(py, h), reflect101(py+1, h)
 			k := [4]float32{(1 - v) * (1 - u), (1 - v) * u, v * (1 - u), v * u}
 			for e := range 3 {
@@ -107,7 +107,7 @@ func neighbours(v float64, n int) (a, b int, f float64) {
 	switch {
 	case v < 0:
 		if v < -period {
-			v += period * math.Floor(-v/period)
+			v += float64(period * math.Floor(-v/period))
 		}
 		if v < -float64(n) {
 			v += period
@@ -115,7 +115,7 @@ func neighbours(v float64, n int) (a, b int, f float64) {
 			v = -v - 1
 		}
 	case v > float64(n-1):
-		v -= period * math.Floor(v/period)
+		v -= float64(period * math.Floor(v/period))
 		if v >= float64(n) {
 			v = period - v - 1
 		}

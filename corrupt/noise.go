@@ -1,9 +1,6 @@
 package corrupt
 
-import (
-	"math"
-	"sync"
-)
+import "math"
 
 // addNoise is x + c z.
 func addNoise(dst, src []byte, c float64, normal func() float64) {
@@ -32,8 +29,8 @@ func impulse(dst, src []byte, share float64, flip, salt func() float64) {
 }
 
 // shot is Poisson(x c) / c. A value has one of 256 means, so the draws are looked up.
-func shot(dst, src []byte, c float64, uniform func() float64) {
-	t := poissons(c)
+func (x *Corruptor) shot(dst, src []byte, c float64, uniform func() float64) {
+	t := x.poissons(c)
 	for i, k := range src {
 		dst[i] = truncate(float64(t[k].draw(uniform())) / c)
 	}
@@ -55,25 +52,19 @@ func (p *poisson) draw(u float64) int {
 	return p.first + i
 }
 
-var (
-	poissonLock  sync.Mutex
-	poissonByC   = map[float64]*[256]poisson{}
-	smallestTail = 0x1p-60 // below what a uniform number of 53 bits can hit
-)
+// smallestTail is below what a uniform number of 53 bits can hit.
+const smallestTail = 0x1p-60
 
-// poissons are the distributions of k c / 255 for every byte k. Safe for concurrent use;
-// a scale is computed once.
-func poissons(c float64) *[256]poisson {
-	poissonLock.Lock()
-	defer poissonLock.Unlock()
-	if t, ok := poissonByC[c]; ok {
-		return t
+// poissons are the distributions of k c / 255 for every byte k, computed once.
+func (x *Corruptor) poissons(c float64) *[256]poisson {
+	t, ok := x.poisson[c]
+	if !ok {
+		t = &[256]poisson{}
+		for k := range t {
+			t[k] = newPoisson(unit[k] * c)
+		}
+		x.poisson[c] = t
 	}
-	t := &[256]poisson{}
-	for k := range t {
-		t[k] = newPoisson(unit[k] * c)
-	}
-	poissonByC[c] = t
 	return t
 }
 
@@ -84,7 +75,7 @@ func newPoisson(mean float64) (p poisson) {
 	}
 	chance := func(n int) float64 {
 		lg, _ := math.Lgamma(float64(n) + 1)
-		return math.Exp(float64(n)*math.Log(mean) - mean - lg)
+		return math.Exp(float64(float64(n)*math.Log(mean)) - mean - lg)
 	}
 	mode := int(mean)
 	lo, hi := mode, mode

@@ -31,8 +31,8 @@ func (c *Corruptor) snow(dst, src imageproc.Image, p []float64, normal, angle fu
 	for i := range w * h {
 		r, g, b := float32(unit[src.Pix[3*i]]), float32(unit[src.Pix[3*i+1]]), float32(unit[src.Pix[3*i+2]])
 		// Fused, as OpenCV's vector code has it; products of two float32 are exact in float64.
-		grey := float32(float64(float32(0.587))*float64(g) + float64(float32(float32(0.299)*r)))
-		grey = float32(float64(float32(0.114))*float64(b) + float64(grey))
+		grey := float32(float64(float64(float32(0.587))*float64(g)) + float64(float32(float32(0.299)*r)))
+		grey = float32(float64(float64(float32(0.114))*float64(b)) + float64(grey))
 		white := float32(grey*1.5) + 0.5
 		add := unit[blurred[i]]
 		turned := unit[blurred[w*h-1-i]]
@@ -158,12 +158,12 @@ func drawFrost(rng *rand.Rand, w, h int) imageproc.Image {
 	gw, gh := w/cell+3, h/cell+3
 	px, py := make([]float64, gw*gh), make([]float64, gw*gh)
 	for i := range px {
-		px[i], py[i] = (float64(i%gw-1)+rng.Float64())*cell, (float64(i/gw-1)+rng.Float64())*cell
+		px[i], py[i] = float64((float64(i%gw-1)+float64(rng.Float64()))*cell), float64((float64(i/gw-1)+float64(rng.Float64()))*cell)
 	}
 	var c Corruptor
 	c.buf = map[string][]float64{}
 	side := 1024
-	cloud := c.plasma(side, 1.6, func() float64 { return 2*rng.Float64() - 1 })
+	cloud := c.plasma(side, 1.6, func() float64 { return 2 * (float64(rng.Float64()) - 0.5) })
 	for y := range h {
 		for x := range w {
 			first, second := math.Inf(1), math.Inf(1)
@@ -180,7 +180,7 @@ func drawFrost(rng *rand.Rand, w, h int) imageproc.Image {
 				}
 			}
 			ridge := math.Exp(-(second - first) / 2.5)
-			v := 0.15 + 0.55*cloud[y*side+x] + 0.6*ridge*cloud[(h-1-y)*side+x]
+			v := 0.15 + float64(0.55*cloud[y*side+x]) + float64(0.6*ridge*cloud[(h-1-y)*side+x])
 			for e, tint := range [3]float64{0.86, 0.94, 1} {
 				im.Pix[3*(y*w+x)+e] = truncate(v * tint)
 			}
@@ -225,7 +225,7 @@ func (c *Corruptor) plasma(side int, decay float64, draw func() float64) []float
 	wibble := 100.0
 	mask := side - 1
 	at := func(y, x int) float64 { return m[(y&mask)*side+x&mask] }
-	noise := func(sum float64) float64 { return sum/4 + float64(wibble*float64(wibble*draw())) }
+	noise := func(sum float64) float64 { return float64(sum/4) + float64(wibble*float64(wibble*draw())) }
 	for step := side; step >= 2; step /= 2 {
 		half := step / 2
 		for y := 0; y < side; y += step {

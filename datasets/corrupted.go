@@ -29,21 +29,25 @@ type Cell struct {
 // OpenCorrupted reads corrupted images: a folder CORRUPTION/SEVERITY/CLASS/IMAGE, as
 // ImageNet-C and Tiny-ImageNet-C have it, or CIFAR-10-C's and CIFAR-100-C's
 // CORRUPTION.npy (images of all severities one after the other, 32 x 32 RGB bytes) with
-// labels.npy. only names the corruptions that are looked for.
-func OpenCorrupted(dir string, only []string) (*Corrupted, error) {
-	c, err := openCorrupted(dir, only)
+// labels.npy. only names the corruptions that are looked for; classMap, if not empty, is a
+// class map for folders.
+func OpenCorrupted(dir string, only []string, classMap string) (*Corrupted, error) {
+	c, err := openCorrupted(dir, only, classMap)
 	if err != nil {
 		return nil, fmt.Errorf("opening corrupted images %q: %w", dir, err)
 	}
 	return c, nil
 }
 
-func openCorrupted(dir string, only []string) (*Corrupted, error) {
+func openCorrupted(dir string, only []string, classMap string) (*Corrupted, error) {
 	info, err := os.Stat(dir)
 	if err != nil || !info.IsDir() {
 		return nil, errors.New("there is no such folder")
 	}
 	if _, err := os.Stat(filepath.Join(dir, "labels.npy")); err == nil {
+		if classMap != "" {
+			return nil, errors.New("labels.npy has the labels; --labels cannot be given with it")
+		}
 		return openCIFARC(dir, only)
 	}
 	// Archives unpack to folders of their own (noise, blur …): go through those too.
@@ -74,7 +78,7 @@ func openCorrupted(dir string, only []string) (*Corrupted, error) {
 			if info, err := os.Stat(sub); err != nil || !info.IsDir() {
 				continue
 			}
-			d, err := Open(sub, Options{Format: ClassFolders})
+			d, err := Open(sub, Options{Format: ClassFolders, Labels: classMap})
 			if err != nil {
 				return fail(err)
 			}

@@ -417,9 +417,13 @@ func (s *Setup) Report(tool report.Tool) *report.Report {
 		Name: d.Name, Path: s.Config.Data, Format: string(d.Format), Recognised: d.Why,
 		Classes: len(d.Classes), Fingerprint: d.Fingerprint(), Notes: d.Notes,
 	}
+	recipe := s.Recipe
+	if d.Format == datasets.Derived {
+		recipe = s.Geometry
+	}
 	r.Preprocessing = report.Preprocessing{
-		Recipe: s.Recipe, Summary: s.Recipe.String(), Source: s.RecipeSource,
-		Decoder: imageproc.DecoderName, Fingerprint: s.Recipe.Fingerprint(),
+		Recipe: recipe, Summary: recipe.String(), Source: s.RecipeSource,
+		Decoder: imageproc.DecoderName, Fingerprint: recipe.Fingerprint(),
 	}
 	if s.Config.Subset != "" {
 		r.Option("images named in %s", filepath.Base(s.Config.Subset))

@@ -113,10 +113,25 @@ or by pasting the middle of another; each as a curve over its level.`,
 			return err
 		}
 		c.Experiment = corruption.Experiment(experiment)
+		for _, flag := range []string{"corruption", "severity", "set", "frost", "jpeg", "bins", "baseline"} {
+			if cmd.Flags().Changed(flag) && c.Experiment != corruption.Corruptions {
+				return usageError{fmt.Errorf("--%s says nothing about %s", flag, experiment)}
+			}
+		}
+		if cmd.Flags().Changed("steps") && c.Experiment == corruption.Corruptions {
+			return usageError{errors.New("--steps is of the other experiments")}
+		}
 		if c.Corrupted != "" {
 			if cmd.Flags().Changed("data") {
 				return usageError{errors.New("--data and --corrupted are two sources; give one (--clean-error for relative mCE)")}
 			}
+			for _, flag := range []string{"split", "data-root", "data-format"} {
+				if cmd.Flags().Changed(flag) {
+					return usageError{fmt.Errorf("--%s says nothing about --corrupted", flag)}
+				}
+			}
+			shared.Data, shared.Format = evaluation.DefaultData, datasets.Auto // replaced when the corrupted images are opened
+			c.Labels, shared.Labels = shared.Labels, ""
 			c.Subset, shared.Subset = shared.Subset, ""
 		}
 		if err := f.parse(); err != nil {
@@ -259,11 +274,18 @@ func runCorrupt(ctx context.Context, s streams, path string, o datasets.Options,
 	all := n * len(e.Config.Corruptions) * len(e.Config.Severities)
 	progress, finish := imageBar(s.err, quiet, all, "corrupt")
 	defer finish()
-	written, err := corruption.Write(ctx, d, e, out, progress)
+	written, bad, err := corruption.Write(ctx, d, e, out, progress)
 	finish()
+	for _, b := range bad {
+		fmt.Fprintf(s.err, "bad image: %s: %s\n", b.ID, b.Reason)
+	}
 	if err != nil {
 		return fmt.Errorf("corrupting %s: %w (%d files are written; the same command goes on)", d.Name, err, written)
 	}
+	all -= len(bad) * len(e.Config.Corruptions) * len(e.Config.Severities)
 	_, err = fmt.Fprintf(s.out, "%d images in %s (%d written now), parameters for size %d\n", all, out, written, e.Config.Set)
+	if err == nil && len(bad) > 0 {
+		return checkFailed{len(bad), n}
+	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/internal/cache"
 	"cutmix-eval/report"
 	"cutmix-eval/runtime/ortest"
@@ -194,6 +195,80 @@ func TestCorruptionTogether(t *testing.T) {
 	for _, args := range [][]string{{"--corruption", "rain"}, {"--corruption", "fog", "--severity", "0"}} {
 		if code, _, errs := command(t, append([]string{"localize"}, args...)...); code != exitUsage {
 			t.Errorf("%v: %d %s", args, code, errs)
+		}
+	}
+}
+
+// TestCorruptionRefuses: a run is not mixed with one of other severities, an unreadable
+// image counts once, and what says nothing is refused.
+func TestCorruptionRefuses(t *testing.T) {
+	dir := t.TempDir()
+	in := func(n string) string { return filepath.Join(dir, n) }
+	if code, _, errs := command(t, "datasets", "corrupt", "scenes", "--out", in("c"), "--recipe", "none", "--limit", "20", "--corruption", "fog,contrast", "--quiet"); code != exitDone {
+		t.Fatal(errs)
+	}
+	if code, _, errs := command(t, "corruption", "--corrupted", in("c"), "--severity", "5", "--out", in("r"), "--quiet"); code != exitDone {
+		t.Fatal(errs)
+	}
+	if code, _, errs := command(t, "corruption", "--corrupted", in("c"), "--severity", "1,5", "--out", in("r"), "--quiet"); code != exitFailed {
+		t.Errorf("severities are mixed: %d %s", code, errs)
+	}
+	// A class map counts for corrupted images, too.
+	var wrong, right strings.Builder
+	for i, c := range scenes.Classes() {
+		fmt.Fprintf(&wrong, "%s %d\n", c, (i+1)%10)
+		fmt.Fprintf(&right, "%s %d\n", c, i)
+	}
+	var value [2]float64
+	for i, text := range []string{right.String(), wrong.String()} {
+		if err := os.WriteFile(in("map.txt"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, out, errs := command(t, "corruption", "--corrupted", in("c"), "--severity", "1", "--labels", in("map.txt"), "--format", "json", "--quiet")
+		if code != exitDone {
+			t.Fatal(errs)
+		}
+		var r report.Report
+		if err := json.Unmarshal([]byte(out), &r); err != nil {
+			t.Fatal(err)
+		}
+		value[i] = metric(t, r, "error_subset").Value
+		if r.Dataset.Path != in("c") {
+			t.Errorf("the data are %q", r.Dataset.Path)
+		}
+	}
+	if value[0] > 0.3 || value[1] < 0.8 {
+		t.Errorf("errors by a right and a wrong class map: %v", value)
+	}
+	pics := in("pics")
+	if code, _, errs := command(t, "datasets", "export", "scenes", "--limit", "10", "--out", pics, "--quiet"); code != exitDone {
+		t.Fatal(errs)
+	}
+	first, err := filepath.Glob(filepath.Join(pics, "*", "*.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(first[0], []byte("no picture"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"corruption", "--data", pics, "--corruption", "fog,contrast"}
+	if code, out, errs := command(t, append(args, "--allow-bad", "1")...); code != exitDone || strings.Count(out, "no picture")+strings.Count(out, filepath.Base(first[0])) > 2 {
+		t.Errorf("one bad image: %d %s\n%s", code, errs, out)
+	}
+	if code, _, errs := command(t, args...); code != exitBadImages || !strings.Contains(errs, "1 of 10 images") {
+		t.Errorf("one bad image: %d %s", code, errs)
+	}
+	for _, c := range []struct {
+		want string
+		args []string
+	}{
+		{"--jpeg says nothing about center-occlusion", []string{"corruption", "--experiment", "center-occlusion", "--jpeg", "10"}},
+		{"--steps is of the other experiments", []string{"corruption", "--steps", "3"}},
+		{"--split says nothing about --corrupted", []string{"corruption", "--corrupted", in("c"), "--split", "val"}},
+		{"are of --corruption", []string{"localize", "--severity", "2"}},
+	} {
+		if code, _, errs := command(t, c.args...); code != exitUsage || !strings.Contains(errs, c.want) {
+			t.Errorf("%v: %d %s", c.args, code, errs)
 		}
 	}
 }

@@ -75,6 +75,9 @@ none) and on feature maps of 14 x 14 (--enlarge 1 for an ordinary ResNet).`,
 		if err != nil {
 			return err
 		}
+		if corrupted == "" && (cmd.Flags().Changed("severity") || cmd.Flags().Changed("frost")) {
+			return usageError{errors.New("--severity and --frost are of --corruption")}
+		}
 		if corrupted != "" {
 			if _, err := corrupt.ParseName(corrupted); err != nil {
 				return usageError{err}

@@ -14,6 +14,8 @@ type Baseline struct {
 	Name   string                                       `json:"name"`
 	Clean  float64                                      `json:"clean_error"`
 	Errors map[corrupt.Name][corrupt.Severities]float64 `json:"errors"`
+	// MeansOnly are those of which only the mean over severities is known, repeated.
+	MeansOnly map[corrupt.Name]bool `json:"means_only,omitempty"`
 }
 
 // AlexNet is the baseline of ImageNet-C, torchvision's AlexNet on the published images
@@ -21,7 +23,7 @@ type Baseline struct {
 // lists them; for the four extra corruptions only means are known).
 func AlexNet() Baseline {
 	same := func(v float64) [5]float64 { return [5]float64{v, v, v, v, v} }
-	return Baseline{"AlexNet", 0.435, map[corrupt.Name][5]float64{
+	return Baseline{Name: "AlexNet", Clean: 0.435, MeansOnly: map[corrupt.Name]bool{corrupt.SpeckleNoise: true, corrupt.GaussianBlur: true, corrupt.Spatter: true, corrupt.Saturate: true}, Errors: map[corrupt.Name][5]float64{
 		corrupt.GaussianNoise:    {.69528, .82542, .93554, .98138, .99452},
 		corrupt.ShotNoise:        {.71224, .85108, .93574, .98182, .99146},
 		corrupt.ImpulseNoise:     {.78374, .89808, .94870, .98720, .99548},

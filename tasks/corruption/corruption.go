@@ -53,6 +53,7 @@ type Config struct {
 	Frost       string         `json:"frost,omitempty"`
 	Corrupted   string         `json:"corrupted,omitempty"`   // folder of corrupted images; empty: made here
 	Subset      string         `json:"subset,omitempty"`      // file that names the images of Corrupted to use
+	Labels      string         `json:"labels,omitempty"`      // class map of Corrupted
 	CleanError  float64        `json:"clean_error,omitempty"` // for relative mCE, where clean images are not evaluated; 0: not known
 	Steps       int            `json:"steps,omitempty"`       // of the other experiments: levels from nothing to all
 	Baseline    *Baseline      `json:"baseline"`              // that errors are divided by; nil: none
@@ -85,6 +86,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("clean error %v is not a fraction", c.CleanError)
 	case c.CleanError > 0 && c.Corrupted == "":
 		return errors.New("the clean error is measured where images are corrupted here")
+	case c.OOD != "" && c.Experiment != Corruptions:
+		return fmt.Errorf("%s has no detection of other images", c.Experiment)
 	case c.Corrupted != "" && (c.Experiment != Corruptions || c.JPEG != 0 || c.Set != 0 || c.Frost != ""):
 		return errors.New("corrupted images from a folder are taken as they are")
 	}
@@ -164,6 +167,7 @@ type Job struct {
 	cell     func(i int) place   // of a sample
 	second   func(image int) int // class of the image that was mixed in, -1
 	identity string              // everything that pixels depend on
+	whole    imageproc.Size      // that images from disk must have; 0 x 0 for any
 }
 
 // place is a sample's variant and image.
@@ -233,7 +237,7 @@ func (j *Job) fromDisk(s *evaluation.Setup, c Config) (err error) {
 	for _, n := range c.Corruptions {
 		only = append(only, string(n))
 	}
-	d, err := datasets.OpenCorrupted(c.Corrupted, only)
+	d, err := datasets.OpenCorrupted(c.Corrupted, only, c.Labels)
 	if err != nil {
 		return err
 	}
@@ -243,10 +247,17 @@ func (j *Job) fromDisk(s *evaluation.Setup, c Config) (err error) {
 		}
 	}()
 	variants := map[Variant]int{}
-	images := map[string]int{}
+	images := map[string]int{} // of all severities: numbers do not depend on which are wanted
+	all := &datasets.Dataset{Name: d.Name, Classes: d.Classes}
 	places := make([]place, len(d.Samples))
 	keep := []int{} // of the severities that are wanted
 	for i, cell := range d.Cells {
+		at, ok := images[cell.Image]
+		if !ok {
+			at = len(images)
+			images[cell.Image] = at
+			all.Samples = append(all.Samples, datasets.Sample{ID: cell.Image, Label: d.Samples[i].Label})
+		}
 		if !slices.Contains(c.Severities, cell.Severity) {
 			continue
 		}
@@ -255,28 +266,21 @@ func (j *Job) fromDisk(s *evaluation.Setup, c Config) (err error) {
 			variants[v] = len(j.about.Variants)
 			j.about.Variants = append(j.about.Variants, v)
 		}
-		if _, ok := images[cell.Image]; !ok {
-			images[cell.Image] = len(images)
-		}
-		places[i] = place{variants[v], images[cell.Image]}
+		places[i] = place{variants[v], at}
 		keep = append(keep, i)
 	}
 	if len(keep) == 0 {
 		return fmt.Errorf("%q has none of the severities %v", c.Corrupted, c.Severities)
 	}
 	j.about.Images = len(images)
-	if c.Subset != "" {
-		// Names are those of images, each of which is there once for every variant.
-		all := &datasets.Dataset{Name: d.Name, Samples: make([]datasets.Sample, len(images))}
-		for name, i := range images {
-			all.Samples[i] = datasets.Sample{ID: name}
-		}
-		named, err := all.Named(c.Subset)
-		if err != nil {
-			return err
-		}
+	// Names and limits are of images, each of which is there once for every variant.
+	named, err := all.Named(c.Subset)
+	if err != nil {
+		return err
+	}
+	if chosen := all.PickOf(named, s.Config.Limit, s.Config.Seed); chosen != nil {
 		keep = slices.DeleteFunc(keep, func(i int) bool {
-			_, in := slices.BinarySearch(named, places[i].image)
+			_, in := slices.BinarySearch(chosen, places[i].image)
 			return !in
 		})
 	}
@@ -291,29 +295,30 @@ func (j *Job) fromDisk(s *evaluation.Setup, c Config) (err error) {
 	if len(keep) == len(d.Samples) {
 		s.Selected = nil
 	}
-	if limit := s.Config.Limit; limit > 0 && limit < len(images) && c.Subset == "" { // all variants of some images
-		rest := []int{}
-		for _, i := range keep {
-			if places[i].image*limit/len(images) != (places[i].image-1)*limit/len(images) || places[i].image == 0 {
-				rest = append(rest, i)
-			}
+	var first imageproc.Image
+	loader := d.Loader()
+	for _, i := range keep { // the first that can be read
+		if first, err = loader.Load(i); err == nil {
+			break
 		}
-		s.Selected = rest
 	}
-	first, err := d.Loader().Load(keep[0])
 	if err != nil {
 		return fmt.Errorf("%s of %q: %w", d.Samples[keep[0]].ID, c.Corrupted, err)
 	}
-	size := s.Size()
-	if same := first.W == size.W && first.H == size.H; same && s.Config.Changes.Resize == nil {
-		s.Recipe = s.Cropped()
-		j.about.Report.Dataset.Notes = append(j.about.Report.Dataset.Notes, fmt.Sprintf("corrupted images have the model's %d x %d pixels and are not resized again, as in the benchmark's own test", size.W, size.H))
-	} else if same {
-		j.about.Report.Warnings = append(j.about.Report.Warnings, fmt.Sprintf("the corrupted images are cropped to %d x %d pixels already; --resize magnifies them, and the numbers cannot be compared with published ones", first.W, first.H))
-	} else {
+	size, resize := s.Size(), s.Config.Changes.Resize
+	switch magnified := resize != nil && *resize != (imageproc.Size{}); {
+	case first.W != size.W || first.H != size.H:
 		j.about.Report.Warnings = append(j.about.Report.Warnings, fmt.Sprintf("corrupted images have %d x %d pixels, the model takes %s: they are resized and cropped as clean ones are", first.W, first.H, size))
+	case magnified:
+		j.about.Report.Warnings = append(j.about.Report.Warnings, fmt.Sprintf("the corrupted images are cropped to %d x %d pixels already; --resize magnifies them, and the numbers cannot be compared with published ones", first.W, first.H))
+	default:
+		s.Recipe = s.Cropped()
+		s.Geometry = s.Recipe
+		j.whole = size
+		j.about.Report.Dataset.Notes = append(j.about.Report.Dataset.Notes, fmt.Sprintf("corrupted images have the model's %d x %d pixels and are not resized again, as in the benchmark's own test", size.W, size.H))
 	}
-	j.identity = "from disk"
+	s.Config.Data = c.Corrupted
+	j.identity = fmt.Sprintf("from disk, severities %v of %v", c.Severities, c.Corruptions)
 	return nil
 }
 
@@ -353,10 +358,8 @@ func (j *Job) onTheFly(s *evaluation.Setup, c Config) error {
 
 // derive makes a setup one of variants of its images.
 func derive(s *evaluation.Setup, c Config, variants []Variant, names []string, frosts corrupt.Frosts, partner []int) {
-	data, recipe, seed := s.Data, s.Recipe, s.Config.Seed
-	s.Derive(data.Derive(data.Name, data.Why, names, func(clean func(i int) (imageproc.Image, error)) datasets.Maker {
-		return newMaker(data, recipe, seed, c, variants, frosts, partner, clean)
-	}), len(names))
+	m := making{data: s.Data, recipe: s.Recipe, size: s.Size(), seed: s.Config.Seed, config: c, variants: variants, frosts: frosts, partner: partner, shared: &shared{}}
+	s.Derive(s.Data.Derive(s.Data.Name, s.Data.Why, names, m.open), len(names))
 }
 
 // Corrupt makes a setup one of its images under one corruption, for other tasks. It returns
@@ -392,6 +395,9 @@ func (j *Job) Collect(ctx context.Context, progress func(done int)) (pipeline.St
 			Variant: int32(at.variant), Image: int32(at.image), Label: int32(j.label[sample.Label]), Second: -1, Prediction: -1, Rank: -1,
 		}
 		bad := sc.Err
+		if bad == nil && j.whole != (imageproc.Size{}) && (sc.Width != j.whole.W || sc.Height != j.whole.H) {
+			bad = fmt.Errorf("it has %d x %d pixels, the others %d x %d", sc.Width, sc.Height, j.whole.W, j.whole.H)
+		}
 		if bad == nil {
 			z := sc.Logits
 			if j.setup.Probabilities {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"cutmix-eval/corrupt"
@@ -175,7 +177,7 @@ func made(n int, clean float64, errors map[corrupt.Name]float64) *grid {
 			marked[i] = true
 		}
 		g.wrong, g.top5 = append(g.wrong, marked), append(g.top5, marked)
-		g.conf, g.loss = append(g.conf, make([]float32, n)), append(g.loss, make([]float32, n))
+		g.conf, g.loss = append(g.conf, make([]float64, n)), append(g.loss, make([]float64, n))
 	}
 	for i := range n {
 		g.images = append(g.images, i)
@@ -266,11 +268,11 @@ func TestDisk(t *testing.T) {
 	recipe.Resize, recipe.Crop = imageproc.Size{}, imageproc.Size{H: 64, W: 64}
 	at := d.Pick(40, 0)
 	x := Export{Config: c, Recipe: recipe, PNG: true, Limit: 40, Workers: 2}
-	n, err := Write(context.Background(), d, x, filepath.Join(dir, "c"), nil)
+	n, _, err := Write(context.Background(), d, x, filepath.Join(dir, "c"), nil)
 	if err != nil || n != 40*6 {
 		t.Fatalf("%d %v", n, err)
 	}
-	if n, err := Write(context.Background(), d, x, filepath.Join(dir, "c"), nil); err != nil || n != 0 {
+	if n, _, err := Write(context.Background(), d, x, filepath.Join(dir, "c"), nil); err != nil || n != 0 {
 		t.Errorf("written again: %d %v", n, err)
 	}
 	e.Limit = len(at)
@@ -311,7 +313,7 @@ func TestDisk(t *testing.T) {
 		t.Errorf("warnings are %s", w)
 	}
 	for _, bad := range []string{filepath.Join(dir, "none"), dir} {
-		if _, err := datasets.OpenCorrupted(filepath.Join(bad, "x"), []string{"fog"}); err == nil {
+		if _, err := datasets.OpenCorrupted(filepath.Join(bad, "x"), []string{"fog"}, ""); err == nil {
 			t.Errorf("%s is corrupted images", bad)
 		}
 	}
@@ -338,7 +340,7 @@ func TestCIFARC(t *testing.T) {
 	write("labels.npy", npy.Header("i8", n), labels)
 	head := strings.Replace(string(npy.Header("u1", n, 32, 32, 3)), "<u1", "|u1", 1)
 	write("fog.npy", []byte(head), pix)
-	d, err := datasets.OpenCorrupted(dir, []string{"fog", "snow"})
+	d, err := datasets.OpenCorrupted(dir, []string{"fog", "snow"}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,11 +355,11 @@ func TestCIFARC(t *testing.T) {
 		t.Error(err)
 	}
 	write("fog.npy", []byte(head), pix[:len(pix)-1])
-	if _, err := datasets.OpenCorrupted(dir, []string{"fog"}); err == nil {
+	if _, err := datasets.OpenCorrupted(dir, []string{"fog"}, ""); err == nil {
 		t.Error("a file that ends early is read")
 	}
 	write("labels.npy", npy.Header("i8", 7), labels[:56])
-	if _, err := datasets.OpenCorrupted(dir, []string{"fog"}); err == nil {
+	if _, err := datasets.OpenCorrupted(dir, []string{"fog"}, ""); err == nil {
 		t.Error("labels of another number are read")
 	}
 }
@@ -396,7 +398,7 @@ func TestExperiments(t *testing.T) {
 	pixels := func(x Experiment, level float64) []byte {
 		c := DefaultConfig()
 		c.Experiment, c.Set = x, 64
-		m := newMaker(d, recipe, 0, c, []Variant{{}, {string(x), level}}, nil, partners(d, x, 0), d.Loader().Load)
+		m := making{data: d, recipe: recipe, config: c, variants: []Variant{{}, {string(x), level}}, partner: partners(d, x, 0), shared: &shared{}}.open(d.Loader().Load)
 		im, err := m(3, 1)
 		if err != nil {
 			t.Fatal(err)
@@ -572,5 +574,91 @@ func TestDerivedGeometry(t *testing.T) {
 		if o := got[1][k]; o.Name != m.Name || o.Value != m.Value || o.N != m.N {
 			t.Errorf("%s is %v (n = %d), on derived images %s is %v (n = %d)", m.Name, m.Value, m.N, o.Name, o.Value, o.N)
 		}
+	}
+}
+
+// TestShared: however many goroutines make the variants of an image, it is loaded once; an
+// image of another size than the model takes is an error, not a guess.
+func TestShared(t *testing.T) {
+	d, err := datasets.Open("scenes:test", datasets.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	recipe := imageproc.Standard()
+	recipe.Resize, recipe.Crop = imageproc.Size{}, imageproc.Size{}
+	c := DefaultConfig()
+	c.Set = 64
+	var loads [10]atomic.Int32
+	m := making{data: d, recipe: recipe, size: imageproc.Size{H: 64, W: 64}, config: c, variants: c.variants(), shared: &shared{}}
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			loader := d.Loader()
+			one := m.open(func(i int) (imageproc.Image, error) {
+				loads[i].Add(1)
+				return loader.Load(i)
+			})
+			for i := range loads {
+				for k := w; k < len(m.variants); k += 8 {
+					if _, err := one(i, k); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for i := range loads {
+		if n := loads[i].Load(); n != 1 {
+			t.Errorf("image %d was loaded %d times", i, n)
+		}
+	}
+	m.size, m.shared = imageproc.Size{H: 32, W: 32}, &shared{}
+	if _, err := m.open(d.Loader().Load)(0, 0); err == nil || !strings.Contains(err.Error(), "and the model takes 32") {
+		t.Errorf("an image that is too large: %v", err)
+	}
+}
+
+// TestWriteRefuses: a folder is not filled with images of two kinds, nor one image written
+// over another; images that cannot be read are named and the others written.
+func TestWriteRefuses(t *testing.T) {
+	dir := t.TempDir()
+	pic := make([]byte, 3*32*32)
+	for i, name := range []string{"a/1.png", "a/2.png", "b/1.png"} {
+		if err := writePNG(filepath.Join(dir, "in", filepath.FromSlash(name)), append([]byte{byte(i)}, pic[1:]...), 32, 32); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "in", "b", "2.png"), []byte("no picture"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := DefaultConfig()
+	c.Set, c.Corruptions, c.Severities = 32, []corrupt.Name{corrupt.Fog}, []int{1}
+	recipe := imageproc.Standard()
+	recipe.Resize, recipe.Crop = imageproc.Size{}, imageproc.Size{}
+	x := Export{Config: c, Recipe: recipe, Quality: 85, Workers: 2}
+	write := func(x Export) (int, []report.BadImage, error) {
+		d, err := datasets.Open(filepath.Join(dir, "in"), datasets.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		return Write(context.Background(), d, x, filepath.Join(dir, "out"), nil)
+	}
+	if n, bad, err := write(x); n != 3 || len(bad) != 1 || bad[0].ID != "b/2.png" || err != nil {
+		t.Fatalf("%d %v %v", n, bad, err)
+	}
+	for _, change := range []func(*Export){func(x *Export) { x.Seed = 1 }, func(x *Export) { x.PNG = true }, func(x *Export) { x.Quality = 50 }, func(x *Export) { x.Config.Set = 64 }} {
+		y := x
+		change(&y)
+		if _, _, err := write(y); err == nil || !strings.Contains(err.Error(), "made otherwise") {
+			t.Errorf("%+v goes into the same folder: %v", y, err)
+		}
+	}
+	if err := writePNG(filepath.Join(dir, "in", "a", "1.PNG"), pic, 32, 32); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := write(x); err == nil || !strings.Contains(err.Error(), "would both become") {
+		t.Errorf("two images of one name: %v", err)
 	}
 }

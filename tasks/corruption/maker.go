@@ -1,9 +1,11 @@
 package corruption
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"sync"
 
 	"cutmix-eval/corrupt"
 	"cutmix-eval/datasets"
@@ -32,42 +34,82 @@ func partners(d *datasets.Dataset, e Experiment, seed uint64) []int {
 	return out
 }
 
-// maker makes the variants of images, and remembers the last clean one: its variants come
-// one after the other.
+// making is what variants of images are made by; it is the same for all goroutines.
+type making struct {
+	data     *datasets.Dataset
+	recipe   imageproc.Recipe
+	size     imageproc.Size // that the recipe leads to; 0 x 0 for any
+	seed     uint64
+	config   Config
+	variants []Variant
+	frosts   corrupt.Frosts
+	partner  []int // of every image; nil where none is mixed in
+	shared   *shared
+}
+
+// shared are the last images as the model sees them: several goroutines make variants of one
+// at the same time, and it is decoded once.
+type shared struct {
+	lock   sync.Mutex
+	images map[int]*sharedImage
+	recent []int
+}
+
+type sharedImage struct {
+	once  sync.Once
+	image imageproc.Image
+	err   error
+}
+
+// kept is how many images are shared: more than goroutines work on at once.
+const kept = 64
+
+func (s *shared) get(i int, load func() (imageproc.Image, error)) (imageproc.Image, error) {
+	s.lock.Lock()
+	im, ok := s.images[i]
+	if !ok {
+		if s.images == nil {
+			s.images = map[int]*sharedImage{}
+		}
+		if len(s.recent) == kept {
+			delete(s.images, s.recent[0])
+			s.recent = s.recent[1:]
+		}
+		im = &sharedImage{}
+		s.images[i], s.recent = im, append(s.recent, i)
+	}
+	s.lock.Unlock()
+	im.once.Do(func() { im.image, im.err = load() })
+	return im.image, im.err
+}
+
+// maker makes the variants of images, for one goroutine.
 type maker struct {
-	data      *datasets.Dataset
-	seed      uint64
-	config    Config
-	variants  []Variant
-	partner   []int
+	making
 	clean     func(i int) (imageproc.Image, error)
 	transform *imageproc.Transform
 	corruptor *corrupt.Corruptor
 	jpeg      jpeg.Encoder
-	at        int // of image; -1 for none
-	image     imageproc.Image
-	other     imageproc.Image // mixed in
-	err       error
 	out       []byte
 	fill      [3]byte
 }
 
-func newMaker(d *datasets.Dataset, recipe imageproc.Recipe, seed uint64, c Config, variants []Variant, frosts corrupt.Frosts, partner []int, clean func(i int) (imageproc.Image, error)) datasets.Maker {
-	m := &maker{data: d, seed: seed, config: c, variants: variants, partner: partner, clean: clean, at: -1}
+func (mk making) open(clean func(i int) (imageproc.Image, error)) datasets.Maker {
+	m := &maker{making: mk, clean: clean}
 	var err error
-	if m.transform, err = imageproc.NewTransform(recipe); err == nil {
-		m.corruptor, err = corrupt.New(c.Set, frosts)
+	if m.transform, err = imageproc.NewTransform(mk.recipe); err == nil {
+		m.corruptor, err = corrupt.New(mk.config.Set, mk.frosts)
 	}
 	if err != nil {
 		panic("corruption: " + err.Error()) // both were checked
 	}
-	for ch, mean := range recipe.Mean { // what becomes 0
+	for ch, mean := range mk.recipe.Mean { // what becomes 0
 		scale := 255.0
-		if recipe.Range == 255 {
+		if mk.recipe.Range == 255 {
 			scale = 1
 		}
 		at := ch
-		if recipe.BGR {
+		if mk.recipe.BGR {
 			at = 2 - ch
 		}
 		m.fill[at] = byte(math.Round(min(max(float64(mean)*scale, 0), 255)))
@@ -75,47 +117,54 @@ func newMaker(d *datasets.Dataset, recipe imageproc.Recipe, seed uint64, c Confi
 	return m.make
 }
 
-// load is an image as the model sees it.
-func (m *maker) load(i int, into *imageproc.Image) error {
-	im, err := m.clean(i)
-	if err != nil {
-		return err
-	}
-	into.Of = im.Size()
-	if im, err = m.transform.Pixels(im); err != nil {
-		return err
-	}
-	into.W, into.H, into.Pix = im.W, im.H, append(into.Pix[:0], im.Pix...)
-	return nil
+// load is an image as the model sees it. It is not changed by anyone.
+func (m *maker) load(i int) (imageproc.Image, error) {
+	return m.shared.get(i, func() (imageproc.Image, error) {
+		im, err := m.clean(i)
+		if err != nil {
+			return im, err
+		}
+		of := im.Size()
+		if im, err = m.transform.Pixels(im); err != nil {
+			return im, err
+		}
+		if m.size != (imageproc.Size{}) && (im.W != m.size.W || im.H != m.size.H) {
+			return im, fmt.Errorf("the preprocessing makes it %d x %d pixels, and the model takes %s", im.W, im.H, m.size)
+		}
+		im.Of = of
+		return copied(im), nil
+	})
 }
 
 func (m *maker) make(i, k int) (imageproc.Image, error) {
-	out, err := m.variant(i, k)
-	out.Of = m.image.Of
+	clean, err := m.load(i)
+	if err != nil {
+		return clean, err
+	}
+	out, err := m.variant(i, m.variants[k], clean)
+	out.Of = clean.Of
 	return out, err
 }
 
-func (m *maker) variant(i, k int) (imageproc.Image, error) {
-	if m.at != i {
-		m.at = i
-		if m.err = m.load(i, &m.image); m.err == nil && m.partner != nil {
-			if m.err = m.load(m.partner[i], &m.other); m.err != nil {
-				m.err = fmt.Errorf("its partner %s: %w", m.data.Samples[m.partner[i]].ID, m.err)
+func (m *maker) variant(i int, v Variant, clean imageproc.Image) (imageproc.Image, error) {
+	switch {
+	case v.Name == "":
+		return clean, nil
+	case m.config.Experiment != Corruptions:
+		other := clean
+		if m.partner != nil {
+			var err error
+			if other, err = m.load(m.partner[i]); err == nil && len(other.Pix) != len(clean.Pix) {
+				err = errors.New("it has another size")
+			}
+			if err != nil {
+				return clean, fmt.Errorf("its partner %s: %w", m.data.Samples[m.partner[i]].ID, err)
 			}
 		}
-	}
-	if m.err != nil {
-		return imageproc.Image{}, m.err
-	}
-	v := m.variants[k]
-	if v.Name == "" {
-		return m.image, nil
-	}
-	if m.config.Experiment != Corruptions {
-		return m.experiment(v.Level), nil
+		return m.experiment(v.Level, clean, other), nil
 	}
 	n, severity := corrupt.Name(v.Name), int(v.Level)
-	out, err := m.corruptor.Apply(m.image, n, severity, corrupt.Random(m.seed, m.data.Samples[i].ID, n, severity))
+	out, err := m.corruptor.Apply(clean, n, severity, corrupt.Random(m.seed, m.data.Samples[i].ID, n, severity))
 	if err == nil && m.config.JPEG > 0 {
 		err = m.jpeg.RoundTrip(out.Pix, out.Pix, out.W, out.H, m.config.JPEG)
 	}
@@ -123,12 +172,12 @@ func (m *maker) variant(i, k int) (imageproc.Image, error) {
 }
 
 // experiment is the image at a level of one of the CutMix paper's experiments.
-func (m *maker) experiment(level float64) imageproc.Image {
-	m.out = append(m.out[:0], m.image.Pix...)
-	out := imageproc.Image{W: m.image.W, H: m.image.H, Pix: m.out}
+func (m *maker) experiment(level float64, clean, other imageproc.Image) imageproc.Image {
+	m.out = append(m.out[:0], clean.Pix...)
+	out := imageproc.Image{W: clean.W, H: clean.H, Pix: m.out}
 	if m.config.Experiment == Mixup {
-		for i, a := range m.image.Pix {
-			out.Pix[i] = byte(math.Round(float64(float64(a)*(1-level)) + float64(float64(m.other.Pix[i])*level)))
+		for i, a := range clean.Pix {
+			out.Pix[i] = byte(math.Round(float64(float64(a)*(1-level)) + float64(float64(other.Pix[i])*level)))
 		}
 		return out
 	}
@@ -144,7 +193,7 @@ func (m *maker) experiment(level float64) imageproc.Image {
 			p := out.Pix[3*(y*out.W+x):][:3]
 			switch {
 			case m.config.Experiment == CutMix && inside:
-				copy(p, m.other.Pix[3*(y*out.W+x):])
+				copy(p, other.Pix[3*(y*out.W+x):])
 			case m.config.Experiment == Centre && inside, m.config.Experiment == Boundary && !inside:
 				copy(p, m.fill[:])
 			}

@@ -1,6 +1,7 @@
 package corruption
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,10 +25,10 @@ type grid struct {
 	wrong  [][]bool // by variant, then image
 	top5   [][]bool // outside of the five first classes
 	other  [][]bool // the prediction is the class of the image that was mixed in
-	conf   [][]float32
-	loss   [][]float32
-	left   int // images that lack a variant
-	bad    []report.BadImage
+	conf   [][]float64
+	loss   [][]float64
+	left   int               // images that lack a variant
+	bad    []report.BadImage // of which some variant could not be made or read
 }
 
 // read reads the outcomes of a run.
@@ -40,57 +41,79 @@ func read(ctx context.Context, run *results.Run) (*grid, error) {
 		return nil, err
 	}
 	v := len(a.Variants)
-	count := make([]int32, a.Images)
 	g := &grid{about: a}
 	type cell struct {
-		wrong, top5, other bool
-		conf, loss         float32
+		wrong, top5, other, ok bool
+		conf, loss             float64
 	}
-	cells := make([]map[int]cell, v) // by image; sparse where few images were chosen
-	for k := range cells {
-		cells[k] = map[int]cell{}
-	}
+	cells := make([][]cell, v) // by variant, then rank of the image
+	var images []int
+	rank := map[int]int{}
+	bad := map[int]bool{}
 	err = results.Each[Record](ctx, run, nil, func(r *Record, _ [][]float32) error {
 		if int(r.Variant) >= v || r.Variant < 0 || int(r.Image) >= a.Images || r.Image < 0 {
 			return fmt.Errorf("the record of %s does not belong to this run", r.ID)
 		}
+		i := int(r.Image)
 		if r.Status != results.OK {
-			g.bad = append(g.bad, report.BadImage{ID: r.ID, Reason: r.Error})
+			if !bad[i] { // once, not for every variant
+				bad[i] = true
+				g.bad = append(g.bad, report.BadImage{ID: strings.TrimPrefix(r.ID, a.Variants[r.Variant].String()+"/"), Reason: r.Error})
+			}
 			return nil
 		}
-		count[r.Image]++
-		cells[r.Variant][int(r.Image)] = cell{r.Prediction != r.Label, r.Rank >= 5, r.Prediction == r.Second, float32(r.Confidence), float32(r.Loss)}
+		at, ok := rank[i]
+		if !ok {
+			at = len(images)
+			rank[i], images = at, append(images, i)
+		}
+		c := &cells[r.Variant]
+		for len(*c) <= at {
+			*c = append(*c, cell{})
+		}
+		(*c)[at] = cell{r.Prediction != r.Label, r.Rank >= 5, r.Prediction == r.Second, true, r.Confidence, r.Loss}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	for i, n := range count {
-		switch {
-		case int(n) == v:
-			g.images = append(g.images, i)
-		case n > 0:
+	var whole []int // ranks of images with all variants, by image
+	for at := range images {
+		n := 0
+		for k := range cells {
+			if at < len(cells[k]) && cells[k][at].ok {
+				n++
+			}
+		}
+		if n == v {
+			whole = append(whole, at)
+		} else {
 			g.left++
 		}
 	}
-	if len(g.images) == 0 {
+	if len(whole) == 0 {
+		if len(g.bad) > 0 {
+			return nil, fmt.Errorf("no image has a result in every variant; of %s: %s", g.bad[0].ID, g.bad[0].Reason)
+		}
 		return nil, errors.New("no image has a result in every variant")
 	}
-	make2 := func() [][]bool {
-		out := make([][]bool, v)
-		for k := range out {
-			out[k] = make([]bool, len(g.images))
-		}
-		return out
+	slices.SortFunc(whole, func(a, b int) int { return cmp.Compare(images[a], images[b]) })
+	for _, at := range whole {
+		g.images = append(g.images, images[at])
 	}
-	g.wrong, g.top5, g.other = make2(), make2(), make2()
-	g.conf, g.loss = make([][]float32, v), make([][]float32, v)
-	for k := range cells {
-		g.conf[k], g.loss[k] = make([]float32, len(g.images)), make([]float32, len(g.images))
-		for n, i := range g.images {
-			c := cells[k][i]
-			g.wrong[k][n], g.top5[k][n], g.other[k][n], g.conf[k][n], g.loss[k][n] = c.wrong, c.top5, c.other, c.conf, c.loss
+	for i := range bad {
+		if _, ok := rank[i]; !ok {
+			g.left++ // bad in all variants
 		}
+	}
+	n := len(whole)
+	for k := range cells {
+		wrong, top5, other, conf, loss := make([]bool, n), make([]bool, n), make([]bool, n), make([]float64, n), make([]float64, n)
+		for i, at := range whole {
+			c := cells[k][at]
+			wrong[i], top5[i], other[i], conf[i], loss[i] = c.wrong, c.top5, c.other, c.conf, c.loss
+		}
+		g.wrong, g.top5, g.other, g.conf, g.loss = append(g.wrong, wrong), append(g.top5, top5), append(g.other, other), append(g.conf, conf), append(g.loss, loss)
 		cells[k] = nil
 	}
 	return g, nil
@@ -113,7 +136,8 @@ func (l linear) add(marked []bool, weight float64) {
 	}
 }
 
-// mean is the number with its 95 % interval, by the normal distribution of a mean.
+// mean is the number with its 95 % interval, by the normal distribution of a mean; where
+// all images give the same, by Wilson's for that many.
 func (l linear) mean() (float64, metrics.Interval) {
 	sum, square, n := 0.0, 0.0, float64(len(l))
 	for _, v := range l {
@@ -123,21 +147,23 @@ func (l linear) mean() (float64, metrics.Interval) {
 	for _, v := range l {
 		square += (v - m) * (v - m)
 	}
-	half := math.Inf(1)
-	if n > 1 {
-		half = 1.959963984540054 * math.Sqrt(square/(n-1)/n)
+	half, method := 1.959963984540054*math.Sqrt(square/max(n-1, 1)/n), "normal, over images"
+	if square == 0 {
+		half, method = metrics.Wilson(0, len(l)).High*max(1, m), "Wilson: all images give the same"
 	}
-	return m, metrics.Interval{Low: m - half, High: m + half, Level: 0.95, Method: "normal, over images"}
+	return m, metrics.Interval{Low: m - half, High: m + half, Level: 0.95, Method: method}
 }
 
 // metric makes it a report's metric.
 func (l linear) metric(name, unit, note string) report.Metric {
 	v, iv := l.mean()
-	m := report.Metric{Name: name, Value: v, Unit: unit, N: len(l), Note: note}
-	if len(l) > 1 {
-		m.Interval = &iv
+	if !strings.HasPrefix(name, "relative") { // what cannot be below 0
+		iv.Low = max(iv.Low, 0)
 	}
-	return m
+	if strings.HasPrefix(name, "error") || strings.HasPrefix(name, "mean_") {
+		iv.High = min(iv.High, 1)
+	}
+	return report.Metric{Name: name, Value: v, Unit: unit, N: len(l), Interval: &iv, Note: note}
 }
 
 // share is a proportion with Wilson's interval.
@@ -229,22 +255,22 @@ func (g *grid) numbers() []report.Metric {
 	if clean := g.of(Variant{}); clean >= 0 {
 		out = append(out, share("clean_error", g.wrong[clean], "of the images as they are"))
 	}
-	of := func(names []corrupt.Name) (have []corrupt.Name, missing []string) {
+	of := func(names []corrupt.Name) (have []corrupt.Name, whole bool) {
+		whole = true
 		for _, n := range names {
-			if g.complete(n) {
+			if len(g.severities(n)) > 0 {
 				have = append(have, n)
-			} else {
-				missing = append(missing, string(n))
 			}
+			whole = whole && g.complete(n)
 		}
-		return have, missing
+		return have, whole
 	}
-	have, missing := of(corrupt.Benchmark())
+	have, whole := of(corrupt.Benchmark())
 	note := "mean over the 15 corruptions and 5 severities"
 	suffix := ""
-	if len(missing) > 0 {
+	if !whole {
 		suffix = "_subset"
-		note = fmt.Sprintf("mean over %d of the 15 corruptions", len(have))
+		note = fmt.Sprintf("mean over %d of the 15 corruptions and their severities that there are", len(have))
 	}
 	if len(have) > 0 {
 		var errs, ces, rels []linear
@@ -260,14 +286,20 @@ func (g *grid) numbers() []report.Metric {
 			}
 		}
 		out = append(out, averaged(errs).metric("error"+suffix, report.Fraction, note+", unnormalised"))
-		if b := g.about.Config.Baseline; b != nil && len(ces) == len(have) {
-			out = append(out, averaged(ces).metric("mce"+suffix, report.Fraction, note+", each divided by "+b.Name+"'s"))
-			if len(rels) == len(have) {
-				out = append(out, averaged(rels).metric("relative_mce"+suffix, report.Fraction, "the same of what errors are above the clean error"))
+		b := g.about.Config.Baseline
+		for _, m := range []struct {
+			name, note string
+			of         []linear
+		}{{"mce", "each corruption's errors divided by %s's", ces}, {"relative_mce", "the same of what errors are above the clean error, by %s's", rels}} {
+			switch {
+			case whole && len(m.of) == len(have):
+				out = append(out, averaged(m.of).metric(m.name, report.Fraction, fmt.Sprintf("mean over the 15, "+m.note, b.Name)))
+			case !whole && len(m.of) > 0:
+				out = append(out, averaged(m.of).metric(m.name+"_subset", report.Fraction, fmt.Sprintf("mean over %d of the 15, "+m.note, len(m.of), b.Name)))
 			}
 		}
 	}
-	if have, missing := of(corrupt.Extra()); len(have) > 0 && len(missing) == 0 {
+	if have, whole := of(corrupt.Extra()); whole {
 		var errs []linear
 		for _, n := range have {
 			errs = append(errs, g.errorOf(n))
@@ -277,20 +309,19 @@ func (g *grid) numbers() []report.Metric {
 	return out
 }
 
-// calibration is the ECE of variants, and their mean loss.
-func (g *grid) calibration(at []int) (ece, nll float64) {
+// calibration is the mean ECE of variants.
+func (g *grid) calibration(at []int) (ece float64) {
 	for _, k := range at {
 		v := make([]metrics.Outcome, len(g.images))
 		for i := range v {
-			v[i] = metrics.Outcome{Label: 0, Confidence: float64(g.conf[k][i]), NLL: float64(g.loss[k][i])}
+			v[i] = metrics.Outcome{Label: 0, Confidence: g.conf[k][i], NLL: g.loss[k][i]}
 			if g.wrong[k][i] {
 				v[i].Pred, v[i].Rank = 1, 1
 			}
 		}
-		c := metrics.Evaluate(v, g.about.Config.Bins)
-		ece, nll = ece+c.Width.ECE/float64(len(at)), nll+c.NLL/float64(len(at))
+		ece += metrics.Evaluate(v, g.about.Config.Bins).Width.ECE / float64(len(at))
 	}
-	return ece, nll
+	return ece
 }
 
 // Report computes the numbers of a run from its records. edit, if not nil, changes what it
@@ -309,11 +340,10 @@ func Report(ctx context.Context, run *results.Run, edit func(*About)) (*report.R
 	r := g.about.Report
 	r.Task, r.HideGroups = Name, true
 	r.Runtime = evaluation.RanBy(run.Manifest)
-	r.Dataset.N, r.Dataset.Bad, r.BadImages = len(g.images), g.left, g.bad
-	if g.left == 0 {
-		r.Dataset.Bad = len(g.bad) / len(g.about.Variants)
+	r.Dataset.N, r.Dataset.Bad, r.BadImages, r.Tried = len(g.images), g.left, g.bad, len(g.images)+g.left
+	if g.left > len(g.bad) {
+		r.Warnings = append(slices.Clone(r.Warnings), fmt.Sprintf("%d images are not there in some variant and are left out of all", g.left-len(g.bad)))
 	}
-	r.Tried = len(g.images) + max(r.Dataset.Bad, g.left)
 	r.Metrics, r.Groups = nil, nil
 	c := g.about.Config
 	if c.Experiment != Corruptions {
@@ -329,7 +359,7 @@ func Report(ctx context.Context, run *results.Run, edit func(*About)) (*report.R
 		r.Option("JPEG round trip of quality %d", c.JPEG)
 	}
 	r.Metrics = g.numbers()
-	out, err := outside(ctx, c.OOD, run)
+	out, err := outside(ctx, c.OOD, run, r.Preprocessing.Fingerprint)
 	if err != nil {
 		return nil, err
 	}
@@ -353,7 +383,7 @@ func seedOf(r report.Report) any {
 func pct(v float64) string { return strconv.FormatFloat(100*v, 'f', 2, 64) }
 
 // outside reads the confidences of a run of ood; none where no run is named.
-func outside(ctx context.Context, dir string, run *results.Run) ([]ood.Confidences, error) {
+func outside(ctx context.Context, dir string, run *results.Run, pixels string) ([]ood.Confidences, error) {
 	if dir == "" {
 		return nil, nil
 	}
@@ -361,9 +391,13 @@ func outside(ctx context.Context, dir string, run *results.Run) ([]ood.Confidenc
 	if err != nil {
 		return nil, err
 	}
-	out, model, err := runs.Confidences(ctx)
-	if err == nil && model != run.Manifest.Key.Model {
-		err = fmt.Errorf("run %q is of another model (sha256 %.12s, not %.12s)", dir, model.SHA256, run.Manifest.Key.Model.SHA256)
+	out, key, err := runs.Confidences(ctx)
+	switch model := run.Manifest.Key.Model; {
+	case err != nil:
+	case key.Model != model:
+		err = fmt.Errorf("run %q is of another model (sha256 %.12s, not %.12s)", dir, key.Model.SHA256, model.SHA256)
+	case key.Preprocessing != pixels:
+		err = fmt.Errorf("run %q prepared its pixels otherwise (fingerprint %s, not %s)", dir, key.Preprocessing, pixels)
 	}
 	return out, err
 }
@@ -375,11 +409,7 @@ func (g *grid) detection(at []int, out []ood.Confidences, note string) []report.
 	for _, o := range out {
 		var terms []metrics.Term
 		for _, k := range at {
-			id := make([]float64, len(g.images))
-			for i, v := range g.conf[k] {
-				id[i] = float64(v)
-			}
-			terms = append(terms, metrics.Term{Weight: 1 / float64(len(at)), Placements: metrics.Place(id, o.Values)})
+			terms = append(terms, metrics.Term{Weight: 1 / float64(len(at)), Placements: metrics.Place(g.conf[k], o.Values)})
 		}
 		v, iv, _ := metrics.Combine(terms)
 		ms = append(ms, report.Metric{Name: "auroc " + o.Set, Value: v, Unit: report.Fraction, N: len(g.images) + len(o.Values), Interval: &iv, HigherIsBetter: true, Note: "msp, " + note})
@@ -438,7 +468,7 @@ func (g *grid) tables(r *report.Report, out []ood.Confidences) {
 				}
 				if g.complete(n) {
 					for s := 1; s <= corrupt.Severities; s++ {
-						if base, ok := b.Errors[n]; ok {
+						if base, ok := b.Errors[n]; ok && !b.MeansOnly[n] {
 							l := g.linear()
 							l.add(g.wrong[g.of(Variant{string(n), float64(s)})], 1/base[s-1])
 							grp.Metrics = append(grp.Metrics, l.metric(fmt.Sprintf("ce_%d", s), report.Fraction, "of the severity alone"))
@@ -446,9 +476,15 @@ func (g *grid) tables(r *report.Report, out []ood.Confidences) {
 					}
 				}
 			}
-			ece, nll := g.calibration(at)
-			grp.Metrics = append(grp.Metrics, report.Metric{Name: "ece", Value: ece, Unit: report.Fraction, N: len(g.images), Note: "mean over severities"},
-				report.Metric{Name: "nll", Value: nll, Unit: report.Nats, N: len(g.images), Note: "mean over severities"})
+			ece := g.calibration(at)
+			loss := g.linear()
+			for _, k := range at {
+				for i, v := range g.loss[k] {
+					loss[i] += v / float64(len(at))
+				}
+			}
+			grp.Metrics = append(grp.Metrics, report.Metric{Name: "ece", Value: ece, Unit: report.Fraction, N: len(g.images), Note: "mean over severities; without an interval"},
+				loss.metric("nll", report.Nats, "mean over severities"))
 			row = append(row, ce, rel, pct(ece))
 			for _, m := range g.detection(at, out, "mean over severities") {
 				grp.Metrics, row = append(grp.Metrics, m), append(row, pct(m.Value))
@@ -463,8 +499,19 @@ func (g *grid) tables(r *report.Report, out []ood.Confidences) {
 	if len(missing) > 0 {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("there is no mCE: it is a mean over 15 corruptions at 5 severities, and these are missing: %s", strings.Join(missing, ", ")))
 	}
-	if g.left > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%d images lack a result in some variant and are left out of all", g.left))
+	if b != nil {
+		var lacks []string
+		for _, n := range corrupt.Benchmark() {
+			if _, ok := b.Errors[n]; !ok {
+				lacks = append(lacks, string(n))
+			}
+		}
+		if len(lacks) > 0 {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("the baseline %s has no errors of %s, so there is no mCE", b.Name, strings.Join(lacks, ", ")))
+		}
+		if g.of(Variant{}) >= 0 && b.Clean < 0 {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("the baseline %s has no clean_error, so there is no relative mCE", b.Name))
+		}
 	}
 	if b != nil && b.Name == AlexNet().Name && r.Model.Classes != 1000 {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("CE and mCE are relative to AlexNet on ImageNet-C; of a model with %d classes they say little (--baseline none, or a file)", r.Model.Classes))

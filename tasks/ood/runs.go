@@ -161,8 +161,8 @@ type Confidences struct {
 	Values []float64
 }
 
-// Confidences are those of the OOD sets, and the model that gave them.
-func (r *Runs) Confidences(ctx context.Context) (out []Confidences, model results.Model, err error) {
+// Confidences are those of the OOD sets, and what the ID run's records depend on.
+func (r *Runs) Confidences(ctx context.Context) (out []Confidences, key results.Key, err error) {
 	for i := range r.sets {
 		s := &r.sets[i]
 		if s.Role != Out {
@@ -175,14 +175,14 @@ func (r *Runs) Confidences(ctx context.Context) (out []Confidences, model result
 			}
 			return nil
 		}); err != nil {
-			return nil, model, err
+			return nil, key, err
 		}
 		if len(c.Values) == 0 {
-			return nil, model, fmt.Errorf("set %s: %w", s.Name, errNone)
+			return nil, key, fmt.Errorf("set %s: %w", s.Name, errNone)
 		}
 		out = append(out, c)
 	}
-	return out, r.sets[0].Manifest.Key.Model, nil
+	return out, r.sets[0].Manifest.Key, nil
 }
 
 func (r *Runs) of(role Role) *set {
