@@ -212,6 +212,13 @@ func (d *Dataset) Labelled() bool {
 // order. The same files in a folder and in a tar have the same one.
 func (d *Dataset) Fingerprint() string {
 	h := sha256.New()
+	if d.derived != nil {
+		put(h, d.derived.from.Fingerprint())
+		for _, v := range d.derived.variants {
+			put(h, v)
+		}
+		return hex.EncodeToString(h.Sum(nil)[:8])
+	}
 	for _, c := range d.Classes {
 		put(h, c)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sort"
-	"strings"
 
 	"cutmix-eval/imageproc"
 )
@@ -16,23 +15,23 @@ type Maker func(i, k int) (imageproc.Image, error)
 // derivation says how a data set's pictures are computed from another's.
 type derivation struct {
 	from     *Dataset
-	variants int
+	variants []string
 	open     func(clean func(i int) (imageproc.Image, error)) Maker
 }
 
 // Derive makes the data set of variants of every sample of d, which stays open as long as
-// it: sample i*len(variants)+k is variant k of sample i, and called VARIANT/ID (ID for a variant without a name). open is
+// it: sample i*len(variants)+k is variant k of sample i, under the same ID. open is
 // called for each Loader; what it returns is used by one goroutine, with neighbours one
 // after the other, so that what variants share need be computed once. clean loads a sample
 // of d; its image is valid until the next call.
 func (d *Dataset) Derive(name, why string, variants []string, open func(clean func(i int) (imageproc.Image, error)) Maker) *Dataset {
 	out := *d
 	out.Name, out.Why, out.Format = name, why, Derived
-	out.derived = &derivation{d, len(variants), open}
+	out.derived = &derivation{d, variants, open}
 	out.Samples = make([]Sample, 0, len(d.Samples)*len(variants))
 	for _, s := range d.Samples {
-		for _, v := range variants {
-			out.Samples = append(out.Samples, Sample{ID: strings.TrimPrefix(v+"/", "/") + s.ID, Label: s.Label, Size: s.Size})
+		for range variants {
+			out.Samples = append(out.Samples, s) // IDs share their memory: there can be a hundred variants
 		}
 	}
 	return &out
@@ -48,7 +47,7 @@ func (l *Loader) derive(i int) (imageproc.Image, error) {
 	if l.d.Samples[i].Size < 0 {
 		return imageproc.Image{}, errListed
 	}
-	return l.make(i/d.variants, i%d.variants)
+	return l.make(i/len(d.variants), i%len(d.variants))
 }
 
 var errListed = errors.New("listed, but there is no such file")

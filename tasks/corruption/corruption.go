@@ -391,7 +391,7 @@ func (j *Job) Collect(ctx context.Context, progress func(done int)) (pipeline.St
 	stats, err := j.Each(ctx, progress, func(sc evaluation.Scored) error {
 		sample, at := j.setup.Data.Samples[sc.Index], j.cell(sc.Index)
 		r := Record{
-			Row:     results.Row{Index: int64(sc.Index), ID: sample.ID, Class: j.setup.Data.Classes[sample.Label], Status: results.OK, Width: int32(sc.Width), Height: int32(sc.Height)},
+			Row:     results.Row{Index: int64(sc.Index), ID: j.name(sample.ID, at.variant), Class: j.setup.Data.Classes[sample.Label], Status: results.OK, Width: int32(sc.Width), Height: int32(sc.Height)},
 			Variant: int32(at.variant), Image: int32(at.image), Label: int32(j.label[sample.Label]), Second: -1, Prediction: -1, Rank: -1,
 		}
 		bad := sc.Err
@@ -423,6 +423,14 @@ func (j *Job) Collect(ctx context.Context, progress func(done int)) (pipeline.St
 		err = errors.Join(err, werr)
 	}
 	return stats, err
+}
+
+// name is what a variant of an image is called in records.
+func (j *Job) name(id string, variant int) string {
+	if j.about.Config.Corrupted != "" {
+		return id // it is the path
+	}
+	return j.about.Variants[variant].String() + "/" + id
 }
 
 // Report computes the numbers. All records must be there.
