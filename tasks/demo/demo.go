@@ -12,7 +12,9 @@ import (
 
 	"cutmix-eval/corrupt"
 	"cutmix-eval/evaluation"
+	"cutmix-eval/pipeline"
 	"cutmix-eval/report"
+	"cutmix-eval/results"
 	"cutmix-eval/runtime"
 	"cutmix-eval/tasks/classify"
 	"cutmix-eval/tasks/compare"
@@ -163,42 +165,51 @@ func find(r *report.Report, name string) report.Metric {
 	panic("demo: " + r.Task + " reports no " + name)
 }
 
+// collector is a task's job.
+type collector interface {
+	Collect(ctx context.Context, progress func(done int)) (pipeline.Stats, error)
+}
+
+// finish makes a job's records and reads its report and what is compared from them.
+func finish(ctx context.Context, j collector, rec *evaluation.Records, progress func(done, n int), read func(*results.Run) (*report.Report, compare.Source, error)) (*report.Report, compare.Run, error) {
+	n := len(rec.Todo)
+	if _, err := j.Collect(ctx, func(done int) { progress(done, n) }); err != nil {
+		return nil, compare.Run{}, err
+	}
+	r, source, err := read(rec.Run)
+	return r, compare.Run{Source: source}, err
+}
+
 func (c Config) classify(ctx context.Context, s *evaluation.Setup, install runtime.Progress, progress func(done, n int)) (*report.Report, compare.Run, error) {
-	var out compare.Run
 	job, err := classify.Open(ctx, s, c.Classify, evaluation.Store{}, report.Tool{}, install)
 	if err != nil {
-		return nil, out, err
+		return nil, compare.Run{}, err
 	}
 	defer job.Close()
-	n := len(job.Todo)
-	if _, err := job.Collect(ctx, func(done int) { progress(done, n) }); err != nil {
-		return nil, out, err
-	}
-	r, _, err := classify.Report(ctx, job.Run, nil)
-	if err != nil {
-		return nil, out, err
-	}
-	out.Source, err = classify.Load(ctx, job.Run)
-	return r, out, err
+	return finish(ctx, job, job.Records, progress, func(run *results.Run) (*report.Report, compare.Source, error) {
+		r, _, err := classify.Report(ctx, run, nil)
+		if err != nil {
+			return nil, nil, err
+		}
+		source, err := classify.Load(ctx, run)
+		return r, source, err
+	})
 }
 
 func (c Config) localize(ctx context.Context, s *evaluation.Setup, install runtime.Progress, progress func(done, n int)) (*report.Report, compare.Run, error) {
-	var out compare.Run
 	job, err := localize.Open(ctx, s, c.Localize, "", evaluation.Store{}, report.Tool{}, install)
 	if err != nil {
-		return nil, out, err
+		return nil, compare.Run{}, err
 	}
 	defer job.Close()
-	n := len(job.Todo)
-	if _, err := job.Collect(ctx, func(done int) { progress(done, n) }); err != nil {
-		return nil, out, err
-	}
-	r, _, err := localize.Report(ctx, job.Run, nil)
-	if err != nil {
-		return nil, out, err
-	}
-	out.Source, err = localize.Load(ctx, job.Run)
-	return r, out, err
+	return finish(ctx, job, job.Records, progress, func(run *results.Run) (*report.Report, compare.Source, error) {
+		r, _, err := localize.Report(ctx, run, nil)
+		if err != nil {
+			return nil, nil, err
+		}
+		source, err := localize.Load(ctx, run)
+		return r, source, err
+	})
 }
 
 func (c Config) ood(ctx context.Context, s *evaluation.Setup, install runtime.Progress, progress func(done, n int)) (*report.Report, compare.Run, error) {
@@ -232,26 +243,22 @@ func (c Config) ood(ctx context.Context, s *evaluation.Setup, install runtime.Pr
 // corrupted evaluates variants of n scenes.
 func corrupted(c corruption.Config, n int) run {
 	return func(ctx context.Context, s *evaluation.Setup, install runtime.Progress, progress func(done, n int)) (*report.Report, compare.Run, error) {
-		var out compare.Run
 		if limit := s.Config.Limit; limit == 0 || limit > n {
 			s.Config.Limit = n
 			s.Selected = s.Data.Pick(n, s.Config.Seed)
 		}
 		job, err := corruption.Open(ctx, s, c, evaluation.Store{}, report.Tool{}, install)
 		if err != nil {
-			return nil, out, err
+			return nil, compare.Run{}, err
 		}
 		defer job.Close()
-		all := len(job.Todo)
-		if _, err := job.Collect(ctx, func(done int) { progress(done, all) }); err != nil {
-			return nil, out, err
-		}
-		source, err := corruption.Load(ctx, job.Run)
-		if err != nil {
-			return nil, out, err
-		}
-		out.Source = source
-		return source.Describe(), out, nil
+		return finish(ctx, job, job.Records, progress, func(run *results.Run) (*report.Report, compare.Source, error) {
+			source, err := corruption.Load(ctx, run)
+			if err != nil {
+				return nil, nil, err
+			}
+			return source.Describe(), source, nil
+		})
 	}
 }
 
