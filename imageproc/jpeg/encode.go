@@ -5,8 +5,7 @@ import (
 	"image"
 )
 
-// The tables of ITU-T T.81, annex K: quantisation in natural order, and Huffman code
-// lengths and values of a typical picture.
+// The quantisation tables of ITU-T T.81, annex K, in natural order.
 var (
 	lumaQuant = [64]int{
 		16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
@@ -15,25 +14,6 @@ var (
 	chromaQuant = [64]int{
 		17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99, 99, 99, 99,
 		99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
-	}
-	annexK = [4]struct { // DC and AC of luma, DC and AC of chroma
-		counts [16]byte
-		values string
-	}{
-		{[16]byte{0, 1, 5, 1, 1, 1, 1, 1, 1}, "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b"},
-		{[16]byte{0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 125}, "" +
-			"\x01\x02\x03\x00\x04\x11\x05\x12\x21\x31\x41\x06\x13\x51\x61\x07\x22\x71\x14\x32\x81\x91\xa1\x08\x23\x42\xb1\xc1\x15\x52\xd1\xf0" +
-			"\x24\x33\x62\x72\x82\x09\x0a\x16\x17\x18\x19\x1a\x25\x26\x27\x28\x29\x2a\x34\x35\x36\x37\x38\x39\x3a\x43\x44\x45\x46\x47\x48\x49" +
-			"\x4a\x53\x54\x55\x56\x57\x58\x59\x5a\x63\x64\x65\x66\x67\x68\x69\x6a\x73\x74\x75\x76\x77\x78\x79\x7a\x83\x84\x85\x86\x87\x88\x89" +
-			"\x8a\x92\x93\x94\x95\x96\x97\x98\x99\x9a\xa2\xa3\xa4\xa5\xa6\xa7\xa8\xa9\xaa\xb2\xb3\xb4\xb5\xb6\xb7\xb8\xb9\xba\xc2\xc3\xc4\xc5" +
-			"\xc6\xc7\xc8\xc9\xca\xd2\xd3\xd4\xd5\xd6\xd7\xd8\xd9\xda\xe1\xe2\xe3\xe4\xe5\xe6\xe7\xe8\xe9\xea\xf1\xf2\xf3\xf4\xf5\xf6\xf7\xf8\xf9\xfa"},
-		{[16]byte{0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b"},
-		{[16]byte{0, 2, 1, 2, 4, 4, 3, 4, 7, 5, 4, 4, 0, 1, 2, 119}, "" +
-			"\x00\x01\x02\x03\x11\x04\x05\x21\x31\x06\x12\x41\x51\x07\x61\x71\x13\x22\x32\x81\x08\x14\x42\x91\xa1\xb1\xc1\x09\x23\x33\x52\xf0" +
-			"\x15\x62\x72\xd1\x0a\x16\x24\x34\xe1\x25\xf1\x17\x18\x19\x1a\x26\x27\x28\x29\x2a\x35\x36\x37\x38\x39\x3a\x43\x44\x45\x46\x47\x48" +
-			"\x49\x4a\x53\x54\x55\x56\x57\x58\x59\x5a\x63\x64\x65\x66\x67\x68\x69\x6a\x73\x74\x75\x76\x77\x78\x79\x7a\x82\x83\x84\x85\x86\x87" +
-			"\x88\x89\x8a\x92\x93\x94\x95\x96\x97\x98\x99\x9a\xa2\xa3\xa4\xa5\xa6\xa7\xa8\xa9\xaa\xb2\xb3\xb4\xb5\xb6\xb7\xb8\xb9\xba\xc2\xc3" +
-			"\xc4\xc5\xc6\xc7\xc8\xc9\xca\xd2\xd3\xd4\xd5\xd6\xd7\xd8\xd9\xda\xe2\xe3\xe4\xe5\xe6\xe7\xe8\xe9\xea\xf2\xf3\xf4\xf5\xf6\xf7\xf8\xf9\xfa"},
 	}
 )
 
@@ -49,8 +29,8 @@ func scaledQuant(base *[64]int, quality int) (q [64]int16) {
 	return q
 }
 
-// Encoder writes baseline files with chroma of half the resolution (4:2:0), as libjpeg
-// does by default. It reuses its buffers; the zero value is ready. Not safe for
+// Encoder writes baseline files with chroma of half the resolution (4:2:0) and codes made
+// for the picture, as libjpeg does with "optimize". It reuses its buffers; the zero value is ready. Not safe for
 // concurrent use.
 type Encoder struct {
 	d    Decoder   // planes and coefficients, and the way back
@@ -58,6 +38,9 @@ type Encoder struct {
 	out  []byte
 	acc  uint64
 	bits uint
+
+	codings  [4]coding // DC and AC of luma, DC and AC of chroma
+	counting bool      // the first of two passes
 }
 
 // RoundTrip writes to dst the pixels that a file of the given quality would have: RGB
@@ -76,6 +59,15 @@ func (e *Encoder) Encode(pix []byte, w, h, quality int) ([]byte, error) {
 	if err := e.transform(pix, w, h, quality); err != nil {
 		return nil, err
 	}
+	for i := range e.codings {
+		e.codings[i].often = [257]int{}
+	}
+	e.counting = true
+	e.scan()
+	for i := range e.codings {
+		e.codings[i].build()
+	}
+	e.counting = false
 	e.headers()
 	e.scan()
 	return e.out, nil
@@ -229,31 +221,97 @@ func (e *Encoder) headers() {
 		e.marker(0xdb, table...)
 	}
 	e.marker(0xc0, 8, byte(d.Height>>8), byte(d.Height), byte(d.Width>>8), byte(d.Width), 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1)
-	for i, t := range annexK {
+	for i := range e.codings {
+		t := &e.codings[i]
 		e.marker(0xc4, append(append([]byte{byte(i&1<<4 | i>>1)}, t.counts[:]...), t.values...)...)
 	}
 	e.marker(0xda, 3, 1, 0x00, 2, 0x11, 3, 0x11, 0, 63, 0)
 }
 
-// code is a Huffman code.
-type code struct {
-	bits uint32
-	n    uint
+// coding is a Huffman code for a picture: how often each value occurs, and what follows
+// from that.
+type coding struct {
+	often  [257]int
+	counts [16]byte // codes of 1 to 16 bits
+	values []byte   // by length
+	code   [256]uint32
+	length [256]uint
 }
 
-var codes = func() (out [4][256]code) {
-	for i, t := range annexK {
-		next, at := uint32(0), 0
-		for n := range t.counts {
-			for range t.counts[n] {
-				out[i][t.values[at]] = code{next, uint(n + 1)}
-				next, at = next+1, at+1
+// build finds the shortest codes of at most 16 bits, as annex K.2 of ITU-T T.81 does.
+func (t *coding) build() {
+	// The value 256 takes the code of all ones, which may not be used.
+	t.often[256] = 1
+	var size [257]int
+	var next [257]int
+	for i := range next {
+		next[i] = -1
+	}
+	often := t.often
+	for {
+		a, b := -1, -1 // the two least, the last ones among equals
+		for v, n := range often {
+			switch {
+			case n == 0:
+			case a < 0 || n <= often[a]:
+				a, b = v, a
+			case b < 0 || n <= often[b]:
+				b = v
 			}
-			next <<= 1
+		}
+		if b < 0 {
+			break
+		}
+		often[a] += often[b]
+		often[b] = 0
+		for size[a]++; next[a] >= 0; size[a]++ {
+			a = next[a]
+		}
+		next[a] = b
+		for size[b]++; next[b] >= 0; size[b]++ {
+			b = next[b]
 		}
 	}
-	return out
-}()
+	var counts [258]int
+	for _, n := range size {
+		counts[n]++
+	}
+	for n := len(counts) - 1; n > 16; n-- {
+		for counts[n] > 0 { // a pair moves up; a shorter code is split for one of them
+			j := n - 2
+			for counts[j] == 0 {
+				j--
+			}
+			counts[n] -= 2
+			counts[n-1]++
+			counts[j+1] += 2
+			counts[j]--
+		}
+	}
+	last := 16
+	for counts[last] == 0 {
+		last--
+	}
+	counts[last]-- // that of 256
+	t.values = t.values[:0]
+	for n := 1; n < len(counts); n++ {
+		for v, l := range size[:256] {
+			if l == n {
+				t.values = append(t.values, byte(v))
+			}
+		}
+	}
+	code, at := uint32(0), 0
+	for n := range t.counts {
+		t.counts[n] = byte(counts[n+1])
+		for range counts[n+1] {
+			v := t.values[at]
+			t.code[v], t.length[v] = code, uint(n+1)
+			code, at = code+1, at+1
+		}
+		code <<= 1
+	}
+}
 
 func (e *Encoder) put(bits uint32, n uint) {
 	e.acc = e.acc<<n | uint64(bits)
@@ -266,18 +324,26 @@ func (e *Encoder) put(bits uint32, n uint) {
 	}
 }
 
-// number writes a code of a value's size, in the upper bits of high, and the value.
-func (e *Encoder) number(t *[256]code, high byte, v int32) {
+// symbol writes the code of a value, or counts it.
+func (e *Encoder) symbol(t *coding, v byte) {
+	if e.counting {
+		t.often[v]++
+		return
+	}
+	e.put(t.code[v], t.length[v])
+}
+
+// number writes a code of a value's size, with high in its upper bits, and the value.
+func (e *Encoder) number(t *coding, high byte, v int32) {
 	n, m := uint(0), max(v, -v)
 	for m>>n != 0 {
 		n++
 	}
-	c := t[high|byte(n)]
-	e.put(c.bits, c.n)
+	e.symbol(t, high|byte(n))
 	if v < 0 {
 		v += 1<<n - 1
 	}
-	if n > 0 {
+	if n > 0 && !e.counting {
 		e.put(uint32(v), n)
 	}
 }
@@ -299,11 +365,14 @@ func (e *Encoder) scan() {
 							empty[0] = int16(dc[i])
 							blk = &empty
 						}
-						e.block(blk, &dc[i], &codes[2*min(i, 1)], &codes[2*min(i, 1)+1])
+						e.block(blk, &dc[i], &e.codings[2*min(i, 1)], &e.codings[2*min(i, 1)+1])
 					}
 				}
 			}
 		}
+	}
+	if e.counting {
+		return
 	}
 	if e.bits > 0 {
 		e.put(1<<(8-e.bits)-1, 8-e.bits)
@@ -311,7 +380,7 @@ func (e *Encoder) scan() {
 	e.out = append(e.out, 0xff, 0xd9)
 }
 
-func (e *Encoder) block(blk *[64]int16, dc *int32, dcCodes, acCodes *[256]code) {
+func (e *Encoder) block(blk *[64]int16, dc *int32, dcCodes, acCodes *coding) {
 	e.number(dcCodes, 0, int32(blk[0])-*dc)
 	*dc = int32(blk[0])
 	zeros := byte(0)
@@ -322,12 +391,12 @@ func (e *Encoder) block(blk *[64]int16, dc *int32, dcCodes, acCodes *[256]code) 
 			continue
 		}
 		for ; zeros > 15; zeros -= 16 {
-			e.put(acCodes[0xf0].bits, acCodes[0xf0].n)
+			e.symbol(acCodes, 0xf0)
 		}
 		e.number(acCodes, zeros<<4, v)
 		zeros = 0
 	}
 	if zeros > 0 {
-		e.put(acCodes[0].bits, acCodes[0].n)
+		e.symbol(acCodes, 0)
 	}
 }
