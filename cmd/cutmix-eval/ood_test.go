@@ -70,6 +70,7 @@ func TestOODCommand(t *testing.T) {
 // TestOODRuns: shares of a run give what the whole gives, from records alone and bit for
 // bit, in any order; a run that misses images says so; models are compared by image.
 func TestOODRuns(t *testing.T) {
+	whole(t)
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
 	base := []string{"ood", "--limit", "80", "--ood-limit", "60", "--val", "scenes:val", "--train-limit", "200", "--score", "msp,mds,react", "--quiet"}
@@ -189,6 +190,7 @@ func TestOODApply(t *testing.T) {
 
 // TestOpenOODFolder: a folder as OpenOOD has it gives all sets by one flag.
 func TestOpenOODFolder(t *testing.T) {
+	whole(t)
 	dir := t.TempDir()
 	lists := filepath.Join(dir, "benchmark_imglist", "imagenet")
 	if err := os.MkdirAll(lists, 0o755); err != nil {
@@ -241,6 +243,7 @@ func TestOpenOODFolder(t *testing.T) {
 // groups it had; folders of other runs are refused; runs fitted with other images are told
 // apart, and runs without a number in common are not compared.
 func TestOODRerun(t *testing.T) {
+	whole(t)
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
 	run := func(name string, args ...string) string {
