@@ -358,8 +358,6 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// The demo's numbers are those of models/README.md. Other processors may flip a
-// prediction or two of 2,000 and change the last digits of the rest.
 // whole skips a test of many commands under -short, which the race detector runs with: what
 // runs at the same time in them does so in other tests, too.
 func whole(t *testing.T) {
@@ -369,6 +367,8 @@ func whole(t *testing.T) {
 	}
 }
 
+// The demo's numbers are those of models/README.md. Other processors may flip a
+// prediction or two of 2,000 and change the last digits of the rest.
 func TestDemo(t *testing.T) {
 	whole(t)
 	code, out, errs := command(t, "demo", "--format", "json")
