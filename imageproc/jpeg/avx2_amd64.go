@@ -11,6 +11,11 @@ var fast = cpu.X86.HasAVX2
 //go:noescape
 func idctAVX2(blk, q *[64]int16, dst *byte, stride int)
 
+// fdctAVX2 is fdctGo: half is half of what the coefficients are divided by, div.
+//
+//go:noescape
+func fdctAVX2(src *byte, stride int, half *[64]int32, div *[64]float32, out *[64]int16)
+
 // yccRowAVX2 converts n pixels, a multiple of 16 and not 0.
 //
 //go:noescape

@@ -1,4 +1,5 @@
 #include "textflag.h"
+#include "transpose_amd64.h"
 
 // Constants of the inverse DCT, in the order of the macros below (idct.go).
 DATA dct<>+0(SB)/4, $4433 // f0541
@@ -107,33 +108,6 @@ GLOBL order<>(SB), RODATA|NOPTR, $32
 	VPSRAD $shift, Y13, Y13 \
 	VPSRAD $shift, Y14, Y14 \
 	VPSRAD $shift, Y15, Y15
-
-// TRANSPOSE turns the 8 x 8 values in Y8 to Y15 round, into Y0 to Y7.
-#define TRANSPOSE \
-	VPUNPCKLDQ Y9, Y8, Y0 \
-	VPUNPCKHDQ Y9, Y8, Y1 \
-	VPUNPCKLDQ Y11, Y10, Y2 \
-	VPUNPCKHDQ Y11, Y10, Y3 \
-	VPUNPCKLDQ Y13, Y12, Y4 \
-	VPUNPCKHDQ Y13, Y12, Y5 \
-	VPUNPCKLDQ Y15, Y14, Y6 \
-	VPUNPCKHDQ Y15, Y14, Y7 \
-	VPUNPCKLQDQ Y2, Y0, Y8 \
-	VPUNPCKHQDQ Y2, Y0, Y9 \
-	VPUNPCKLQDQ Y3, Y1, Y10 \
-	VPUNPCKHQDQ Y3, Y1, Y11 \
-	VPUNPCKLQDQ Y6, Y4, Y12 \
-	VPUNPCKHQDQ Y6, Y4, Y13 \
-	VPUNPCKLQDQ Y7, Y5, Y14 \
-	VPUNPCKHQDQ Y7, Y5, Y15 \
-	VPERM2I128 $0x20, Y12, Y8, Y0 \
-	VPERM2I128 $0x20, Y13, Y9, Y1 \
-	VPERM2I128 $0x20, Y14, Y10, Y2 \
-	VPERM2I128 $0x20, Y15, Y11, Y3 \
-	VPERM2I128 $0x31, Y12, Y8, Y4 \
-	VPERM2I128 $0x31, Y13, Y9, Y5 \
-	VPERM2I128 $0x31, Y14, Y10, Y6 \
-	VPERM2I128 $0x31, Y15, Y11, Y7
 
 // CLIP16 clips Y0 to Y7 to the range of 16-bit integers.
 #define CLIP16 \

@@ -72,3 +72,40 @@ func TestColourInAssembly(t *testing.T) {
 		}
 	}
 }
+
+// TestFDCTVector: the vector code gives the coefficients of the code in Go.
+func TestFDCTVector(t *testing.T) {
+	if !fast {
+		t.Skip("this processor has no AVX2")
+	}
+	rng := rand.New(rand.NewPCG(5, 5))
+	for k := range 3000 {
+		const stride = 24
+		src := make([]byte, 7*stride+8)
+		for i := range src {
+			switch k % 3 {
+			case 0:
+				src[i] = byte(rng.Uint32())
+			case 1:
+				src[i] = byte(255 * rng.IntN(2)) // the largest coefficients
+			default:
+				src[i] = byte(i * k)
+			}
+		}
+		var half [64]int32
+		var div [64]float32
+		for i := range half {
+			q := 1 + rng.IntN(255)
+			if k%5 == 0 {
+				q = 1
+			}
+			half[i], div[i] = int32(4*q), float32(8*q)
+		}
+		var want, got [64]int16
+		fdctGo(src, stride, &half, &div, &want)
+		fdctAVX2(&src[0], stride, &half, &div, &got)
+		if want != got {
+			t.Fatalf("block %d: %v, want %v", k, got, want)
+		}
+	}
+}

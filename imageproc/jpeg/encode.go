@@ -102,14 +102,20 @@ func (e *Encoder) transform(pix []byte, w, h, quality int) error {
 	e.planes(pix, w, h)
 	for i := range d.comps {
 		c := &d.comps[i]
-		var inverse [64]uint64
+		var half [64]int32
+		var div [64]float32
 		for k, q := range c.quant {
-			inverse[k] = (1<<32)/uint64(8*int(q)) + 1 // division by multiplication, exact below 2^16
+			half[k], div[k] = 4*int32(q), 8*float32(q)
 		}
 		stride := c.strideX * 8
 		for by := range c.blocksY {
 			for bx := range c.blocksX {
-				fdct(c.plane[by*8*stride+bx*8:], stride, &c.quant, &inverse, (*[64]int16)(c.coef[(by*c.strideX+bx)*64:]))
+				src, out := c.plane[by*8*stride+bx*8:][:7*stride+8], (*[64]int16)(c.coef[(by*c.strideX+bx)*64:])
+				if fast {
+					fdctAVX2(&src[0], stride, &half, &div, out)
+				} else {
+					fdctGo(src, stride, &half, &div, out)
+				}
 			}
 		}
 	}
@@ -163,9 +169,9 @@ func (e *Encoder) planes(pix []byte, w, h int) {
 	}
 }
 
-// fdct is the accurate integer transform of Loeffler, Ligtenberg and Moschytz, the inverse
+// fdctGo is the accurate integer transform of Loeffler, Ligtenberg and Moschytz, the inverse
 // of idct, and quantisation: halves are rounded away from 0.
-func fdct(src []byte, stride int, quant *[64]int16, inverse *[64]uint64, out *[64]int16) {
+func fdctGo(src []byte, stride int, half *[64]int32, div *[64]float32, out *[64]int16) {
 	var ws [64]int32
 	for y := range 8 {
 		p := (*[8]byte)(src[y*stride:])
@@ -196,10 +202,9 @@ func fdct(src []byte, stride int, quant *[64]int16, inverse *[64]uint64, out *[6
 		ws[56+x], ws[40+x], ws[24+x], ws[8+x] = (o0+r)>>s, (o1+r)>>s, (o2+r)>>s, (o3+r)>>s
 	}
 	for k, v := range ws {
-		half := uint64(quant[k]) * 4
+		// Numbers are below 2^23: quotients of float32 are cut off to the right integers.
 		sign := v >> 31
-		n := uint64((v^sign)-sign) + half
-		q := int32(n * inverse[k] >> 32)
+		q := int32(float32((v^sign)-sign+half[k]) / div[k])
 		out[k] = int16((q ^ sign) - sign)
 	}
 }
