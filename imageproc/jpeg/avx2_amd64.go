@@ -16,6 +16,17 @@ func idctAVX2(blk, q *[64]int16, dst *byte, stride int)
 //go:noescape
 func fdctAVX2(src *byte, stride int, half *[64]int32, div *[64]float32, out *[64]int16)
 
+// rgbRowAVX2 is rgbRowGo for n pixels, a multiple of 8 and not 0; it reads four bytes beyond
+// them.
+//
+//go:noescape
+func rgbRowAVX2(rgb, y, cb, cr *byte, n int)
+
+// halveAVX2 is halveGo for n results, a multiple of 16 and not 0.
+//
+//go:noescape
+func halveAVX2(above, below, to *byte, n int)
+
 // yccRowAVX2 converts n pixels, a multiple of 16 and not 0.
 //
 //go:noescape

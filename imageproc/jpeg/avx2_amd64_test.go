@@ -3,6 +3,7 @@ package jpeg
 import (
 	"bytes"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -106,6 +107,46 @@ func TestFDCTVector(t *testing.T) {
 		fdctAVX2(&src[0], stride, &half, &div, &got)
 		if want != got {
 			t.Fatalf("block %d: %v, want %v", k, got, want)
+		}
+	}
+}
+
+// TestPlanesVector: the vector code gives the colours and the halves of the code in Go, at
+// every width, and writes no further than the row.
+func TestPlanesVector(t *testing.T) {
+	if !fast {
+		t.Skip("this processor has no AVX2")
+	}
+	rng := rand.New(rand.NewPCG(6, 6))
+	random := func(n, k int) []byte {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = byte(rng.Uint32())
+			if k%2 == 1 {
+				b[i] = byte(255 * rng.IntN(2))
+			}
+		}
+		return b
+	}
+	for n := 1; n < 200; n++ {
+		rgb := random(3*n, n)
+		var want, got [3][]byte
+		for i := range want {
+			want[i], got[i] = make([]byte, n+32), make([]byte, n+32)
+		}
+		rgbRowGo(rgb, want[0], want[1], want[2])
+		rgbRow(rgb, got[0], got[1], got[2])
+		above, below := random(2*n, n), random(2*n, n)
+		a, b := make([]byte, n), make([]byte, n+32)
+		halveGo(above, below, a)
+		halve(above, below, b[:n])
+		for i := range want {
+			if !slices.Equal(got[i], want[i]) {
+				t.Fatalf("%d pixels, plane %d: %v, want %v", n, i, got[i], want[i])
+			}
+		}
+		if !slices.Equal(b[:n], a) || !slices.Equal(b[n:], make([]byte, 32)) {
+			t.Fatalf("%d halves: %v, want %v", n, b, a)
 		}
 	}
 }

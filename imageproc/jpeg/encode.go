@@ -139,24 +139,14 @@ func (e *Encoder) planes(pix []byte, w, h int) {
 			from := pix[3*min(row+k, h-1)*w:][:3*w]
 			luma := y[(row+k)*stride:][:stride]
 			b, r := e.ycc[1][k*stride:][:stride], e.ycc[2][k*stride:][:stride]
-			for x := range w {
-				p := from[3*x : 3*x+3 : 3*x+3]
-				red, green, blue := int32(p[0]), int32(p[1]), int32(p[2])
-				luma[x] = byte((19595*red + 38470*green + 7471*blue + 1<<15) >> 16)
-				const offset = 128<<16 + 1<<15 - 1
-				b[x] = byte((-11059*red - 21709*green + 32768*blue + offset) >> 16)
-				r[x] = byte((32768*red - 27439*green - 5329*blue + offset) >> 16)
-			}
+			rgbRow(from, luma, b, r)
 			for x := w; x < stride; x++ {
 				luma[x], b[x], r[x] = luma[w-1], b[w-1], r[w-1]
 			}
 		}
 		for i, to := range [][]byte{cb[row/2*half:][:half], cr[row/2*half:][:half]} {
 			a, b := e.ycc[1+i][:2*half], e.ycc[1+i][stride:][:2*half]
-			for x := range to {
-				bias := int32(1 + x&1)
-				to[x] = byte((int32(a[2*x]) + int32(a[2*x+1]) + int32(b[2*x]) + int32(b[2*x+1]) + bias) >> 2)
-			}
+			halve(a, b, to)
 		}
 	}
 	for i := range d.comps {
@@ -166,6 +156,46 @@ func (e *Encoder) planes(pix []byte, w, h int) {
 		for row := c.height; row < c.blocksY*8; row++ {
 			copy(c.plane[row*s:], last)
 		}
+	}
+}
+
+// rgbRow converts a row of pixels, three bytes each: their luma and chroma.
+func rgbRow(rgb, y, cb, cr []byte) {
+	done := 0
+	// The vector code reads four bytes more than it converts.
+	if n := (len(rgb)/3 - 2) &^ 7; fast && n > 0 {
+		rgbRowAVX2(&rgb[0], &y[0], &cb[0], &cr[0], n)
+		done = n
+	}
+	rgbRowGo(rgb[3*done:], y[done:], cb[done:], cr[done:])
+}
+
+func rgbRowGo(rgb, y, cb, cr []byte) {
+	for x := range len(rgb) / 3 {
+		p := rgb[3*x : 3*x+3 : 3*x+3]
+		red, green, blue := int32(p[0]), int32(p[1]), int32(p[2])
+		y[x] = byte((19595*red + 38470*green + 7471*blue + 1<<15) >> 16)
+		const offset = 128<<16 + 1<<15 - 1
+		cb[x] = byte((-11059*red - 21709*green + 32768*blue + offset) >> 16)
+		cr[x] = byte((32768*red - 27439*green - 5329*blue + offset) >> 16)
+	}
+}
+
+// halve makes one value of each two by two of the rows above and below; the rounding
+// alternates.
+func halve(above, below, to []byte) {
+	done := 0
+	if n := len(to) &^ 15; fast && n > 0 {
+		halveAVX2(&above[0], &below[0], &to[0], n)
+		done = n
+	}
+	halveGo(above[2*done:], below[2*done:], to[done:])
+}
+
+func halveGo(above, below, to []byte) {
+	for x := range to {
+		bias := int32(1 + x&1)
+		to[x] = byte((int32(above[2*x]) + int32(above[2*x+1]) + int32(below[2*x]) + int32(below[2*x+1]) + bias) >> 2)
 	}
 }
 

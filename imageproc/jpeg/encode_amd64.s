@@ -157,3 +157,132 @@ TEXT ·fdctAVX2(SB), NOSPLIT, $0-40
 	VMOVDQU Y14, 96(DI)
 	VZEROUPPER
 	RET
+
+// Shuffles that take one colour of four pixels as 32-bit integers, and the third bytes of
+// four integers, which are the integers divided by 2^16.
+DATA red<>+0(SB)/8, $0x8080800380808000
+DATA red<>+8(SB)/8, $0x8080800980808006
+GLOBL red<>(SB), RODATA|NOPTR, $16
+DATA green<>+0(SB)/8, $0x8080800480808001
+DATA green<>+8(SB)/8, $0x8080800a80808007
+GLOBL green<>(SB), RODATA|NOPTR, $16
+DATA blue<>+0(SB)/8, $0x8080800580808002
+DATA blue<>+8(SB)/8, $0x8080800b80808008
+GLOBL blue<>(SB), RODATA|NOPTR, $16
+DATA third<>+0(SB)/8, $0x808080800e0a0602
+DATA third<>+8(SB)/8, $0x8080808080808080
+GLOBL third<>(SB), RODATA|NOPTR, $16
+
+// Factors of the colours (encode.go, rgbRowGo).
+DATA ycc<>+0(SB)/4, $19595
+DATA ycc<>+4(SB)/4, $38470
+DATA ycc<>+8(SB)/4, $7471
+DATA ycc<>+12(SB)/4, $-11059
+DATA ycc<>+16(SB)/4, $-21709
+DATA ycc<>+20(SB)/4, $-27439
+DATA ycc<>+24(SB)/4, $-5329
+DATA ycc<>+28(SB)/4, $32768 // rounding of the luma
+DATA ycc<>+32(SB)/4, $8421375 // offset of the chroma
+GLOBL ycc<>(SB), RODATA|NOPTR, $36
+
+// THIRD stores the third bytes of the eight integers in Y0; Y4 is lost.
+#define THIRD(to) \
+	VPSHUFB Y12, Y0, Y0 \
+	VEXTRACTI128 $1, Y0, X4 \
+	VPUNPCKLDQ X4, X0, X0 \
+	VMOVQ X0, (to)
+
+// func rgbRowAVX2(rgb, y, cb, cr *byte, n int)
+TEXT ·rgbRowAVX2(SB), NOSPLIT, $0-40
+	MOVQ rgb+0(FP), SI
+	MOVQ y+8(FP), DI
+	MOVQ cb+16(FP), R8
+	MOVQ cr+24(FP), R9
+	MOVQ n+32(FP), CX
+	VBROADCASTI128 red<>(SB), Y15
+	VBROADCASTI128 green<>(SB), Y14
+	VBROADCASTI128 blue<>(SB), Y13
+	VBROADCASTI128 third<>(SB), Y12
+	VPBROADCASTD ycc<>+0(SB), Y11
+	VPBROADCASTD ycc<>+4(SB), Y10
+	VPBROADCASTD ycc<>+8(SB), Y9
+	VPBROADCASTD ycc<>+12(SB), Y8
+	VPBROADCASTD ycc<>+16(SB), Y7
+	VPBROADCASTD ycc<>+20(SB), Y6
+	VPBROADCASTD ycc<>+24(SB), Y5
+
+pixels:
+	VMOVDQU (SI), X0
+	VINSERTI128 $1, 12(SI), Y0, Y0
+	VPSHUFB Y15, Y0, Y1
+	VPSHUFB Y14, Y0, Y2
+	VPSHUFB Y13, Y0, Y3
+
+	VPMULLD Y11, Y1, Y0
+	VPMULLD Y10, Y2, Y4
+	VPADDD Y4, Y0, Y0
+	VPMULLD Y9, Y3, Y4
+	VPADDD Y4, Y0, Y0
+	VPBROADCASTD ycc<>+28(SB), Y4
+	VPADDD Y4, Y0, Y0
+	THIRD(DI)
+
+	VPMULLD Y8, Y1, Y0
+	VPMULLD Y7, Y2, Y4
+	VPADDD Y4, Y0, Y0
+	VPSLLD $15, Y3, Y4
+	VPADDD Y4, Y0, Y0
+	VPBROADCASTD ycc<>+32(SB), Y4
+	VPADDD Y4, Y0, Y0
+	THIRD(R8)
+
+	VPSLLD $15, Y1, Y0
+	VPMULLD Y6, Y2, Y4
+	VPADDD Y4, Y0, Y0
+	VPMULLD Y5, Y3, Y4
+	VPADDD Y4, Y0, Y0
+	VPBROADCASTD ycc<>+32(SB), Y4
+	VPADDD Y4, Y0, Y0
+	THIRD(R9)
+
+	ADDQ $24, SI
+	ADDQ $8, DI
+	ADDQ $8, R8
+	ADDQ $8, R9
+	SUBQ $8, CX
+	JNZ pixels
+	VZEROUPPER
+	RET
+
+// Ones, and what is added to sums of four before they are divided.
+DATA sums<>+0(SB)/4, $0x01010101
+DATA sums<>+4(SB)/4, $0x00020001
+GLOBL sums<>(SB), RODATA|NOPTR, $8
+
+// func halveAVX2(above, below, to *byte, n int)
+TEXT ·halveAVX2(SB), NOSPLIT, $0-32
+	MOVQ above+0(FP), SI
+	MOVQ below+8(FP), DX
+	MOVQ to+16(FP), DI
+	MOVQ n+24(FP), CX
+	VPBROADCASTD sums<>+0(SB), Y2
+	VPBROADCASTD sums<>+4(SB), Y3
+
+fours:
+	VMOVDQU (SI), Y0
+	VMOVDQU (DX), Y1
+	VPMADDUBSW Y2, Y0, Y0
+	VPMADDUBSW Y2, Y1, Y1
+	VPADDW Y1, Y0, Y0
+	VPADDW Y3, Y0, Y0
+	VPSRLW $2, Y0, Y0
+	VPACKUSWB Y0, Y0, Y0
+	VPERMQ $0x08, Y0, Y0
+	VMOVDQU X0, (DI)
+	ADDQ $32, SI
+	ADDQ $32, DX
+	ADDQ $16, DI
+	SUBQ $16, CX
+	JNZ fours
+	VZEROUPPER
+	RET
