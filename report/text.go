@@ -7,13 +7,15 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+
+	"cutmix-eval/metrics"
 )
 
 // Text renders a value and its interval: percent for fractions.
 func (m Metric) Text() (value, interval string) {
 	f := func(v float64) string {
 		if m.Unit == Fraction {
-			return strconv.FormatFloat(100*v, 'f', 2, 64)
+			return Percent(v)
 		}
 		return strconv.FormatFloat(v, 'f', 4, 64)
 	}
@@ -137,6 +139,13 @@ func (t Table) render(b *strings.Builder) error {
 	}
 	return columns(b, t.Columns, t.Rows)
 }
+
+// Percent writes a share, 0 to 1, for a cell of a table: in percent, two decimals, no sign
+// of percent.
+func Percent(share float64) string { return strconv.FormatFloat(100*share, 'f', 2, 64) }
+
+// PercentRange writes the ends of a share's interval as Percent does.
+func PercentRange(iv metrics.Interval) string { return Percent(iv.Low) + " to " + Percent(iv.High) }
 
 func percent(part, whole float64) float64 {
 	if whole == 0 {

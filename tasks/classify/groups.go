@@ -6,7 +6,6 @@ import (
 	"math"
 	"math/bits"
 	"slices"
-	"strconv"
 
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
@@ -98,4 +97,4 @@ func (res *Result) worst(n int, a About) report.Table {
 	return t
 }
 
-func percent(p float64) string { return strconv.FormatFloat(100*p, 'f', 2, 64) + " %" }
+func percent(p float64) string { return report.Percent(p) + " %" }

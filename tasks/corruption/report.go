@@ -380,8 +380,6 @@ func seedOf(r report.Report) any {
 	return 0
 }
 
-func pct(v float64) string { return strconv.FormatFloat(100*v, 'f', 2, 64) }
-
 // outside reads the confidences of a run of ood; none where no run is named.
 func outside(ctx context.Context, dir string, run *results.Run, pixels string) ([]ood.Confidences, error) {
 	if dir == "" {
@@ -440,9 +438,9 @@ func (g *grid) tables(r *report.Report, out []ood.Confidences) {
 			grp := report.Group{Kind: "corruption", Name: string(n)}
 			m := g.errorOf(n).metric("error", report.Fraction, "mean over severities")
 			grp.Metrics = append(grp.Metrics, m)
-			row := []string{string(n), pct(m.Value), ""}
+			row := []string{string(n), report.Percent(m.Value), ""}
 			if m.Interval != nil {
-				row[2] = pct(m.Interval.Low) + " to " + pct(m.Interval.High)
+				row[2] = report.PercentRange(*m.Interval)
 			}
 			for s := 1; s <= corrupt.Severities; s++ {
 				k := g.of(Variant{string(n), float64(s)})
@@ -454,17 +452,17 @@ func (g *grid) tables(r *report.Report, out []ood.Confidences) {
 				e := share(fmt.Sprintf("error_%d", s), g.wrong[k], "")
 				t5 := share(fmt.Sprintf("top5_error_%d", s), g.top5[k], "")
 				grp.Metrics = append(grp.Metrics, e, t5)
-				row = append(row, pct(e.Value))
+				row = append(row, report.Percent(e.Value))
 			}
 			ce, rel := "", ""
 			if b != nil {
 				if l, ok := g.ce(n, *b, false); ok {
 					m := l.metric("ce", report.Fraction, "errors by "+b.Name+"'s")
-					grp.Metrics, ce = append(grp.Metrics, m), pct(m.Value)
+					grp.Metrics, ce = append(grp.Metrics, m), report.Percent(m.Value)
 				}
 				if l, ok := g.ce(n, *b, true); ok {
 					m := l.metric("relative_ce", report.Fraction, "of what errors are above the clean error")
-					grp.Metrics, rel = append(grp.Metrics, m), pct(m.Value)
+					grp.Metrics, rel = append(grp.Metrics, m), report.Percent(m.Value)
 				}
 				if g.complete(n) {
 					for s := 1; s <= corrupt.Severities; s++ {
@@ -485,9 +483,9 @@ func (g *grid) tables(r *report.Report, out []ood.Confidences) {
 			}
 			grp.Metrics = append(grp.Metrics, report.Metric{Name: "ece", Value: ece, Unit: report.Fraction, N: len(g.images), Note: "mean over severities; without an interval"},
 				loss.metric("nll", report.Nats, "mean over severities"))
-			row = append(row, ce, rel, pct(ece))
+			row = append(row, ce, rel, report.Percent(ece))
 			for _, m := range g.detection(at, out, "mean over severities") {
-				grp.Metrics, row = append(grp.Metrics, m), append(row, pct(m.Value))
+				grp.Metrics, row = append(grp.Metrics, m), append(row, report.Percent(m.Value))
 			}
 			t.Rows = append(t.Rows, row)
 			r.Groups = append(r.Groups, grp)
@@ -531,7 +529,7 @@ func (g *grid) curve(r *report.Report) {
 	for k, v := range g.about.Variants {
 		name := strconv.FormatFloat(v.Level, 'g', 4, 64)
 		e, e5 := share("error", g.wrong[k], ""), share("top5_error", g.top5[k], "")
-		row := []string{name, pct(e.Value), pct(e.Interval.Low) + " to " + pct(e.Interval.High), pct(e5.Value)}
+		row := []string{name, report.Percent(e.Value), report.PercentRange(*e.Interval), report.Percent(e5.Value)}
 		grp := report.Group{Kind: string(c.Experiment), Name: name, Metrics: []report.Metric{e, e5}}
 		if mixed {
 			neither := make([]bool, len(g.images))
@@ -539,7 +537,7 @@ func (g *grid) curve(r *report.Report) {
 				neither[i] = g.wrong[k][i] && !g.other[k][i]
 			}
 			n, o := share("neither", neither, "predicted is neither image's class"), share("second", g.other[k], "predicted is the second image's class")
-			row = append(row, pct(n.Value), pct(n.Interval.Low)+" to "+pct(n.Interval.High), pct(o.Value))
+			row = append(row, report.Percent(n.Value), report.PercentRange(*n.Interval), report.Percent(o.Value))
 			grp.Metrics = append(grp.Metrics, n, o)
 		}
 		t.Rows = append(t.Rows, row)
