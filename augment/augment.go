@@ -121,22 +121,26 @@ const (
 	Halves
 )
 
-// Label writes the label of a mix: lambda of class own and the rest of class other, smoothed
-// by smoothing, which is spread over all classes. dst has a value for every class.
-func Label(dst []float64, own, other int, lambda float64, l Labelling, smoothing float64) {
+// Share is what of the label stays with an image of which the share lambda, 0 to 1, is left.
+func (l Labelling) Share(lambda float64) float64 {
 	switch l {
-	case Larger:
-		if lambda = math.Round(lambda); lambda == 0 { // a half is rounded up: it stays with its own
-			own = other
-		}
-		lambda = 1
+	case Larger: // a half is rounded up: it stays with its own
+		return math.Round(lambda)
 	case Halves:
-		lambda = 0.5
+		return 0.5
 	}
+	return lambda
+}
+
+// Label writes the label of a mix: the labelling's share of class own and the rest of class
+// other, smoothed by smoothing, which is spread over all classes. dst has a value for every
+// class.
+func Label(dst []float64, own, other int, lambda float64, l Labelling, smoothing float64) {
+	share := l.Share(lambda)
 	off := smoothing / float64(len(dst))
 	for i := range dst {
 		dst[i] = off
 	}
-	dst[own] += lambda * (1 - smoothing)
-	dst[other] += (1 - lambda) * (1 - smoothing)
+	dst[own] += share * (1 - smoothing)
+	dst[other] += (1 - share) * (1 - smoothing)
 }

@@ -68,6 +68,9 @@ func FromBytes(name string, data []byte, output string) (*Model, error) {
 	return m, nil
 }
 
+// Metadata is the value of a key in the file's metadata, empty where there is none.
+func (m *Model) Metadata(key string) string { return m.metadata[key] }
+
 func inspect(data []byte, output string) (*Model, error) {
 	f, err := onnx.Parse(data)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"cutmix-eval/internal/onnx"
 
@@ -109,26 +110,37 @@ func freed(t *onnx.Tensor, batch int64) ([]int64, bool) {
 	return v, true
 }
 
-// Names of the tensors that ReplaceHead adds.
-const (
-	newWeight = "cutmix_eval.head.weight"
-	newBias   = "cutmix_eval.head.bias"
-)
+// Layer is a linear layer: Weight is row-major, len(Bias) x inputs.
+type Layer struct{ Weight, Bias []float32 }
 
-// ReplaceHead returns the model with another linear layer in place of the head
-// that Head found: weight is row-major, classes x h.Features, bias has one value
-// a class; classes are their names. The number of classes may change. The
-// activation behind the layer, if any, stays. meta is added to the metadata.
-// Weights that nothing else uses are left out; other weights in external files
-// stay there, so the result belongs into the model's folder.
-func (m *Model) ReplaceHead(h *Head, weight, bias []float32, classes []string, meta map[string]string) ([]byte, error) {
-	k := len(bias)
-	switch {
-	case h.linear == nil:
+// ReplaceHead returns the model with other linear layers in place of the head
+// that Head found, with a ReLU between each two: the first takes h.Features
+// values, the last gives one value a class; classes are their names. The number of
+// classes may change. The activation behind the head, if any, stays. meta is added
+// to the metadata. Weights that nothing else uses are left out; other weights in
+// external files stay there, so the result belongs into the model's folder.
+func (m *Model) ReplaceHead(h *Head, layers []Layer, classes []string, meta map[string]string) ([]byte, error) {
+	if h.linear == nil {
 		return nil, errors.New("the head was not found in this model")
-	case k == 0 || len(weight) != k*h.Features:
-		return nil, fmt.Errorf("a head of %d classes and %d features needs %d weights, not %d", k, h.Features, k*h.Features, len(weight))
-	case classes != nil && len(classes) != k:
+	}
+	if h.PerPlace && len(layers) > 1 {
+		return nil, ErrPerPlace
+	}
+	features := h.Features
+	for i, l := range layers {
+		if len(l.Bias) == 0 || len(l.Weight) != len(l.Bias)*features {
+			return nil, fmt.Errorf("layer %d of %d outputs and %d inputs needs %d weights, not %d", i, len(l.Bias), features, len(l.Bias)*features, len(l.Weight))
+		}
+		if i < len(layers)-1 {
+			features = len(l.Bias)
+		}
+	}
+	if len(layers) == 0 {
+		return nil, errors.New("a head without layers")
+	}
+	last := layers[len(layers)-1]
+	k := len(last.Bias)
+	if classes != nil && len(classes) != k {
 		return nil, fmt.Errorf("%d class names for %d classes", len(classes), k)
 	}
 	data, err := m.bytes()
@@ -139,24 +151,17 @@ func (m *Model) ReplaceHead(h *Head, weight, bias []float32, classes []string, m
 	if err != nil {
 		return nil, err
 	}
-	typ := h.typ // a float16 graph takes float16 weights
-	matrix, dims := weight, []int64{int64(k), int64(h.Features)}
-	if h.Kind == "MatMul" && h.add != nil {
-		matrix = array{[]int{k, h.Features}, weight}.transpose().v
-		dims = []int64{int64(h.Features), int64(k)}
-	}
-	if h.Kind == "Conv" {
-		dims = append(dims, 1, 1)
-	}
-	w, err := encodeWeights(newWeight, typ, dims, matrix)
-	if err != nil {
-		return nil, err
-	}
-	b, err := encodeWeights(newBias, typ, []int64{int64(k)}, bias)
-	if err != nil {
-		return nil, err
-	}
 	used := usedTensors(&g.Graph, h)
+	r := &replacement{h, freePrefix(used), h.Input, k}
+	add, err := r.hidden(layers[:len(layers)-1])
+	if err != nil {
+		return nil, err
+	}
+	own, err := r.weights(r.prefix, last, h.Kind == "MatMul" && h.add != nil)
+	if err != nil {
+		return nil, err
+	}
+	add = append(own, add...)
 	edit := func(field protowire.Number, msg []byte) ([]byte, error) {
 		switch field {
 		case onnx.FieldValue:
@@ -166,7 +171,7 @@ func (m *Model) ReplaceHead(h *Head, weight, bias []float32, classes []string, m
 			switch {
 			case err != nil:
 				return nil, err
-			case t.Name == newWeight || t.Name == newBias || !used[t.Name]:
+			case !used[t.Name]:
 				return nil, nil
 			case slices.Contains(h.after, t.Name):
 				if v, ok := renumbered(&t, h.Classes, k); ok {
@@ -187,11 +192,11 @@ func (m *Model) ReplaceHead(h *Head, weight, bias []float32, classes []string, m
 			}
 			return msg, err
 		case onnx.FieldNode:
-			return h.editNode(msg, k)
+			return r.editNode(msg)
 		}
 		return msg, nil
 	}
-	data, err = onnx.EditGraph(data, edit, []onnx.Field{{Number: onnx.FieldInitializer, Message: w}, {Number: onnx.FieldInitializer, Message: b}})
+	data, err = onnx.EditGraph(data, edit, add)
 	if err != nil {
 		return nil, err
 	}
@@ -220,14 +225,90 @@ func (m *Model) ReplaceHead(h *Head, weight, bias []float32, classes []string, m
 		return nil, fmt.Errorf("the rewritten model: %w", err)
 	}
 	again.Path = m.Path
-	if got, err := again.Head(); err != nil || got.Classes != k || got.Features != h.Features {
+	if got, err := again.Head(); err != nil || got.Classes != k || got.Features != features {
 		return nil, fmt.Errorf("the rewritten model has no head of %d classes: %w", k, cmp.Or(err, errors.New("another one was found")))
 	}
 	return data, nil
 }
 
+// replacement is what ReplaceHead puts in place of a head.
+type replacement struct {
+	head    *Head
+	prefix  string // of the names of new tensors
+	input   string // of the last layer
+	classes int
+}
+
+// freePrefix begins the names of new tensors: a head that was put in before can have layers
+// that stay.
+func freePrefix(used map[string]bool) string {
+	for n := 1; ; n++ {
+		prefix := "cutmix_eval.head."
+		if n > 1 {
+			prefix = fmt.Sprintf("cutmix_eval.head%d.", n)
+		}
+		taken := false
+		for name := range used {
+			taken = taken || strings.HasPrefix(name, prefix)
+		}
+		if !taken {
+			return prefix
+		}
+	}
+}
+
+// weights encodes a layer's tensors; transposed as MatMul takes them.
+func (r *replacement) weights(prefix string, l Layer, transposed bool) ([]onnx.Field, error) {
+	out := len(l.Bias)
+	in := len(l.Weight) / out
+	matrix, dims := l.Weight, []int64{int64(out), int64(in)}
+	if transposed {
+		matrix = array{[]int{out, in}, l.Weight}.transpose().v
+		dims = []int64{int64(in), int64(out)}
+	}
+	if r.head.Kind == "Conv" {
+		dims = append(dims, 1, 1)
+	}
+	w, err := encodeWeights(prefix+"weight", r.head.typ, dims, matrix) // a float16 graph takes float16 weights
+	if err != nil {
+		return nil, err
+	}
+	b, err := encodeWeights(prefix+"bias", r.head.typ, []int64{int64(out)}, l.Bias)
+	return []onnx.Field{{Number: onnx.FieldInitializer, Message: w}, {Number: onnx.FieldInitializer, Message: b}}, err
+}
+
+// hidden are the layers before the last, each with its ReLU; r.input is what they end in.
+func (r *replacement) hidden(layers []Layer) (add []onnx.Field, err error) {
+	before := r.head.linear.Out[0]
+	for i, l := range layers {
+		prefix := fmt.Sprintf("%s%d.", r.prefix, i)
+		w, err := r.weights(prefix, l, r.head.Kind != "Conv")
+		if err != nil {
+			return nil, err
+		}
+		sum, out := prefix+"sum", prefix+"out"
+		var nodes [][]byte
+		if r.head.Kind == "Conv" {
+			nodes = [][]byte{onnx.EncodeNode("Conv", sum, []string{r.input, prefix + "weight", prefix + "bias"}, []string{sum})}
+		} else { // vectors can have axes of length 1 before them
+			product := prefix + "product"
+			nodes = [][]byte{
+				onnx.EncodeNode("MatMul", product, []string{r.input, prefix + "weight"}, []string{product}),
+				onnx.EncodeNode("Add", sum, []string{product, prefix + "bias"}, []string{sum}),
+			}
+		}
+		add = append(add, w...)
+		for _, n := range append(nodes, onnx.EncodeNode("Relu", out, []string{sum}, []string{out})) {
+			add = append(add, onnx.Field{Number: onnx.FieldNode, Message: n, Before: before})
+		}
+		r.input = out
+	}
+	return add, nil
+}
+
 // editNode rewires the nodes of the head to the new weights.
-func (h *Head) editNode(msg []byte, k int) ([]byte, error) {
+func (r *replacement) editNode(msg []byte) ([]byte, error) {
+	h, k, newWeight, newBias := r.head, r.classes, r.prefix+"weight", r.prefix+"bias"
 	n, err := onnx.ParseNode(msg)
 	if err != nil {
 		return nil, err
@@ -236,14 +317,14 @@ func (h *Head) editNode(msg []byte, k int) ([]byte, error) {
 		return want != nil && n.Op == want.Op && slices.Equal(n.Out, want.Out)
 	}
 	switch {
-	case is(h.linear) && h.Kind == "Conv":
-		return onnx.ReplaceInputs(msg, []string{h.Input, newWeight, newBias})
-	case is(h.linear) && h.Kind == "MatMul" && h.add != nil:
-		return onnx.ReplaceInputs(msg, []string{h.Input, newWeight})
+	case is(h.linear) && r.head.Kind == "Conv":
+		return onnx.ReplaceInputs(msg, []string{r.input, newWeight, newBias})
+	case is(h.linear) && r.head.Kind == "MatMul" && h.add != nil:
+		return onnx.ReplaceInputs(msg, []string{r.input, newWeight})
 	case is(h.linear) && h.add != nil:
-		return onnx.EncodeNode("Gemm", n.Name, []string{h.Input, newWeight}, n.Out, onnx.IntAttr("transB", 1)), nil
+		return onnx.EncodeNode("Gemm", n.Name, []string{r.input, newWeight}, n.Out, onnx.IntAttr("transB", 1)), nil
 	case is(h.linear):
-		return onnx.EncodeNode("Gemm", n.Name, []string{h.Input, newWeight, newBias}, n.Out, onnx.IntAttr("transB", 1)), nil
+		return onnx.EncodeNode("Gemm", n.Name, []string{r.input, newWeight, newBias}, n.Out, onnx.IntAttr("transB", 1)), nil
 	case is(h.add):
 		in := slices.Clone(n.In)
 		for i, name := range in {

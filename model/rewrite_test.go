@@ -56,7 +56,7 @@ func TestReplaceHead(t *testing.T) {
 				weight, bias []float32
 				tol          float64
 			}{{"pick", pick, make([]float32, k), 0}, {"random", weight, bias, random}} {
-				data, err := m.ReplaceHead(h, v.weight, v.bias, names, map[string]string{"made_by": "test"})
+				data, err := m.ReplaceHead(h, []Layer{{v.weight, v.bias}}, names, map[string]string{"made_by": "test"})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -100,12 +100,101 @@ func TestReplaceHead(t *testing.T) {
 					}
 				}
 			}
-			if _, err := m.ReplaceHead(h, weight[1:], bias, nil, nil); err == nil {
+			if _, err := m.ReplaceHead(h, []Layer{{weight[1:], bias}}, nil, nil); err == nil {
 				t.Error("a weight too few: no error")
 			}
-			if _, err := m.ReplaceHead(h, weight, bias, names[:2], nil); err == nil {
+			if _, err := m.ReplaceHead(h, []Layer{{weight, bias}}, names[:2], nil); err == nil {
 				t.Error("names too few: no error")
 			}
+		})
+	}
+}
+
+// TestReplaceHeadHidden puts a hidden layer into every family that has a penultimate vector,
+// twice: the second head goes behind the first one's hidden layer.
+func TestReplaceHeadHidden(t *testing.T) {
+	ortest.Load(t)
+	rng := rand.New(rand.NewPCG(5, 5))
+	random := func(n int) []float32 {
+		v := make([]float32, n)
+		for i := range v {
+			v[i] = float32(rng.IntN(33)-16) / 64
+		}
+		return v
+	}
+	linear := func(l Layer, x []float32, relu bool) []float32 {
+		out := make([]float32, len(l.Bias))
+		for o := range out {
+			s := float64(l.Bias[o])
+			for i, v := range x {
+				s += float64(l.Weight[o*len(x)+i]) * float64(v)
+			}
+			if out[o] = float32(s); relu {
+				out[o] = max(out[o], 0)
+			}
+		}
+		return out
+	}
+	for name := range headCases {
+		t.Run(name, func(t *testing.T) {
+			m, err := Open("testdata/heads/"+name+".onnx", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			h, err := m.Head()
+			if err != nil {
+				t.Fatal(err)
+			}
+			const hidden, k = 7, 5
+			layers := []Layer{{random(hidden * h.Features), random(hidden)}, {random(k * hidden), random(k)}}
+			data, err := m.ReplaceHead(h, layers, nil, nil)
+			if h.PerPlace {
+				if err == nil {
+					t.Error("a hidden layer at every place")
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, err := FromBytes("new", data, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			n.Path = m.Path
+			tol := tolerance
+			if m.Name == "half-constants" {
+				tol = 2e-2 // 11 bits
+			}
+			check := func(n *Model, data []byte, layers []Layer) {
+				t.Helper()
+				_, out := run(t, runtime.Source{Path: m.Path, Data: data}, n, 2, 3, n.Logits, h.Penultimate)
+				for i := range 2 {
+					x := out[1][i]
+					for j, l := range layers {
+						x = linear(l, x, j < len(layers)-1)
+					}
+					for c := range x {
+						if math.Abs(float64(x[c]-out[0][i][c])) > tol*max(1, math.Abs(float64(x[c]))) {
+							t.Errorf("image %d class %d: %v, want %v", i, c, out[0][i][c], x[c])
+						}
+					}
+				}
+			}
+			check(n, data, layers)
+			second, err := n.Head()
+			if err != nil || second.Features != hidden {
+				t.Fatalf("%+v, %v", second, err)
+			}
+			more := []Layer{{random(4 * hidden), random(4)}, {random(3 * 4), random(3)}}
+			if data, err = n.ReplaceHead(second, more, nil, nil); err != nil {
+				t.Fatal(err)
+			}
+			if n, err = FromBytes("newer", data, ""); err != nil {
+				t.Fatal(err)
+			}
+			n.Path = m.Path
+			check(n, data, []Layer{layers[0], more[0], more[1]})
 		})
 	}
 }
@@ -120,7 +209,7 @@ func TestReplaceHeadDropsOldWeights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := m.ReplaceHead(h, make([]float32, h.Features), make([]float32, 1), nil, nil)
+	data, err := m.ReplaceHead(h, []Layer{{make([]float32, h.Features), make([]float32, 1)}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +327,7 @@ func FuzzHead(f *testing.F) {
 		if h.Classes <= 0 || h.Features <= 0 || len(h.Weight) != h.Classes*h.Features || len(h.Bias) != h.Classes {
 			t.Fatalf("head of %d x %d with %d weights and %d biases", h.Classes, h.Features, len(h.Weight), len(h.Bias))
 		}
-		if _, err := m.ReplaceHead(h, make([]float32, 2*h.Features), make([]float32, 2), nil, nil); err != nil {
+		if _, err := m.ReplaceHead(h, []Layer{{make([]float32, 2*h.Features), make([]float32, 2)}}, nil, nil); err != nil {
 			return
 		}
 	})

@@ -52,6 +52,10 @@ type Config struct {
 	NewBatch func(n int) (Batch, error)
 	Batch    int // images a run; 0 means 1
 	Workers  int // decoding goroutines; 0 means one a core
+	// Before, if not nil, may change the tensors of a batch before the model runs on it:
+	// those of samples first to first+n-1, in slots 0 to n-1. errs says which of them
+	// could not be loaded.
+	Before func(b Batch, first, n int, errs []error) error
 	// Progress, if not nil, is called with the number of images done so far.
 	Progress func(done int)
 }
@@ -160,6 +164,11 @@ func Run(ctx context.Context, c Config, each func(Result) error) (Stats, error) 
 		}
 		ran := time.Now()
 		stats.Wait += ran.Sub(waited)
+		if c.Before != nil {
+			if err := c.Before(r.batch, r.first, r.n, r.errs); err != nil {
+				return stats, err
+			}
+		}
 		if err := r.batch.Run(ctx, r.n); err != nil {
 			return stats, err
 		}

@@ -20,7 +20,8 @@ const (
 // EditGraph copies a model and lets f see every node, initializer, input,
 // output and value of its graph, in encoded form. f returns what to write in its
 // place: the same bytes, others, or nil to leave it out. What add holds is put
-// into the graph as further fields, in order. Everything else stays as it is.
+// into the graph as further fields, in order: in front of the node that makes the
+// tensor Before, or of everything. Everything else stays as it is.
 func EditGraph(data []byte, f func(field protowire.Number, msg []byte) ([]byte, error), add []Field) ([]byte, error) {
 	const graphField = 7
 	out := make([]byte, 0, len(data)+len(data)/8)
@@ -34,11 +35,16 @@ func EditGraph(data []byte, f func(field protowire.Number, msg []byte) ([]byte, 
 		g := make([]byte, 0, len(v.b))
 		if !added { // before the nodes: initializers may come in any order
 			added = true
-			for _, a := range add {
-				g = protowire.AppendBytes(protowire.AppendTag(g, a.Number, protowire.BytesType), a.Message)
-			}
+			g = appendFields(g, add, nil)
 		}
 		err := each(v.b, func(num protowire.Number, v value) error {
+			if num == FieldNode && slices.ContainsFunc(add, func(a Field) bool { return a.Before != "" }) {
+				n, err := parseNode(v.b)
+				if err != nil {
+					return err
+				}
+				g = appendFields(g, add, n.Out)
+			}
 			switch num {
 			case FieldNode, FieldInitializer, FieldInput, FieldOutput, FieldValue:
 				msg, err := f(num, v.b)
@@ -61,6 +67,18 @@ func EditGraph(data []byte, f func(field protowire.Number, msg []byte) ([]byte, 
 type Field struct {
 	Number  protowire.Number
 	Message []byte
+	Before  string // a tensor: the field is put in front of the node that makes it
+}
+
+// appendFields adds the fields that belong in front of the maker of the tensors out; nil: of
+// everything.
+func appendFields(g []byte, add []Field, out []string) []byte {
+	for _, a := range add {
+		if out == nil && a.Before == "" || slices.Contains(out, a.Before) {
+			g = appendMessage(g, a.Number, a.Message)
+		}
+	}
+	return g
 }
 
 // SetMeta replaces or adds metadata properties.
