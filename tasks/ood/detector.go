@@ -1,15 +1,11 @@
 package ood
 
 import (
-	"archive/zip"
 	"bytes"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"math"
 	"os"
 	"slices"
 	"strings"
@@ -108,39 +104,24 @@ func (d *Detector) Write(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return d.write(w, append(text, '\n'), nil)
+	return d.archive(append(text, '\n')).Write(w)
 }
 
-// write writes the detector with its text, and other files.
-func (d *Detector) write(w io.Writer, text []byte, more map[string][]byte) error {
-	z := zip.NewWriter(w)
-	add := func(name string, data []byte) error {
-		f, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate})
-		if err == nil {
-			_, err = f.Write(data)
-		}
-		return err
-	}
-	err := add("detector.json", text)
-	for _, name := range slices.Sorted(maps.Keys(more)) {
-		err = errors.Join(err, add(name, more[name]))
-	}
-	for _, name := range slices.Sorted(maps.Keys(d.State)) {
-		if err != nil {
-			return err
-		}
-		m := d.State[name]
+// archive is the file with the text.
+func (d *Detector) archive(text []byte) npy.Archive {
+	a := npy.Archive{Texts: map[string][]byte{detectorText: text}, Arrays: map[string]npy.Array{}}
+	for name, m := range d.State {
 		rows, cols := m.Dims()
-		data := npy.Header("f8", rows, cols)
-		for i := range rows {
-			for _, v := range m.RawRowView(i) {
-				data = binary.LittleEndian.AppendUint64(data, math.Float64bits(v))
-			}
-		}
-		err = add("state/"+name+".npy", data)
+		a.Arrays[stateFolder+name] = npy.Array{Shape: []int{rows, cols}, Data: mat.DenseCopyOf(m).RawMatrix().Data}
 	}
-	return errors.Join(err, z.Close())
+	return a
 }
+
+// Names in a detector's archive.
+const (
+	detectorText = "detector.json"
+	stateFolder  = "state/"
+)
 
 // maxState bounds what is unpacked of a detector.
 const maxState = 2 << 30
@@ -164,53 +145,32 @@ func ReadDetector(path string) (*Detector, error) {
 }
 
 func parseDetector(r io.ReaderAt, size, most int64) (*Detector, error) {
-	z, err := zip.NewReader(r, size)
+	a, err := npy.ReadArchive(r, size, most)
 	if err != nil {
-		return nil, errors.New("it is not a detector, which ood --threshold-at writes (a zip archive)")
+		return nil, fmt.Errorf("it is not a detector, which ood --threshold-at writes: %w", err)
+	}
+	text, found := a.Texts[detectorText]
+	if !found {
+		return nil, fmt.Errorf("it holds no %s", detectorText)
 	}
 	d := &Detector{State: State{}}
-	found := false
-	for _, f := range z.File {
-		if f.UncompressedSize64 > uint64(most) {
-			return nil, fmt.Errorf("%s is too large (%d bytes)", f.Name, f.UncompressedSize64)
+	if err := json.NewDecoder(bytes.NewReader(text)).Decode(d); err != nil {
+		return nil, fmt.Errorf("%s: %w", detectorText, err)
+	}
+	for name, v := range a.Arrays {
+		name, ours := strings.CutPrefix(name, stateFolder)
+		if !ours {
+			continue
 		}
-		c, err := f.Open()
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f.Name, err)
+		if len(v.Shape) != 2 || len(v.Data) == 0 {
+			return nil, fmt.Errorf("%s%s has the shape %v", stateFolder, name, v.Shape)
 		}
-		data, err := io.ReadAll(io.LimitReader(c, most+1))
-		_ = c.Close() // only read
-		if err == nil && int64(len(data)) > most {
-			err = errors.New("it is too large")
-		}
-		most -= int64(len(data))
-		name, array := strings.CutPrefix(strings.TrimSuffix(f.Name, ".npy"), "state/")
-		switch {
-		case err != nil:
-		case f.Name == "detector.json":
-			found = true
-			dec := json.NewDecoder(bytes.NewReader(data))
-			err = dec.Decode(d)
-		case array:
-			var info npy.Info
-			var v []float64
-			if info, v, err = npy.Values(data); err == nil && (len(info.Shape) != 2 || len(v) == 0) {
-				err = fmt.Errorf("it has the shape %v", info.Shape)
-			}
-			if err == nil {
-				m := mat.NewDense(info.Shape[0], info.Shape[1], v)
-				if d.State[name] = m; !finite(m) {
-					err = errors.New("not all of its values are finite")
-				}
-			}
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f.Name, err)
+		m := mat.NewDense(v.Shape[0], v.Shape[1], v.Data)
+		if d.State[name] = m; !finite(m) {
+			return nil, fmt.Errorf("not all values of %s%s are finite", stateFolder, name)
 		}
 	}
 	switch {
-	case !found:
-		return nil, errors.New("it holds no detector.json")
 	case d.FormatVersion != detectorVersion:
 		return nil, fmt.Errorf("it is of format %d, and this program reads %d", d.FormatVersion, detectorVersion)
 	case d.C < 1 || d.D < 0 || d.C > 1<<24 || d.D > 1<<24 || !metrics.Finite(d.Threshold):

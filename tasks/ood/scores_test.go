@@ -335,7 +335,9 @@ func FuzzDetector(f *testing.F) {
 		}
 		delete(d.State, name)
 		var b bytes.Buffer
-		if err := d.write(&b, text, map[string][]byte{"state/" + name + ".npy": array}); err != nil {
+		a := d.archive(text)
+		a.Texts[stateFolder+name+".npy"] = array
+		if err := a.Write(&b); err != nil {
 			return // a name that no archive can have
 		}
 		for _, data := range [][]byte{text, b.Bytes()} {
