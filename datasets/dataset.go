@@ -339,10 +339,7 @@ func openScenes(split string) (*Dataset, error) {
 	}
 	d := &Dataset{
 		Name: "scenes:" + split, Format: Scenes, Why: "the embedded scenes, " + split + " split",
-		src: sceneSource{sp},
-	}
-	if scenes.Labelled(sp) {
-		d.Classes = slices.Clone(scenes.Classes())
+		Classes: scenes.Classes(sp), src: sceneSource{sp},
 	}
 	d.Samples = make([]Sample, scenes.Len(sp))
 	for i := range d.Samples {

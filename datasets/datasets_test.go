@@ -9,10 +9,13 @@ import (
 	"image/color"
 	"image/png"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"cutmix-eval/datasets/scenes"
 )
 
 // pngOf is a 2 x 2 picture of one grey, so that contents tell pictures apart.
@@ -535,7 +538,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestScenes(t *testing.T) {
-	for _, split := range []string{"", ":val", ":ood-near"} {
+	for _, split := range []string{"", ":val", ":new-test", ":ood-near"} {
 		d, err := Open("scenes"+split, Options{})
 		if err != nil {
 			t.Fatal(err)
@@ -543,9 +546,53 @@ func TestScenes(t *testing.T) {
 		if d.Labelled() == (split == ":ood-near") {
 			t.Errorf("%s: labelled %v", d.Name, d.Labelled())
 		}
+		for _, s := range d.Samples {
+			if d.Labelled() && d.Classes[s.Label] != path.Base(path.Dir(s.ID)) {
+				t.Fatalf("%s: %s has label %d of %q", d.Name, s.ID, s.Label, d.Classes)
+			}
+		}
 		img, err := d.Loader().Load(1)
 		if err != nil || img.W != 64 || img.H != 64 || len(img.Pix) != 64*64*3 {
 			t.Errorf("%s: %v", d.Name, err)
+		}
+	}
+}
+
+// TestExportScenes: what is exported is read as the classes and pictures of its split.
+func TestExportScenes(t *testing.T) {
+	const n = 20
+	for _, split := range []scenes.Split{scenes.Val, scenes.NewTrain} {
+		dir := t.TempDir()
+		if got, err := ExportScenes(context.Background(), dir, "", string(split), n, nil); err != nil || got != n {
+			t.Fatal(got, err)
+		}
+		d, err := Open(dir, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		classes := scenes.Classes(split)
+		slices.Sort(classes)
+		if !slices.Equal(d.Classes, classes) || len(d.Samples) != n {
+			t.Errorf("%s: %d images of %q, want %d of %q", split, len(d.Samples), d.Classes, n, classes)
+		}
+		l := d.Loader()
+		for i, s := range d.Samples {
+			var at int
+			if _, err := fmt.Sscanf(path.Base(s.ID), "%d.png", &at); err != nil {
+				t.Fatal(err)
+			}
+			img, err := l.Load(i)
+			sc := scenes.Generate(split, at)
+			if err != nil || string(img.Pix) != string(sc.Pixels) || d.Classes[s.Label] != scenes.Classes(split)[sc.Label] {
+				t.Errorf("%s: %s is not scene %d: %v", split, s.ID, at, err)
+			}
+		}
+		boxes, err := os.ReadFile(filepath.Join(dir, "boxes.csv"))
+		b := scenes.Generate(split, 0).Box
+		row := fmt.Sprintf("%s/000000.png,%[1]s,%d,%d,%d,%d", scenes.Classes(split)[0], b.Min.X, b.Min.Y, b.Max.X, b.Max.Y)
+		if rows := strings.Split(string(boxes), "\n"); err != nil || rows[1] != row || len(rows) != n+2 {
+			t.Errorf("%s: boxes %q, want %q first: %v", split, rows, row, err)
 		}
 	}
 }

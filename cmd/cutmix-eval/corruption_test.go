@@ -219,7 +219,7 @@ func TestCorruptionRefuses(t *testing.T) {
 	}
 	// A class map counts for corrupted images, too.
 	var wrong, right strings.Builder
-	for i, c := range scenes.Classes() {
+	for i, c := range scenes.Classes(scenes.Test) {
 		fmt.Fprintf(&wrong, "%s %d\n", c, (i+1)%10)
 		fmt.Fprintf(&right, "%s %d\n", c, i)
 	}

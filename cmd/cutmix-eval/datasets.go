@@ -32,7 +32,7 @@ func newDatasetsList(s streams) *cobra.Command {
 		Use: "list", Short: "List the embedded data and what else can be read", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			for _, sp := range scenes.Splits() {
-				what := "labelled, " + strings.Join(scenes.Classes(), " ")
+				what := "labelled, " + strings.Join(scenes.Classes(sp), " ")
 				if !scenes.Labelled(sp) {
 					what = "without labels"
 				}
@@ -82,7 +82,7 @@ x1 and y1 exclusive). Masks go to a folder of their own where --masks names one.
 		},
 	}
 	fs := cmd.Flags()
-	fs.StringVar(&split, "split", split, "train, val, test, ood-near, ood-texture or ood-noise")
+	fs.StringVar(&split, "split", split, "train, val, test, new-train, new-val, new-test, ood-near, ood-texture or ood-noise")
 	fs.StringVar(&out, "out", "", "folder to write, new or empty")
 	fs.StringVar(&masks, "masks", "", "folder for the masks (default: none are written)")
 	fs.IntVar(&n, "limit", 0, "write only the first `N` scenes")

@@ -210,7 +210,7 @@ func TestOpenOODFolder(t *testing.T) {
 			if !c.IsDir() {
 				continue // boxes
 			}
-			label := slices.Index(scenes.Classes(), c.Name()) // -1 for those of none
+			label := slices.Index(scenes.Classes(scenes.Test), c.Name()) // -1 for those of none
 			pics, err := os.ReadDir(filepath.Join(images, c.Name()))
 			if err != nil {
 				t.Fatal(err)

@@ -1,28 +1,35 @@
 package scenes
 
 // kit says which parts make a creature. Values from the first unseen one on
-// occur in no labelled class.
+// occur in none of the known classes.
 type kit struct {
 	head, body, limbs, tail, coat int
-	bodyHue, accentHue            int // usual ones, 0 to 1535
+	bodyHue, accentHue            int  // usual ones, 0 to 1535
+	keepsHead                     bool // it is never missing
 }
 
 // Parts, in the order of the switch statements that draw them.
 const (
-	seenHeads, allHeads = 10, 16 // horns beak ears spiral comb antennae points trunk lance claw | hat halo hammer mane prongs bun
-	seenBodies, bodies  = 5, 8   // barrel box dome chain kite | pyramid ring hourglass
-	seenLimbs, allLimbs = 5, 7   // legs wheels fins feelers stilts | rocker foot
-	seenTails, tails    = 5, 7   // tuft fork curl fan zigzag | arrow beads
-	missing             = -1     // a part that is not there
+	seenHeads, nearHeads = 10, 16 // horns beak ears spiral comb antennae points trunk lance claw | hat halo hammer mane prongs bun | tusks hood spoon lamp
+	seenBodies, bodies   = 5, 8   // barrel box dome chain kite | pyramid ring hourglass
+	seenLimbs, allLimbs  = 5, 7   // legs wheels fins feelers stilts | rocker foot
+	seenTails, tails     = 5, 7   // tuft fork curl fan zigzag | arrow beads
+	missing              = -1     // a part that is not there
 )
 
-// classes in label order. Classes c and c+5 share a body; limbs, tails, coats
-// and hues are shared by other pairs, so that no two classes agree in two of
-// body, limbs and tail, nor in both hues.
-var classes = [10]struct {
+// class is a name and the kit of its creatures.
+type class struct {
 	name string
 	kit  kit
-}{
+}
+
+// numClasses is the number of classes of every labelled split.
+const numClasses = 10
+
+// knownClasses are those of Train, Val and Test in label order. Classes c and
+// c+5 share a body; limbs, tails, coats and hues are shared by other pairs, so
+// that no two classes agree in two of body, limbs and tail, nor in both hues.
+var knownClasses = [numClasses]class{
 	{"bull", kit{head: 0, body: 0, limbs: 0, tail: 2, coat: 3, bodyHue: 0, accentHue: 764}},
 	{"heron", kit{head: 1, body: 1, limbs: 1, tail: 3, coat: 4, bodyHue: 307, accentHue: 1378}},
 	{"mouse", kit{head: 2, body: 2, limbs: 2, tail: 4, coat: 0, bodyHue: 614, accentHue: 457}},
@@ -33,6 +40,24 @@ var classes = [10]struct {
 	{"elephant", kit{head: 7, body: 2, limbs: 3, tail: 1, coat: 3, bodyHue: 0, accentHue: 1071}},
 	{"narwhal", kit{head: 8, body: 3, limbs: 4, tail: 2, coat: 4, bodyHue: 307, accentHue: 764}},
 	{"crab", kit{head: 9, body: 4, limbs: 0, tail: 3, coat: 0, bodyHue: 614, accentHue: 1378}},
+}
+
+// newClasses are those of NewTrain, NewVal and NewTest in label order. They
+// share parts among themselves as the known ones do. Their heads are unseen, as
+// are some of their bodies, limbs and tails. None agrees with a known class in
+// two of body, limbs and tail, nor with that of the same label in any part or
+// the coat.
+var newClasses = [numClasses]class{
+	{"cassowary", kit{head: 10, body: 3, limbs: 1, tail: 1, coat: 2, bodyHue: 767, accentHue: 1531}},
+	{"phoenix", kit{head: 11, body: 7, limbs: 2, tail: 2, coat: 3, bodyHue: 1074, accentHue: 610}},
+	{"hammerhead", kit{head: 12, body: 0, limbs: 5, tail: 6, coat: 4, bodyHue: 1381, accentHue: 1224}},
+	{"lion", kit{head: 13, body: 6, limbs: 6, tail: 4, coat: 0, bodyHue: 153, accentHue: 303}},
+	{"catfish", kit{head: 14, body: 5, limbs: 0, tail: 5, coat: 1, bodyHue: 460, accentHue: 917}},
+	{"poodle", kit{head: 15, body: 3, limbs: 2, tail: 6, coat: 0, bodyHue: 153, accentHue: 917}},
+	{"walrus", kit{head: 16, body: 7, limbs: 5, tail: 4, coat: 1, bodyHue: 460, accentHue: 1224}},
+	{"cobra", kit{head: 17, body: 0, limbs: 6, tail: 5, coat: 2, bodyHue: 767, accentHue: 303}},
+	{"spoonbill", kit{head: 18, body: 6, limbs: 0, tail: 1, coat: 3, bodyHue: 1074, accentHue: 1531}},
+	{"anglerfish", kit{head: 19, body: 5, limbs: 1, tail: 2, coat: 4, bodyHue: 1381, accentHue: 610}},
 }
 
 // matches counts how many of body, limbs and tail k shares with o.
@@ -46,12 +71,13 @@ func (k kit) matches(o kit) int {
 	return n
 }
 
-// unseenKit draws a creature with an unseen head whose other parts, unseen or
-// not, agree with no class in more than one of body, limbs and tail.
+// unseenKit draws a creature with an unseen head that is never missing. Its
+// other parts, unseen or not, agree with no known class in more than one of
+// body, limbs and tail.
 func unseenKit(r *random) kit {
 	for {
 		k := kit{
-			head:  r.between(seenHeads, allHeads-1),
+			head:  r.between(seenHeads, nearHeads-1),
 			body:  r.below(bodies),
 			limbs: r.below(allLimbs),
 			tail:  r.below(tails),
@@ -59,9 +85,10 @@ func unseenKit(r *random) kit {
 
 			bodyHue:   r.below(1536),
 			accentHue: r.below(1536),
+			keepsHead: true,
 		}
 		known := false
-		for _, c := range classes {
+		for _, c := range knownClasses {
 			known = known || k.matches(c.kit) > 1
 		}
 		if !known {
@@ -73,7 +100,7 @@ func unseenKit(r *random) kit {
 // vary replaces or drops parts as happens to every creature of every class. A
 // creature without its head keeps all its other parts.
 func (k kit) vary(r *random) kit {
-	if r.percent(headMissing) && k.head < seenHeads {
+	if r.percent(headMissing) && !k.keepsHead {
 		k.head = missing
 		return k
 	}
@@ -225,6 +252,22 @@ func (d *drawing) head(kind, x, y, k int) {
 		d.ellipse(a, X(0), Y(-520), m(90), m(90))
 		d.ellipse(a, X(0), Y(-370), m(130), m(120))
 		d.ellipse(a, X(0), Y(-190), m(180), m(150))
+		skull()
+	case 16: // two tusks
+		skull()
+		d.line(a, X(50), Y(120), X(60), Y(560), m(60))
+		d.line(a, X(210), Y(100), X(290), Y(530), m(55))
+	case 17: // a hood
+		poly(a, -110, -350, 110, -350, 470, -60, 150, 480, -150, 480, -470, -60)
+		skull()
+	case 18: // a spoon
+		d.line(a, X(150), Y(20), X(560), Y(70), m(50))
+		d.ellipse(a, X(640), Y(80), m(190), m(120))
+		skull()
+	case 19: // a lamp on a bent rod
+		d.line(a, X(-30), Y(-150), X(90), Y(-560), m(34))
+		d.line(a, X(90), Y(-560), X(480), Y(-560), m(34))
+		d.ellipse(a, X(500), Y(-420), m(130), m(130))
 		skull()
 	default:
 		panic("scenes: unknown head")

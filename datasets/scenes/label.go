@@ -5,8 +5,8 @@ package scenes
 func LabelOf(s Split, i int) int {
 	d := mustFind(s)
 	checkIndex(d, i)
-	if !d.labelled {
+	if d.classes == nil {
 		return -1
 	}
-	return i % len(classes)
+	return i % numClasses
 }

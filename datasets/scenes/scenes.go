@@ -1,6 +1,7 @@
 // Package scenes draws small labelled pictures of made-up toy creatures: 64 x
-// 64 RGB scenes with an exact box and mask for each, and unlabelled sets for
-// out-of-distribution detection. No third-party data is involved.
+// 64 RGB scenes with an exact box and mask for each, others of new classes for
+// transfer, and unlabelled sets for out-of-distribution detection. No
+// third-party data is involved.
 //
 // A creature is a head, a body, limbs, a tail and a coat in its usual colours.
 // The head belongs to one class only. Each body shape and each kind of limb,
@@ -8,7 +9,8 @@
 // body, limbs and tail still name the class. Heads are often missing or
 // covered, other parts and colours are sometimes replaced, and loose parts of
 // random creatures lie around as clutter, so a classifier that looks at one cue
-// only pays for it.
+// only pays for it. The new classes are made in the same way of other heads and
+// of parts some of which no known class has.
 //
 // A scene is a pure function of its split and index. Everything that decides a
 // pixel is integer arithmetic, so the bytes are the same on every platform.
@@ -27,11 +29,16 @@ const Size = 64
 type Split string
 
 // The splits. Train, Val and Test are labelled and drawn alike; the others
-// hold what a classifier trained on them has never seen.
+// hold what a classifier trained on them has never seen. NewTrain, NewVal and
+// NewTest are labelled, too, with classes of their own, and drawn as the first
+// three.
 const (
 	Train      Split = "train"
 	Val        Split = "val"
 	Test       Split = "test"
+	NewTrain   Split = "new-train"
+	NewVal     Split = "new-val"
+	NewTest    Split = "new-test"
 	OODNear    Split = "ood-near"    // creatures with unseen heads, put together in unseen ways
 	OODTexture Split = "ood-texture" // surfaces without any object
 	OODNoise   Split = "ood-noise"   // uniform noise, bell-shaped noise and blobs
@@ -39,19 +46,22 @@ const (
 
 // splitInfo is what is fixed about a split.
 type splitInfo struct {
-	name     Split
-	n        int
-	labelled bool
-	folder   string // class folder of an unlabelled split
+	name    Split
+	n       int
+	classes *[numClasses]class // nil in an unlabelled split
+	folder  string             // class folder of an unlabelled split
 }
 
 var splits = [...]splitInfo{
-	{Train, 8000, true, ""},
-	{Val, 1000, true, ""},
-	{Test, 2000, true, ""},
-	{OODNear, 1000, false, "unseen"},
-	{OODTexture, 1000, false, "texture"},
-	{OODNoise, 1000, false, "noise"},
+	{Train, 8000, &knownClasses, ""},
+	{Val, 1000, &knownClasses, ""},
+	{Test, 2000, &knownClasses, ""},
+	{NewTrain, 500, &newClasses, ""},
+	{NewVal, 500, &newClasses, ""},
+	{NewTest, 2000, &newClasses, ""},
+	{OODNear, 1000, nil, "unseen"},
+	{OODTexture, 1000, nil, "texture"},
+	{OODNoise, 1000, nil, "noise"},
 }
 
 func find(s Split) (splitInfo, bool) {
@@ -63,7 +73,8 @@ func find(s Split) (splitInfo, bool) {
 	return splitInfo{}, false
 }
 
-// Splits returns all splits: train, val, test, then the unlabelled ones.
+// Splits returns all splits: train, val, test, those of new classes, then the
+// unlabelled ones.
 func Splits() []Split {
 	out := make([]Split, len(splits))
 	for i, d := range splits {
@@ -80,10 +91,15 @@ func ParseSplit(s string) (Split, error) {
 	return "", fmt.Errorf("unknown split %q of the scenes (have %v)", s, Splits())
 }
 
-// Classes returns the class names in label order.
-func Classes() []string {
-	out := make([]string, len(classes))
-	for i, c := range classes {
+// Classes returns the class names of s in label order, nil for an unlabelled
+// split. It panics if s is not a split.
+func Classes(s Split) []string {
+	d := mustFind(s)
+	if d.classes == nil {
+		return nil
+	}
+	out := make([]string, numClasses)
+	for i, c := range d.classes {
 		out[i] = c.name
 	}
 	return out
@@ -94,7 +110,7 @@ func Len(s Split) int { return mustFind(s).n }
 
 // Labelled reports whether the scenes of s carry a label. It panics if s is
 // not a split.
-func Labelled(s Split) bool { return mustFind(s).labelled }
+func Labelled(s Split) bool { return mustFind(s).classes != nil }
 
 func mustFind(s Split) splitInfo {
 	d, ok := find(s)
@@ -110,8 +126,8 @@ func ID(s Split, i int) string {
 	d := mustFind(s)
 	checkIndex(d, i)
 	folder := d.folder
-	if d.labelled {
-		folder = classes[i%len(classes)].name
+	if d.classes != nil {
+		folder = d.classes[i%numClasses].name
 	}
 	return fmt.Sprintf("%s/%s/%06d.png", d.name, folder, i)
 }
@@ -124,7 +140,7 @@ func checkIndex(d splitInfo, i int) {
 
 // Scene is one picture and its ground truth.
 type Scene struct {
-	// Label is the class, 0 to 9, or -1 in an unlabelled split. Scene i of a
+	// Label is one of the split's classes, 0 to 9, or -1 without them. Scene i of a
 	// labelled split has label i mod 10, so any prefix is balanced.
 	Label int
 	// Box bounds the visible part of the object: the non-zero pixels of Mask,
@@ -157,9 +173,9 @@ func GenerateInto(s Split, i int, sc *Scene) {
 	seed := sceneSeed(s, i)
 	sc.Label = -1
 	switch {
-	case d.labelled:
-		sc.Label = i % len(classes)
-		drawScene(seed, classes[sc.Label].kit, sc)
+	case d.classes != nil:
+		sc.Label = i % numClasses
+		drawScene(seed, d.classes[sc.Label].kit, sc)
 	case s == OODNear:
 		drawScene(seed, unseenKit(stream(seed, kitStream)), sc)
 	case s == OODTexture:

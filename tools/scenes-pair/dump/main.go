@@ -8,7 +8,7 @@
 //	SPLIT-labels.npy  int32 (N,), 0 to 9, or -1 where there is no label
 //	SPLIT-boxes.npy   int32 (N, 4), x0 y0 x1 y1 in pixels, x1 and y1 exclusive
 //
-// and classes.json, the class names in label order.
+// and classes.json, the class names of train, val and test in label order.
 package main
 
 import (
@@ -51,7 +51,7 @@ func run(dir string, names []string) error {
 			splits = append(splits, s)
 		}
 	}
-	classes, err := json.Marshal(scenes.Classes())
+	classes, err := json.Marshal(scenes.Classes(scenes.Train))
 	if err != nil {
 		return err
 	}
