@@ -12,11 +12,14 @@ type Alignment struct {
 	How    string // for people
 }
 
+// InOrder begins How where nothing but the number of classes says which outputs are meant.
+const InOrder = "in order"
+
 // Align finds the model output of every class. outputs is the number of the
 // model's outputs, names their names where the model has them (else nil).
 //
-// In this order: a class map that the user gave; labels that are numbers; the
-// same class names in data and model; ImageNet synsets against a model of 1000
+// In this order: a class map that the user gave; labels that are numbers, unless the model
+// calls its classes by them; the same class names in data and model; ImageNet synsets against a model of 1000
 // (or 1001, background first) outputs; as many classes as outputs, in order.
 // Anything else is an error: there is no guessing which outputs are meant.
 func (d *Dataset) Align(outputs int, names []string) (Alignment, error) {
@@ -61,7 +64,8 @@ func (d *Dataset) align(outputs int, names []string) (Alignment, error) {
 		}
 		return a, nil
 	}
-	if d.Indices != nil {
+	named := len(names) == outputs && !slices.ContainsFunc(d.Classes, func(c string) bool { return !slices.Contains(names, c) })
+	if d.Indices != nil && !named {
 		return Alignment{Output: slices.Clone(d.Indices), How: "by number: labels are output numbers"}, nil
 	}
 	others := ""
@@ -105,7 +109,7 @@ func (d *Dataset) align(outputs int, names []string) (Alignment, error) {
 		}
 	}
 	if n == outputs {
-		a := Alignment{Output: make([]int, n), How: "in order: class i is output i" + others}
+		a := Alignment{Output: make([]int, n), How: InOrder + ": class i is output i" + others}
 		for i := range a.Output {
 			a.Output[i] = i
 		}
