@@ -1,9 +1,13 @@
 package evaluation
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -34,6 +38,9 @@ type Task struct {
 	Labels string   // fingerprint of the matching of classes to outputs
 	Truth  string   // fingerprint of what else is known about the images: boxes, masks
 	Needs  []string // of Logits and Features, what its report is computed from
+	// PartSize is how many samples a part of the run covers; 0: by their number. Parts are
+	// written from memory.
+	PartSize int
 	// Arrays are those of its own that it stores; it is called when a session is open.
 	Arrays func() ([]results.Array, error)
 	Taps   []string // tensors of the model that it looks at
@@ -69,7 +76,7 @@ func (s *Setup) Records(ctx context.Context, store Store, t Task, install runtim
 	m := results.Manifest{Limit: s.Config.Limit, Seed: s.Config.Seed, Key: results.Key{
 		Task: t.Name, Model: results.Model{SHA256: s.Model.SHA256, Output: s.Model.Logits}, Preprocessing: s.Recipe.Fingerprint(),
 		Data:   results.Data{Fingerprint: s.Data.Fingerprint(), N: len(s.Data.Samples), Labels: t.Labels, Truth: t.Truth},
-		Config: t.Config, PartSize: results.PartSize(len(s.Data.Samples)),
+		Config: t.Config, PartSize: cmp.Or(t.PartSize, results.PartSize(len(s.Data.Samples))),
 	}}
 	save := store.Save
 	if store.Dir != "" {
@@ -261,6 +268,21 @@ type Scored struct {
 	Features      []float32 // nil unless kept
 	Taps          [][]float32
 	Input         []float32 // what the model was given
+}
+
+// Content identifies what the model was given: images of the same tensor have the same.
+func (sc Scored) Content() int64 {
+	h := sha256.New()
+	var buf [4096]byte
+	for v := sc.Input; len(v) > 0; {
+		n := min(len(v), len(buf)/4)
+		for i, x := range v[:n] {
+			binary.LittleEndian.PutUint32(buf[4*i:], math.Float32bits(x))
+		}
+		h.Write(buf[:4*n])
+		v = v[n:]
+	}
+	return int64(binary.LittleEndian.Uint64(h.Sum(nil)))
 }
 
 // Arrays are the values to store, in the order of the manifest.

@@ -349,6 +349,27 @@ func (s *sizeJSON) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// EncodeRecipe is a recipe as metadata and files beside a model hold it.
+func EncodeRecipe(r imageproc.Recipe) ([]byte, error) {
+	size := func(s imageproc.Size) any {
+		if s == (imageproc.Size{}) {
+			return "none"
+		}
+		return []int{s.H, s.W}
+	}
+	color, span := "rgb", "0..1"
+	if r.BGR {
+		color = "bgr"
+	}
+	if r.Range == 255 {
+		span = "0..255"
+	}
+	return json.Marshal(map[string]any{
+		"resize": size(r.Resize), "crop": size(r.Crop), "fit": r.Fit, "interpolation": r.Interpolation,
+		"mean": r.Mean, "std": r.Std, "color": color, "range": span,
+	})
+}
+
 // parseRecipe applies a JSON recipe to r, and says whether it held any.
 func parseRecipe(r *imageproc.Recipe, data []byte) (bool, error) {
 	if t := bytes.TrimSpace(data); len(t) > 0 && t[0] != '{' && json.Valid(t) {

@@ -129,9 +129,9 @@ func (e *DifferentRunError) Error() string {
 	return fmt.Sprintf("run %q is another one: its %s is %s, not %s; choose another --out, or give what it was started with", e.Dir, e.Field, e.Here, e.Asked)
 }
 
-// same compares keys field by field and names the first that differs, in the
-// order of names.
-func (k Key) same(dir string, asked Key) error {
+// Same compares the key of what dir holds with the one asked for, field by field, and names
+// the first that differs, in the order of names, in a *DifferentRunError.
+func (k Key) Same(dir string, asked Key) error {
 	a, b := map[string]string{}, map[string]string{}
 	flatten(a, "", k.canonical())
 	flatten(b, "", asked.canonical())

@@ -85,7 +85,7 @@ func Open(dirs ...string) (*Run, error) {
 			r.Manifest, r.selection = m, sel
 		default:
 			var different *DifferentRunError
-			if err := r.Manifest.Key.same(dirs[0], m.Key); errors.As(err, &different) {
+			if err := r.Manifest.Key.Same(dirs[0], m.Key); errors.As(err, &different) {
 				return nil, fmt.Errorf("%q and %q hold different runs: their %s is %s and %s", dirs[0], dir, different.Field, different.Here, different.Asked)
 			}
 			if !slices.Equal(r.selection, sel) {
@@ -164,7 +164,7 @@ func (r *Run) Check(key Key) error {
 	if key.Device == (Device{}) {
 		key.Device = r.Manifest.Key.Device
 	}
-	return r.Manifest.Key.same(r.dirs[0], key)
+	return r.Manifest.Key.Same(r.dirs[0], key)
 }
 
 // Close gives the claim back, and deletes a temporary run.

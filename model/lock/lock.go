@@ -61,7 +61,11 @@ type Training struct {
 	Beta   *float64 `json:"beta,omitempty"`
 	Prob   *float64 `json:"prob,omitempty"`
 	Epochs int      `json:"epochs,omitempty"`
+	Head   bool     `json:"head,omitempty"` // only the head was trained so
 }
+
+// TrainingKey is where an ONNX file's metadata hold its training, as JSON.
+const TrainingKey = "cutmix_eval.training"
 
 func (t *Training) String() string {
 	if t == nil {
@@ -76,6 +80,9 @@ func (t *Training) String() string {
 	}
 	if t.Epochs > 0 {
 		s += fmt.Sprintf(", %d epochs", t.Epochs)
+	}
+	if t.Head {
+		s += ", head only"
 	}
 	return s
 }

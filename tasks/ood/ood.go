@@ -2,12 +2,9 @@ package ood
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 
@@ -214,7 +211,7 @@ func (p *Pass) Collect(ctx context.Context, progress func(done int)) (pipeline.S
 			r.Label = int32(p.label[sample.Label])
 		}
 		im := newImage(sc.Logits, nil)
-		r.Prediction, r.Confidence, r.Content = int32(im.Pred), im.P[im.Pred], content(sc.Input)
+		r.Prediction, r.Confidence, r.Content = int32(im.Pred), im.P[im.Pred], sc.Content()
 		return w.Add(r, p.Arrays(sc)...)
 	})
 	if werr := w.Close(); !errors.Is(err, werr) {
@@ -224,16 +221,6 @@ func (p *Pass) Collect(ctx context.Context, progress func(done int)) (pipeline.S
 		err = fmt.Errorf("set %s: %w", p.Name, err)
 	}
 	return stats, err
-}
-
-// content identifies a tensor.
-func content(v []float32) int64 {
-	buf := make([]byte, 0, 4*len(v))
-	for _, x := range v {
-		buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(x))
-	}
-	sum := sha256.Sum256(buf)
-	return int64(binary.LittleEndian.Uint64(sum[:]))
 }
 
 // Report fits the scores, applies them and reports. All records must be there.
