@@ -32,19 +32,38 @@ type shared struct {
 }
 
 func (f *shared) add(cmd *cobra.Command) {
+	f.addModel(cmd)
+	c, fs := &f.config, cmd.Flags()
+	fs.StringVar(&c.Data, "data", c.Data, "folder, tar file, image list, CIFAR binary, or scenes[:SPLIT]")
+	f.addReading(cmd)
+	fs.StringVar(&c.Split, "split", "", "which split to use, where the data has several (default: val, else test)")
+	fs.StringVar(&c.Subset, "subset", "", "use only the images that this `FILE` names, one a line (paths or file names)")
+	fs.IntVar(&c.Limit, "limit", 0, "use only `N` images, as evenly over the classes as possible")
+	f.addRunning(cmd)
+}
+
+// addModel adds those that choose the model.
+func (f *shared) addModel(cmd *cobra.Command) {
 	f.config = evaluation.DefaultConfig()
 	c := &f.config
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringVar(&c.Model, "model", c.Model, "ONNX file, or a name in models.lock (models list)")
 	fs.StringVar(&c.Output, "output", "", "name of the model's output with the class scores (default: found)")
-	fs.StringVar(&c.Data, "data", c.Data, "folder, tar file, image list, CIFAR binary, or scenes[:SPLIT]")
+}
+
+// addReading adds those that say how data are read.
+func (f *shared) addReading(cmd *cobra.Command) {
+	c, fs := &f.config, cmd.Flags()
 	fs.StringVar(&f.dataFormat, "data-format", string(datasets.Auto), "auto, folders, flat, list, cifar, tiny-imagenet or scenes")
 	fs.StringVar(&c.Labels, "labels", "", "labels of the images (CSV, \"name label\" lines, devkit ground truth), or a class map (\"class output\" lines, JSON)")
 	fs.StringVar(&c.Root, "data-root", "", "folder that the paths of an image list are relative to")
-	fs.StringVar(&c.Split, "split", "", "which split to use, where the data has several (default: val, else test)")
-	fs.StringVar(&c.Subset, "subset", "", "use only the images that this `FILE` names, one a line (paths or file names)")
-	fs.IntVar(&c.Limit, "limit", 0, "use only `N` images, as evenly over the classes as possible")
+	f.complete(cmd, "data-format", names(datasets.Formats())...)
+}
+
+// addRunning adds those of pixels, device and output.
+func (f *shared) addRunning(cmd *cobra.Command) {
+	c, fs := &f.config, cmd.Flags()
 	fs.StringVar(&c.Recipe, "recipe", "", "named preprocessing: "+recipeNames())
 	fs.StringVar(&f.resize, "resize", "", "shorter side in pixels, HEIGHTxWIDTH for both sides, or none")
 	fs.StringVar(&f.fit, "fit", "", "what --resize means: shorter (keep the aspect ratio) or squash")
@@ -63,32 +82,33 @@ func (f *shared) add(cmd *cobra.Command) {
 	fs.StringVar(&f.format, "format", string(report.Text), "text, json, csv or md")
 	fs.BoolVar(&f.quiet, "quiet", false, "no progress bar, no warnings on stderr")
 
-	complete := func(flag string, values ...string) {
-		err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
-		if err != nil {
-			panic(err) // the flag does not exist
-		}
-	}
-	complete("device", runtime.DeviceNames()...)
-	complete("format", "text", "json", "csv", "md")
-	complete("fit", "shorter", "squash")
-	complete("color", "rgb", "bgr")
-	complete("range", "0..1", "0..255")
-	var names []string
+	f.complete(cmd, "device", runtime.DeviceNames()...)
+	f.complete(cmd, "format", "text", "json", "csv", "md")
+	f.complete(cmd, "fit", "shorter", "squash")
+	f.complete(cmd, "color", "rgb", "bgr")
+	f.complete(cmd, "range", "0..1", "0..255")
+	f.complete(cmd, "interpolation", names(imageproc.Filters())...)
+	var recipes []string
 	for _, r := range imageproc.RecipeNames() {
-		names = append(names, r[0]+"\t"+r[1])
+		recipes = append(recipes, r[0]+"\t"+r[1])
 	}
-	complete("recipe", names...)
-	names = nil
-	for _, n := range datasets.Formats() {
-		names = append(names, string(n))
+	f.complete(cmd, "recipe", recipes...)
+}
+
+// complete says what a flag's values can be.
+func (f *shared) complete(cmd *cobra.Command, flag string, values ...string) {
+	err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	if err != nil {
+		panic(err) // the flag does not exist
 	}
-	complete("data-format", names...)
-	names = nil
-	for _, n := range imageproc.Filters() {
-		names = append(names, string(n))
+}
+
+func names[T ~string](v []T) []string {
+	var out []string
+	for _, n := range v {
+		out = append(out, string(n))
 	}
-	complete("interpolation", names...)
+	return out
 }
 
 // addOut adds the flags of tasks that keep records.

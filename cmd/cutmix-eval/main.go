@@ -141,6 +141,6 @@ Exit codes:
 		SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRun: func(*cobra.Command, []string) { *started = true },
 	}
-	root.AddCommand(newDemo(s), newClassify(s), newLocalize(s), newOOD(s), newCorruption(s), newReport(s), newCompare(s), newBench(s), newModels(s), newDatasets(s), newRuntime(s), newDoctor(s), newVersion(s))
+	root.AddCommand(newDemo(s), newClassify(s), newLocalize(s), newOOD(s), newCorruption(s), newFinetune(s), newReport(s), newCompare(s), newBench(s), newModels(s), newDatasets(s), newRuntime(s), newDoctor(s), newVersion(s))
 	return root
 }

@@ -1,4 +1,3 @@
-// Package finetune trains a new head for a classifier whose other layers stay as they are.
 package finetune
 
 import (
@@ -16,20 +15,27 @@ type Head struct {
 	W, B []float64
 }
 
-// Problem is what a head is fitted to: features, and for each row shares of classes, which
-// sum to 1.
+// Problem is what a head is fitted to: features, and for each row targets as its criterion
+// has them.
 type Problem struct {
 	N, C, D int
 	X       []float32 // N x D
 	Y       []float64 // N x C
-	Rows    []float64 // weight of every row, their mean 1; nil: all 1
 	L2      float64   // lambda of lambda/2 sum(W^2); biases are free
+	Sigmoid bool      // of each class for itself, not softmax
+}
+
+func (p *Problem) criterion() criterion {
+	if p.Sigmoid {
+		return sigmoid
+	}
+	return softmax
 }
 
 // check says what of the problem makes no sense.
 func (p *Problem) check() error {
 	switch {
-	case p.N < 1 || p.C < 2 || p.D < 1 || len(p.X) != p.N*p.D || len(p.Y) != p.N*p.C || p.Rows != nil && len(p.Rows) != p.N:
+	case p.N < 1 || p.C < 2 && !p.Sigmoid || p.C < 1 || p.D < 1 || len(p.X) != p.N*p.D || len(p.Y) != p.N*p.C:
 		return fmt.Errorf("%d rows of %d features and %d classes are not what there is", p.N, p.D, p.C)
 	case !(p.L2 >= 0) || math.IsInf(p.L2, 0):
 		return fmt.Errorf("a weight decay of %v", p.L2)
@@ -46,30 +52,61 @@ func (p *Problem) check() error {
 const blockRows = 512
 
 // scaling standardises features: x' = (x - mean) by. In these coordinates the surface of
-// the loss is rounder, and L-BFGS needs a tenth of the steps; the optimum is the same.
+// the loss is rounder: L-BFGS needs a tenth of the steps, and one learning rate does for all
+// backbones.
 type scaling struct{ mean, by []float64 }
 
-func (p *Problem) scaling() scaling {
-	s := scaling{make([]float64, p.D), make([]float64, p.D)}
-	for i := range p.N {
-		for d, v := range p.X[i*p.D : (i+1)*p.D] {
-			s.mean[d] += float64(v) / float64(p.N)
-		}
+// plain leaves features as they are.
+func plain(d int) scaling {
+	s := scaling{make([]float64, d), make([]float64, d)}
+	for i := range s.by {
+		s.by[i] = 1
 	}
-	for i := range p.N {
-		for d, v := range p.X[i*p.D : (i+1)*p.D] {
-			s.by[d] += (float64(v) - s.mean[d]) * (float64(v) - s.mean[d]) / float64(p.N)
-		}
+	return s
+}
+
+// scalingOf is that of rows of d features. One that never changes stays.
+func scalingOf(x []float32, d int) scaling {
+	s, n := plain(d), float64(len(x)/d)
+	clear(s.by)
+	for i, v := range x {
+		s.mean[i%d] += float64(v) / n
 	}
-	for d, v := range s.by {
-		if s.by[d] = 1; v > 0 { // a feature that never changes stays
-			s.by[d] = 1 / math.Sqrt(v)
+	for i, v := range x {
+		s.by[i%d] += (float64(v) - s.mean[i%d]) * (float64(v) - s.mean[i%d]) / n
+	}
+	for k, v := range s.by {
+		if s.by[k] = 1; v > 0 {
+			s.by[k] = 1 / math.Sqrt(v)
 		}
 	}
 	return s
 }
 
-// loss is the mean cross entropy with the regulariser, at parameters in standardised
+// apply writes a row of scaled features.
+func (s scaling) apply(dst []float64, x []float32) {
+	for k, v := range x {
+		dst[k] = (float64(v) - s.mean[k]) * s.by[k]
+	}
+}
+
+// fold turns a neuron's weights and bias for scaled features into those for plain ones.
+func (s scaling) fold(w []float64, b *float64) {
+	for k := range w {
+		w[k] *= s.by[k]
+		*b -= w[k] * s.mean[k]
+	}
+}
+
+// unfold is the other way round.
+func (s scaling) unfold(w []float64, b *float64) {
+	for k := range w {
+		*b += w[k] * s.mean[k]
+		w[k] /= s.by[k]
+	}
+}
+
+// loss is the mean loss of the rows with the regulariser, at parameters in standardised
 // coordinates: V row by row, then biases. grad, if not nil, receives its gradient.
 func (p *Problem) loss(s scaling, at, grad []float64) float64 {
 	v, bias := mat.NewDense(p.C, p.D, at[:p.C*p.D]), at[p.C*p.D:]
@@ -85,22 +122,18 @@ func (p *Problem) loss(s scaling, at, grad []float64) float64 {
 		n := min(blockRows, p.N-from)
 		rows := x.Slice(0, n, 0, p.D).(*mat.Dense)
 		for i := range n {
-			row := rows.RawRowView(i)
-			for d, f := range p.X[(from+i)*p.D : (from+i+1)*p.D] {
-				row[d] = (float64(f) - s.mean[d]) * s.by[d]
-			}
+			s.apply(rows.RawRowView(i), p.X[(from+i)*p.D:(from+i+1)*p.D])
 		}
 		z.Reset()
 		z.Mul(rows, v.T())
 		for i := range n {
 			row, y := z.RawRowView(i), p.Y[(from+i)*p.C:(from+i+1)*p.C]
-			weight := 1 / float64(p.N)
-			if p.Rows != nil {
-				weight *= p.Rows[from+i]
+			for c := range row {
+				row[c] += bias[c]
 			}
-			total += weight * crossEntropy(row, bias, y)
-			for c := range row { // softmax less target
-				row[c] = weight * (row[c] - y[c])
+			total += p.criterion().of(row, y) / float64(p.N)
+			for c := range row {
+				row[c] /= float64(p.N)
 			}
 			if grad != nil {
 				for c, g := range row {
@@ -126,27 +159,6 @@ func (p *Problem) loss(s scaling, at, grad []float64) float64 {
 	return total
 }
 
-// crossEntropy adds the bias to a row of logits, returns the cross entropy with y and leaves
-// the softmax in the row.
-func crossEntropy(row, bias, y []float64) float64 {
-	top := math.Inf(-1)
-	for c := range row {
-		row[c] += bias[c]
-		top = max(top, row[c])
-	}
-	sum, dot, share := 0.0, 0.0, 0.0
-	for c, v := range row {
-		dot += y[c] * (v - top)
-		share += y[c]
-		row[c] = math.Exp(v - top)
-		sum += row[c]
-	}
-	for c := range row {
-		row[c] /= sum
-	}
-	return share*math.Log(sum) - dot
-}
-
 // Loss is the problem's loss of a head.
 func (p *Problem) Loss(h *Head) (float64, error) {
 	if err := p.check(); err != nil {
@@ -155,21 +167,17 @@ func (p *Problem) Loss(h *Head) (float64, error) {
 	if h.C != p.C || h.D != p.D {
 		return 0, fmt.Errorf("a head of %d classes and %d features", h.C, h.D)
 	}
-	plain := scaling{make([]float64, p.D), make([]float64, p.D)}
-	for d := range plain.by {
-		plain.by[d] = 1
-	}
-	return p.loss(plain, append(append([]float64(nil), h.W...), h.B...), nil), nil
+	return p.loss(plain(p.D), append(append([]float64(nil), h.W...), h.B...), nil), nil
 }
 
 // Optimum finds the head of the least loss by L-BFGS (Liu and Nocedal, 1989), in float64.
-// The biases, which are free up to a constant, have the mean 0. iterations is how many
-// steps it took.
+// The biases of softmax, which are free up to a constant, have the mean 0. iterations is how
+// many steps it took.
 func (p *Problem) Optimum() (_ *Head, iterations int, err error) {
 	if err := p.check(); err != nil {
 		return nil, 0, err
 	}
-	s := p.scaling()
+	s := scalingOf(p.X, p.D)
 	problem := optimize.Problem{
 		Func: func(x []float64) float64 { return p.loss(s, x, nil) },
 		Grad: func(grad, x []float64) { p.loss(s, x, grad) },
@@ -180,17 +188,16 @@ func (p *Problem) Optimum() (_ *Head, iterations int, err error) {
 	if res == nil || err != nil && !(maximum(res.Gradient) < 1e-6) {
 		return nil, 0, errors.Join(err, errors.New("no optimum was found"))
 	}
-	h := &Head{C: p.C, D: p.D, W: make([]float64, p.C*p.D), B: append([]float64(nil), res.X[p.C*p.D:]...)}
+	h := &Head{C: p.C, D: p.D, W: res.X[:p.C*p.D], B: res.X[p.C*p.D:]}
 	middle := 0.0
 	for c := range p.C {
-		for d := range p.D {
-			h.W[c*p.D+d] = res.X[c*p.D+d] * s.by[d]
-			h.B[c] -= h.W[c*p.D+d] * s.mean[d]
-		}
+		s.fold(h.W[c*p.D:(c+1)*p.D], &h.B[c])
 		middle += h.B[c] / float64(p.C)
 	}
 	for c := range h.B {
-		h.B[c] -= middle
+		if !p.Sigmoid {
+			h.B[c] -= middle
+		}
 	}
 	return h, res.MajorIterations, nil
 }

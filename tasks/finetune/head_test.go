@@ -93,11 +93,21 @@ func TestOptimumGolden(t *testing.T) {
 	}
 }
 
-// TestGradient: the gradient is that of the loss, weights of rows and regulariser included.
+// TestGradient: the gradient is that of the loss, weights of classes, targets that are not
+// known and regulariser included.
 func TestGradient(t *testing.T) {
-	p := Problem{N: 5, C: 3, D: 2, L2: 0.3, X: []float32{1, 2, -1, 0.5, 3, -2, 0, 1, 4, 4}, Rows: []float64{0.5, 1, 2, 1, 0.5},
-		Y: []float64{1, 0, 0, 0, 1, 0, 0.25, 0.25, 0.5, 0, 0, 1, 0.9, 0.1, 0}}
-	s := p.scaling()
+	for _, sigmoid := range []bool{false, true} {
+		testGradient(t, sigmoid)
+	}
+}
+
+func testGradient(t *testing.T, sigmoid bool) {
+	p := Problem{N: 5, C: 3, D: 2, L2: 0.3, X: []float32{1, 2, -1, 0.5, 3, -2, 0, 1, 4, 4}, Sigmoid: sigmoid,
+		Y: []float64{1, 0, 0, 0, 1, 0, 0.25, 0.25, 0.5, 0, 0, 1, 1.8, 0.2, 0}}
+	if sigmoid {
+		p.Y[4] = math.NaN()
+	}
+	s := scalingOf(p.X, p.D)
 	at := []float64{0.1, -0.2, 0.3, 0.4, -0.5, 0.6, 0.7, -0.8, 0.9}
 	grad := make([]float64, len(at))
 	p.loss(s, at, grad)

@@ -1,0 +1,111 @@
+package finetune
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"cutmix-eval/internal/npy"
+	"cutmix-eval/results"
+)
+
+// Names in the folder of a fine-tuning.
+const (
+	checkpointName = "checkpoint.zip"
+	reportName     = "report.json"
+	logName        = "log" // .csv and .json
+)
+
+// checkpoint is what a training goes on from: a zip archive of a JSON text and arrays.
+type checkpoint struct {
+	Version int         `json:"version"`
+	Key     results.Key `json:"key"` // of the training
+	History []Epoch     `json:"history"`
+}
+
+const checkpointVersion = 1
+
+// Names in a checkpoint's archive.
+const (
+	textName      = "checkpoint.json"
+	nowName       = "head"
+	bestName      = "best"
+	optimiserName = "optimiser/"
+)
+
+// save writes a checkpoint in dir.
+func save(dir string, key results.Key, s state) error {
+	text, err := json.MarshalIndent(checkpoint{checkpointVersion, key, s.history}, "", "  ")
+	if err != nil {
+		return err
+	}
+	vector := func(v []float64) npy.Array { return npy.Array{Shape: []int{len(v)}, Data: v} }
+	a := npy.Archive{Texts: map[string][]byte{textName: text}, Arrays: map[string]npy.Array{nowName: vector(s.at), bestName: vector(s.best)}}
+	for i, v := range s.optimiser {
+		a.Arrays[fmt.Sprintf("%s%d", optimiserName, i)] = vector(v)
+	}
+	return results.Save(filepath.Join(dir, checkpointName), a.Write)
+}
+
+// maxCheckpoint bounds what is unpacked of a checkpoint.
+const maxCheckpoint = 8 << 30
+
+// load reads the checkpoint in dir, of a training with this key and number of parameters;
+// without one it is the beginning.
+func load(dir string, key results.Key, parameters int) (state, error) {
+	path := filepath.Join(dir, checkpointName)
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return state{}, nil
+	}
+	if err != nil {
+		return state{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return state{}, err
+	}
+	c, s, err := parseCheckpoint(f, info.Size(), parameters)
+	if err != nil {
+		return state{}, fmt.Errorf("checkpoint %q: %w; remove it (--restart) to train from the beginning", path, err)
+	}
+	return s, c.Key.Same(dir, key)
+}
+
+func parseCheckpoint(r io.ReaderAt, size int64, parameters int) (checkpoint, state, error) {
+	var c checkpoint
+	var s state
+	a, err := npy.ReadArchive(r, size, maxCheckpoint)
+	if err == nil {
+		err = json.Unmarshal(a.Texts[textName], &c)
+	}
+	if err != nil {
+		return c, s, err
+	}
+	if c.Version != checkpointVersion {
+		return c, s, fmt.Errorf("it is of version %d, and this program reads %d", c.Version, checkpointVersion)
+	}
+	s.history, s.at, s.best = c.History, a.Arrays[nowName].Data, a.Arrays[bestName].Data
+	for i := 0; ; i++ {
+		v, ok := a.Arrays[fmt.Sprintf("%s%d", optimiserName, i)]
+		if !ok {
+			break
+		}
+		if len(v.Data) != parameters && len(v.Data) > 1 {
+			return c, s, fmt.Errorf("it holds %d values of the optimiser, not %d", len(v.Data), parameters)
+		}
+		if len(v.Data) == 0 {
+			v.Data = nil // not begun
+		}
+		s.optimiser = append(s.optimiser, v.Data)
+	}
+	if len(s.at) != parameters || len(s.best) != parameters || len(s.history) == 0 || !finite(s.at) || !finite(s.best) {
+		return c, s, fmt.Errorf("it holds %d parameters of %d, or some that are not finite", len(s.at), parameters)
+	}
+	return c, s, nil
+}

@@ -1,0 +1,221 @@
+// Package finetune trains a new head for a classifier whose other layers stay as they are, on
+// batches mixed by CutMix (Yun et al., ICCV 2019) or its relatives, and writes the classifier
+// with that head.
+package finetune
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"cutmix-eval/augment"
+)
+
+// Name is the task's name in run directories and reports.
+const Name = "finetune"
+
+// Method is how the images of a batch are mixed.
+type Method string
+
+// The methods. FeatureCutMix pastes boxes of the last feature map, which is computed once.
+const (
+	None          Method = "none"
+	CutMix        Method = "cutmix"
+	FeatureCutMix Method = "feature-cutmix"
+	Mixup         Method = "mixup"
+	Cutout        Method = "cutout"
+)
+
+// Methods lists them.
+func Methods() []Method { return []Method{CutMix, FeatureCutMix, Mixup, Cutout, None} }
+
+// Mix says how batches are mixed. What differs from the official code's CutMix are the
+// ablations of the paper (section 4.1) and what other programs do.
+type Mix struct {
+	Method Method  `json:"method"`
+	Alpha  float64 `json:"alpha"` // of the Beta distribution that lambda is drawn from
+	Prob   float64 `json:"prob"`  // that a batch is mixed
+	// Box is how a box is drawn: uniform, gaussian (around the middle), or fixed (half the
+	// side, everywhere alike).
+	Box string `json:"box"`
+	// Labels is shares (by area), one-hot (all to the larger part) or complete (half each).
+	Labels      string  `json:"labels"`
+	Scheduled   bool    `json:"scheduled"`   // the probability rises from 0 to Prob over the training
+	PerImage    bool    `json:"per_image"`   // every image has a box, a lambda and a chance of its own
+	Uncorrected bool    `json:"uncorrected"` // labels by the lambda that was drawn, not by the area that was pasted
+	Length      float64 `json:"length"`      // of Cutout's square, as a share of the side
+}
+
+// What Box and Labels can be.
+var (
+	boxes     = []string{"uniform", "gaussian", "fixed"}
+	labelings = map[string]augment.Labelling{"shares": augment.Shares, "one-hot": augment.Larger, "complete": augment.Halves}
+)
+
+// Validate says what in it makes no sense.
+func (m Mix) Validate() error {
+	_, label := labelings[m.Labels]
+	switch {
+	case !slices.Contains(Methods(), m.Method):
+		return fmt.Errorf("mixing %q is not one of %v", m.Method, Methods())
+	case !(m.Alpha > 0 && m.Alpha < 1e6):
+		return fmt.Errorf("an alpha of %v is not above 0", m.Alpha)
+	case !(m.Prob >= 0 && m.Prob <= 1):
+		return fmt.Errorf("a mixing probability of %v is not within 0 and 1", m.Prob)
+	case !slices.Contains(boxes, m.Box):
+		return fmt.Errorf("boxes %q are not one of %v", m.Box, boxes)
+	case !label:
+		return fmt.Errorf("labels %q of mixed images are not one of shares, one-hot, complete", m.Labels)
+	case !(m.Length > 0 && m.Length <= 1):
+		return fmt.Errorf("a cut-out square of %v of the side", m.Length)
+	}
+	return nil
+}
+
+// Augment is what is done to an image before it is mixed, anew in every epoch.
+type Augment struct {
+	Crop  bool       `json:"crop"`  // a random part, resized to the model's size, as torchvision's RandomResizedCrop
+	Scale [2]float64 `json:"scale"` // share of the picture's area
+	Ratio [2]float64 `json:"ratio"` // of width to height
+	Flip  float64    `json:"flip"`  // probability of a mirror image
+}
+
+// any says whether images differ from epoch to epoch.
+func (a Augment) any() bool { return a.Crop || a.Flip > 0 }
+
+// Validate says what in it makes no sense.
+func (a Augment) Validate() error {
+	switch {
+	case !(a.Flip >= 0 && a.Flip <= 1):
+		return fmt.Errorf("a flip probability of %v is not within 0 and 1", a.Flip)
+	case !(a.Scale[0] > 0 && a.Scale[0] <= a.Scale[1] && a.Scale[1] <= 1):
+		return fmt.Errorf("crops of %v to %v of the area: two shares are needed, the smaller first", a.Scale[0], a.Scale[1])
+	case !(a.Ratio[0] > 0 && a.Ratio[0] <= a.Ratio[1] && a.Ratio[1] < 100):
+		return fmt.Errorf("crops of %v to %v times as wide as high", a.Ratio[0], a.Ratio[1])
+	}
+	return nil
+}
+
+// Optimisers that can be asked for.
+const (
+	SGDName   = "sgd"
+	AdamWName = "adamw"
+	LBFGSName = "lbfgs" // to the optimum, where features are fixed
+)
+
+// Training is how the head is trained.
+type Training struct {
+	Mix     Mix     `json:"mix"`
+	Augment Augment `json:"augment"`
+	Keep    bool    `json:"keep_head"` // go on with the model's own head
+	Hidden  int     `json:"hidden"`    // units of a hidden layer; 0 for none
+	Dropout float64 `json:"dropout"`   // of features and hidden units
+	// Standardise gives the head features of mean 0 and deviation 1 over the training images,
+	// as they are without augmentation; its first layer is scaled back in the file. Linear
+	// probes are trained so (He et al., CVPR 2022, "batch norm without affine").
+	Standardise bool     `json:"standardise"`
+	Epochs      int      `json:"epochs"`
+	Batch       int      `json:"batch"` // images a step; the last one of an epoch can be smaller
+	Optimiser   string   `json:"optimiser"`
+	Rate        float64  `json:"rate"` // 0: 0.1 for SGD, 0.001 for AdamW
+	Momentum    float64  `json:"momentum"`
+	Decay       float64  `json:"weight_decay"` // of weights, not of biases
+	Schedule    Schedule `json:"schedule"`
+	Smoothing   float64  `json:"label_smoothing"`
+	Balanced    bool     `json:"balanced"` // classes weigh the same, however many images they have
+	Search      bool     `json:"search"`   // find rate and weight decay on a held-out part of the training images
+	Patience    int      `json:"patience"` // epochs without a better one before training ends; 0: all epochs
+	Last        bool     `json:"last"`     // keep the last epoch's head, not the best one's
+}
+
+// Config holds what the task can be told.
+type Config struct {
+	Training
+	Split      float64 `json:"split"`          // share of the images that trains, where no validation data are given
+	Neighbours int     `json:"neighbours"`     // of the k-NN baseline
+	Probe      float64 `json:"probe_decay"`    // weight decay of the linear probe
+	Bins       int     `json:"bins"`           // of the calibration error
+	Replicates int     `json:"bootstrap"`      // of intervals
+	Multi      string  `json:"multi_label"`    // file or folder with several labels an image; empty: one
+	MultiSplit string  `json:"multi_split"`    // of it that trains, where it has several
+	MultiVal   string  `json:"multi_validate"` // of it that validates
+}
+
+// DefaultConfig is what the command line starts from: CutMix as in the paper's CIFAR
+// experiments (beta 1, probability 0.5).
+func DefaultConfig() Config {
+	return Config{
+		Training: Training{
+			Mix:         Mix{Method: CutMix, Alpha: 1, Prob: 0.5, Box: "uniform", Labels: "shares", Length: 0.5},
+			Augment:     Augment{Crop: true, Scale: [2]float64{0.5, 1}, Ratio: [2]float64{3. / 4, 4. / 3}, Flip: 0.5},
+			Standardise: true, Epochs: 10, Batch: 64, Optimiser: SGDName, Momentum: 0.9, Decay: 1e-4, Schedule: Schedule{Kind: "cosine"},
+		},
+		Split: 0.8, Neighbours: 20, Probe: 1e-4, Bins: 15, Replicates: 1000,
+	}
+}
+
+// settle fills what follows from other options.
+func (t *Training) settle() {
+	if t.Rate == 0 {
+		t.Rate = map[string]float64{SGDName: 0.1, AdamWName: 0.001}[t.Optimiser]
+	}
+	if t.Fixed() {
+		t.Augment = Augment{Scale: t.Augment.Scale, Ratio: t.Augment.Ratio}
+	}
+}
+
+// Fixed says whether every image has the same features, or feature map, in all epochs: they
+// are computed once.
+func (t Training) Fixed() bool {
+	return t.Optimiser == LBFGSName || t.Mix.Method == FeatureCutMix || t.Mix.Method == None && !t.Augment.any()
+}
+
+// Validate says what in it makes no sense.
+func (t Training) Validate() error {
+	switch {
+	case t.Hidden < 0 || t.Hidden > 1<<16:
+		return fmt.Errorf("a hidden layer of %d units", t.Hidden)
+	case !(t.Dropout >= 0 && t.Dropout < 1):
+		return fmt.Errorf("a dropout of %v is not a share below 1", t.Dropout)
+	case t.Epochs < 1 || t.Batch < 1:
+		return fmt.Errorf("%d epochs of batches of %d", t.Epochs, t.Batch)
+	case !slices.Contains([]string{SGDName, AdamWName, LBFGSName}, t.Optimiser):
+		return fmt.Errorf("optimiser %q is not one of sgd, adamw, lbfgs", t.Optimiser)
+	case !(t.Rate >= 0 && t.Rate < 1e6) || !(t.Decay >= 0 && t.Decay < 1e6) || !(t.Momentum >= 0 && t.Momentum < 1):
+		return fmt.Errorf("a learning rate of %v, a weight decay of %v, a momentum of %v", t.Rate, t.Decay, t.Momentum)
+	case !(t.Smoothing >= 0 && t.Smoothing < 1):
+		return fmt.Errorf("a label smoothing of %v is not a share below 1", t.Smoothing)
+	case t.Patience < 0:
+		return fmt.Errorf("a patience of %d epochs", t.Patience)
+	case t.Optimiser == LBFGSName && t.Mix.Method != None:
+		return fmt.Errorf("lbfgs finds the optimum of fixed features, and %s changes them: give --mix none, or another --optimizer", t.Mix.Method)
+	case t.Optimiser == LBFGSName && (t.Hidden > 0 || t.Dropout > 0 || t.Keep):
+		return errors.New("lbfgs finds the optimum of one linear layer: no hidden layer, no dropout, no old head")
+	case t.Keep && t.Hidden > 0:
+		return errors.New("the old head has no hidden layer: give --head new")
+	case t.Patience > 0 && t.Last:
+		return errors.New("to stop early is to keep the best epoch: give --patience without --select last")
+	}
+	return errors.Join(t.Mix.Validate(), t.Augment.Validate(), t.Schedule.Validate())
+}
+
+// Validate says what in the configuration makes no sense.
+func (c Config) Validate() error {
+	switch {
+	case !(c.Split > 0 && c.Split < 1):
+		return fmt.Errorf("a training share of %v is not between 0 and 1", c.Split)
+	case c.Neighbours < 1:
+		return fmt.Errorf("%d neighbours", c.Neighbours)
+	case !(c.Probe >= 0 && c.Probe < 1e6):
+		return fmt.Errorf("a weight decay of %v", c.Probe)
+	case c.Bins < 2:
+		return fmt.Errorf("%d bins: at least 2 are needed", c.Bins)
+	case c.Replicates < 100:
+		return fmt.Errorf("%d bootstrap replicates: at least 100", c.Replicates)
+	case c.Multi != "" && (c.Keep || c.Balanced):
+		return errors.New("images of several labels get a new head, and its classes are not weighted")
+	case c.Multi != "" && c.Mix.Labels == "one-hot":
+		return errors.New("images of several labels have no one-hot label")
+	}
+	return c.Training.Validate()
+}

@@ -1,0 +1,466 @@
+package finetune
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"cutmix-eval/evaluation"
+	"cutmix-eval/metrics"
+	"cutmix-eval/report"
+	"cutmix-eval/results"
+)
+
+// Beginnings of the names of the runs of classify that are kept, before the set's name.
+const (
+	tunedName  = "tuned-"
+	beforeName = "before-"
+)
+
+// differenceName is the metric of a paired difference of top-1.
+const differenceName = "top1_difference"
+
+// candidate is a classifier whose numbers on a set are reported.
+type candidate struct {
+	name, about string
+	outcomes    []metrics.Outcome // of images with one label
+	scores      []float32         // of images with several
+	sharesOnly  bool              // its scores are no logits
+}
+
+// evaluate measures the written file and what it is compared with, and begins the report.
+func (t *tuning) evaluate(ctx context.Context) error {
+	probe, probeAbout, err := t.probe()
+	if err != nil {
+		return err
+	}
+	t.begin()
+	for _, s := range t.evaluated {
+		list, err := t.candidates(ctx, s, probe, probeAbout)
+		if err != nil {
+			return err
+		}
+		if t.truth.multi != nil {
+			err = t.reportMulti(ctx, s, list)
+		} else {
+			err = t.reportSet(ctx, s, list)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	// The metrics at the top are the tuned head's on the images that chose nothing.
+	r := t.report
+	last := t.evaluated[len(t.evaluated)-1]
+	r.Metrics = r.Groups[slices.IndexFunc(r.Groups, func(g report.Group) bool { return g.Kind == last.name })].Metrics
+	r.Dataset.N, r.Dataset.Bad = last.n(), 0
+	for _, one := range t.sets {
+		r.BadImages = append(r.BadImages, one.bad...)
+		r.Tried += one.n() + len(one.bad)
+	}
+	r.Tables = append(r.Tables, t.epochsTable())
+	if t.searched != nil {
+		r.Tables = append(r.Tables, t.searchTable())
+	}
+	if last.name == "val" && len(t.state.history) > 1 && !t.config.Last {
+		t.warn("the epoch was chosen by these validation images: give --test for numbers of images that chose nothing")
+	}
+	r.Warnings = append(r.Warnings, t.warnings...)
+	r.HideGroups = true
+	return nil
+}
+
+// begin describes model, data and training.
+func (t *tuning) begin() {
+	s := t.setup
+	r := s.Report(t.options.Tool)
+	r.Task, r.Tables = Name, nil
+	r.Model.Classes = len(t.truth.classes)
+	r.Dataset.Classes = len(t.truth.classes)
+	r.Dataset.Labels = "classes of the training images"
+	if t.config.Keep {
+		r.Dataset.Labels = "the model's classes: its head goes on"
+	}
+	for _, one := range t.evaluated {
+		from := one.setup.Data.Name
+		r.Dataset.Notes = append(r.Dataset.Notes, fmt.Sprintf("%s: %d images of %s", one.name, one.n(), from))
+	}
+	r.Dataset.Notes = append(r.Dataset.Notes, t.alike...)
+	r.Config = s.Config.Told(t.config)
+	r.Option("%s", t.config.Training.describe())
+	r.Option("%d images train", t.train.n())
+	r.Runtime = evaluation.RanBy(t.sets[0].rec.Manifest)
+	chosen := t.state.chosen(t.config.Last)
+	r.Option("epoch %d of %d kept, in %s", chosen.Epoch, len(t.state.history), filepath.Base(t.options.Out))
+	t.report = r
+}
+
+// describe is the training in a line.
+func (t Training) describe() string {
+	head := "new linear head"
+	if t.Keep {
+		head = "the model's own head"
+	}
+	if t.Hidden > 0 {
+		head = fmt.Sprintf("new head with %d hidden units", t.Hidden)
+	}
+	s := head
+	if t.Dropout > 0 {
+		s += fmt.Sprintf(", dropout %s", number(t.Dropout))
+	}
+	s += ", " + t.Mix.describe()
+	if t.Augment.Crop {
+		s += fmt.Sprintf(", random crops of %s to %s of the area", number(t.Augment.Scale[0]), number(t.Augment.Scale[1]))
+	}
+	if t.Augment.Flip > 0 {
+		s += fmt.Sprintf(", flips %s", number(t.Augment.Flip))
+	}
+	if t.Optimiser == LBFGSName {
+		return s + fmt.Sprintf(", optimum by L-BFGS, weight decay %s", number(t.Decay))
+	}
+	s += fmt.Sprintf(", %s, rate %s %s", t.Optimiser, number(t.Rate), t.Schedule.Kind)
+	if t.Schedule.Warmup > 0 {
+		s += fmt.Sprintf(" after a warm-up of %s", number(t.Schedule.Warmup))
+	}
+	s += fmt.Sprintf(", weight decay %s, batches of %d", number(t.Decay), t.Batch)
+	if t.Smoothing > 0 {
+		s += fmt.Sprintf(", label smoothing %s", number(t.Smoothing))
+	}
+	if t.Balanced {
+		s += ", balanced classes"
+	}
+	return s
+}
+
+func (m Mix) describe() string {
+	switch m.Method {
+	case None:
+		return "no mixing"
+	case Cutout:
+		return fmt.Sprintf("cutout of %s of the side, probability %s", number(m.Length), number(m.Prob))
+	}
+	s := fmt.Sprintf("%s, alpha %s, probability %s", m.Method, number(m.Alpha), number(m.Prob))
+	if m.Scheduled {
+		s += " rising from 0"
+	}
+	if m.Box != "uniform" && m.Method != Mixup {
+		s += ", " + m.Box + " boxes"
+	}
+	if m.Labels != "shares" {
+		s += ", " + m.Labels + " labels"
+	}
+	if m.PerImage {
+		s += ", a box for each image"
+	}
+	if m.Uncorrected {
+		s += ", labels by the drawn lambda"
+	}
+	return s
+}
+
+// probe trains the linear probe: the optimal head on features of images as they are.
+func (t *tuning) probe() (*network, string, error) {
+	y := slices.Clone(t.train.y)
+	h, steps, err := t.problem(t.train, y, t.config.Probe).Optimum()
+	if err != nil {
+		return nil, "", fmt.Errorf("linear probe: %w", err)
+	}
+	n := newNetwork(t.head.Features, 0, len(t.truth.classes), 0, t.criterion(), 0)
+	n.set(h.W, h.B)
+	return n, fmt.Sprintf("linear head of least loss on the images as they are, weight decay %s, %d steps of L-BFGS", number(t.config.Probe), steps), nil
+}
+
+// candidates are the tuned head, from its file, and what it is compared with.
+func (t *tuning) candidates(ctx context.Context, s *set, probe *network, probeAbout string) ([]candidate, error) {
+	c := len(t.truth.classes)
+	setup, err := t.tuned(s)
+	if err != nil {
+		return nil, err
+	}
+	tuned := candidate{name: "tuned", about: "the head that was trained, run from " + filepath.Base(t.options.Out)}
+	var got [][]float32
+	if t.truth.multi != nil {
+		if got, err = t.scored(ctx, setup, s); err == nil {
+			tuned.scores = slices.Concat(got...)
+		}
+	} else {
+		var one *classified
+		if one, err = t.run(ctx, setup, tunedName+s.name, ""); err == nil {
+			tuned.outcomes, got = one.outcomes, one.logits
+		}
+	}
+	if err == nil {
+		err = t.reproduced(s, t.network.written().scores(s.x), got)
+	}
+	if err != nil {
+		return nil, err
+	}
+	list := []candidate{tuned}
+	add := func(name, about string, scores []float32, sharesOnly bool) error {
+		one := candidate{name: name, about: about, scores: scores, sharesOnly: sharesOnly}
+		if t.truth.multi == nil {
+			for i, class := range s.class {
+				o, err := metrics.Score(scores[i*c:(i+1)*c], class, 1)
+				if err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+				one.outcomes = append(one.outcomes, o)
+			}
+		}
+		list = append(list, one)
+		return nil
+	}
+	if how, ok := t.comparable(ctx, s); ok {
+		old, err := evaluation.Prepare(s.setup.Config)
+		if err != nil {
+			return nil, err
+		}
+		s.choose(old)
+		one, err := t.run(ctx, old, beforeName+s.name, s.dir)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, candidate{name: "before", about: "the model's own head; classes matched " + how, outcomes: one.outcomes})
+	}
+	if err := add("linear_probe", probeAbout, probe.scores(s.x), false); err != nil {
+		return nil, err
+	}
+	if t.truth.multi != nil {
+		return list, nil
+	}
+	if float64(t.train.n())*float64(s.n())*float64(t.head.Features) > mostSimilar {
+		t.warn("k-NN was left out: %d x %d similarities are too many", t.train.n(), s.n())
+		return list, nil
+	}
+	votes := neighbours(t.train.x, t.train.class, s.x, t.head.Features, c, t.config.Neighbours)
+	return list, add(fmt.Sprintf("knn_k%d", t.config.Neighbours), "nearest training images by cosine similarity, weighted", votes, true)
+}
+
+// scored runs the tuned file on images with several labels.
+func (t *tuning) scored(ctx context.Context, setup *evaluation.Setup, s *set) ([][]float32, error) {
+	defer setup.Close()
+	one := &set{name: s.name, dir: filepath.Join(t.options.Folder(), tunedName+s.name), setup: setup, truth: s.truth}
+	if err := one.open(ctx, nil, t.options.Install); err != nil {
+		return nil, err
+	}
+	defer one.rec.Close()
+	done, end := t.options.stage(tunedName+s.name, len(one.rec.Todo))
+	err := one.collect(ctx, nil, done)
+	end()
+	if err != nil {
+		return nil, err
+	}
+	var out [][]float32
+	return out, results.Each[Record](ctx, one.rec.Run, []string{evaluation.Logits}, func(r *Record, arrays [][]float32) error {
+		if r.Status != results.OK {
+			return fmt.Errorf("image %s could be read before, and cannot any more: %s", r.ID, r.Error)
+		}
+		out = append(out, slices.Clone(arrays[0]))
+		return nil
+	})
+}
+
+// reportSet reports the candidates on a set of images with one label.
+func (t *tuning) reportSet(ctx context.Context, s *set, list []candidate) error {
+	table := report.Table{Name: s.name, Title: fmt.Sprintf("%s, n = %d; differences to tuned with 95 %% intervals", s.name, s.n()),
+		Columns: []string{"head", "top1 %", "", "nll", "ece %", "top1 less tuned's", "", "p (McNemar)"}}
+	for k, one := range list {
+		v := one.outcomes
+		all := metrics.Evaluate(v, t.config.Bins)
+		iv, err := metrics.EvaluateIntervals(ctx, all, v, t.config.Bins, t.config.Replicates, t.setup.Config.Seed)
+		if err != nil {
+			return err
+		}
+		g := report.Group{Kind: s.name, Name: one.name}
+		add := func(name string, value float64, unit string, i metrics.Interval, higher bool) {
+			g.Metrics = append(g.Metrics, report.Metric{Name: name, Value: value, Unit: unit, N: s.n(), Interval: &i, HigherIsBetter: higher, Note: one.about})
+		}
+		add("top1", all.Top1, report.Fraction, iv.Top1, true)
+		row := []string{one.name, report.Percent(all.Top1), report.PercentRange(iv.Top1), "-", "-", "", "", ""}
+		if len(t.truth.classes) > 5 {
+			add("top5", all.Top5, report.Fraction, iv.Top5, true)
+		}
+		add("balanced_accuracy", all.BalancedAccuracy, report.Fraction, iv.Balanced, true)
+		if !one.sharesOnly {
+			add("nll", all.NLL, report.Nats, iv.NLL, false)
+			add("ece", all.Width.ECE, report.Fraction, iv.ECE, false)
+			row[3], row[4] = strconv.FormatFloat(all.NLL, 'f', 4, 64), report.Percent(all.Width.ECE)
+		}
+		if k > 0 {
+			d, err := paired(ctx, list[0].outcomes, v, t.config.Replicates, t.setup.Config.Seed)
+			if err != nil {
+				return err
+			}
+			g.Metrics = append(g.Metrics, report.Metric{Name: differenceName, Value: d.Value, Unit: report.Fraction, N: s.n(), Interval: &d.Interval, HigherIsBetter: true, P: &d.P, Test: d.Test, Note: "less the tuned head's"})
+			row[5], row[6], row[7] = signed(d.Value), report.PercentRange(d.Interval), strconv.FormatFloat(d.P, 'g', 2, 64)
+		}
+		t.report.Groups = append(t.report.Groups, g)
+		table.Rows = append(table.Rows, row)
+	}
+	t.report.Tables = append(t.report.Tables, table)
+	return nil
+}
+
+func signed(share float64) string {
+	s := report.Percent(share)
+	if share > 0 {
+		s = "+" + s
+	}
+	return s
+}
+
+// paired is the difference of top-1, b less a, with McNemar's test.
+func paired(ctx context.Context, a, b []metrics.Outcome, replicates int, seed uint64) (metrics.Difference, error) {
+	share := func(v []metrics.Outcome) metrics.Statistic {
+		return func(count []uint16) []float64 {
+			hits := 0
+			for i, o := range v {
+				if o.Correct() {
+					hits += int(count[i])
+				}
+			}
+			return []float64{float64(hits) / float64(len(v))}
+		}
+	}
+	d, err := metrics.Paired(ctx, len(a), replicates, seed, share(a), share(b))
+	if err != nil {
+		return metrics.Difference{}, err
+	}
+	onlyA, onlyB := metrics.Discordant(len(a), func(i int) bool { return a[i].Correct() }, func(i int) bool { return b[i].Correct() })
+	d[0].P, d[0].Test = metrics.McNemar(onlyA, onlyB), "McNemar, exact"
+	return d[0], nil
+}
+
+// reportMulti reports the candidates on a set of images with several labels.
+func (t *tuning) reportMulti(ctx context.Context, s *set, list []candidate) error {
+	c := len(t.truth.classes)
+	table := report.Table{Name: s.name, Title: fmt.Sprintf("%s, n = %d; mean average precision with 95 %% intervals", s.name, s.n()),
+		Columns: []string{"head", "map %", "", "map less tuned's", "", "p (bootstrap)"}}
+	ones := slices.Repeat([]uint16{1}, s.n())
+	var tuned *metrics.MultiLabel
+	for k, one := range list {
+		m := metrics.NewMultiLabel(one.scores, s.y, c)
+		values := m.Evaluate(ones)
+		boot, err := metrics.Bootstrap(ctx, s.n(), t.config.Replicates, t.setup.Config.Seed, m.Evaluate)
+		if err != nil {
+			return err
+		}
+		iv := metrics.Percentile(boot[0])
+		g := report.Group{Kind: s.name, Name: one.name, Metrics: []report.Metric{{Name: "map", Value: values[0], Unit: report.Fraction, N: s.n(), Interval: &iv, HigherIsBetter: true, Note: one.about}}}
+		row := []string{one.name, report.Percent(values[0]), report.PercentRange(iv), "", "", ""}
+		if k == 0 {
+			tuned = m
+			t.classes(s, values[1:], boot[1:])
+		} else {
+			first := func(m *metrics.MultiLabel) metrics.Statistic {
+				return func(count []uint16) []float64 { return m.Evaluate(count)[:1] }
+			}
+			d, err := metrics.Paired(ctx, s.n(), t.config.Replicates, t.setup.Config.Seed, first(tuned), first(m))
+			if err != nil {
+				return err
+			}
+			g.Metrics = append(g.Metrics, report.Metric{Name: "map_difference", Value: d[0].Value, Unit: report.Fraction, N: s.n(), Interval: &d[0].Interval, HigherIsBetter: true, P: &d[0].P, Test: d[0].Test, Note: "less the tuned head's"})
+			row[3], row[4], row[5] = signed(d[0].Value), report.PercentRange(d[0].Interval), strconv.FormatFloat(d[0].P, 'g', 2, 64)
+		}
+		t.report.Groups = append(t.report.Groups, g)
+		table.Rows = append(table.Rows, row)
+	}
+	t.report.Tables = append(t.report.Tables, table)
+	return nil
+}
+
+// classes reports the tuned head's average precision of every class that has an image.
+func (t *tuning) classes(s *set, values []float64, boot [][]float64) {
+	for k, name := range t.truth.classes {
+		if len(boot[k]) == 0 || values[k] != values[k] {
+			continue
+		}
+		iv := metrics.Percentile(boot[k])
+		t.report.Groups = append(t.report.Groups, report.Group{Kind: s.name + " class", Name: name, Metrics: []report.Metric{
+			{Name: "average_precision", Value: values[k], Unit: report.Fraction, N: s.n(), Interval: &iv, HigherIsBetter: true}}})
+	}
+}
+
+// epochsTable lists the training's epochs.
+func (t *tuning) epochsTable() report.Table {
+	out := report.Table{Name: "epochs", Title: "training (* the best so far)", Columns: []string{"epoch", "lr", "train loss", "val loss", "val " + t.score() + " %"}}
+	for _, e := range t.state.history {
+		mark := ""
+		if e.Best {
+			mark = " *"
+		}
+		out.Rows = append(out.Rows, []string{strconv.Itoa(e.Epoch), number(e.Rate), strconv.FormatFloat(e.Loss, 'f', 4, 64), strconv.FormatFloat(e.ValLoss, 'f', 4, 64), report.Percent(e.ValScore) + mark})
+	}
+	return out
+}
+
+// writeLog writes what the epochs gave, as CSV and JSON.
+func (t *tuning) writeLog(history []Epoch) error {
+	var table bytes.Buffer
+	w := csv.NewWriter(&table)
+	rows := [][]string{{"epoch", "lr", "train_loss", "val_loss", "val_" + t.score(), "seconds", "head_seconds", "best"}}
+	exact := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+	for _, e := range history {
+		rows = append(rows, []string{strconv.Itoa(e.Epoch), exact(e.Rate), exact(e.Loss), exact(e.ValLoss), exact(e.ValScore), strconv.FormatFloat(e.Seconds, 'f', 3, 64), strconv.FormatFloat(e.Head, 'f', 3, 64), strconv.FormatBool(e.Best)})
+	}
+	if err := w.WriteAll(rows); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(history, "", "  ")
+	if err != nil {
+		return err
+	}
+	return errors.Join(t.put(logName+".csv", table.Bytes()), t.put(logName+".json", append(text, '\n')))
+}
+
+// put writes a file of the folder.
+func (t *tuning) put(name string, data []byte) error {
+	return results.Save(filepath.Join(t.options.Folder(), name), func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// keep writes the report into the folder.
+func (t *tuning) keep() error {
+	var text bytes.Buffer
+	if err := t.report.Write(&text, report.JSON); err != nil {
+		return err
+	}
+	return errors.Join(t.writeLog(t.state.history), t.put(reportName, text.Bytes()))
+}
+
+// IsRun says whether a folder holds a fine-tuning.
+func IsRun(dir string) bool {
+	for _, name := range []string{reportName, checkpointName} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Load reads the report of a fine-tuning that has ended.
+func Load(dir string) (*report.Report, error) {
+	data, err := os.ReadFile(filepath.Join(dir, reportName))
+	if err != nil {
+		return nil, fmt.Errorf("the fine-tuning in %q has not ended; run the same command again: %w", dir, err)
+	}
+	var r report.Report
+	if err := json.Unmarshal(data, &r); err != nil {
+		return nil, fmt.Errorf("reading %s of %q: %w; run the same command again", reportName, dir, err)
+	}
+	if r.Task != Name {
+		return nil, fmt.Errorf("%s of %q is of task %q", reportName, dir, r.Task)
+	}
+	r.HideGroups, r.Tried = true, r.Dataset.N+len(r.BadImages)
+	return &r, nil
+}

@@ -1,0 +1,214 @@
+package finetune
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"cutmix-eval/evaluation"
+	"cutmix-eval/metrics"
+	"cutmix-eval/report"
+	"cutmix-eval/results"
+	"cutmix-eval/tasks/classify"
+	"cutmix-eval/tasks/compare"
+)
+
+// Suite is a transfer table: every backbone is tuned on every data set. The first backbone is
+// what the others are compared with.
+type Suite struct {
+	Models []SuiteModel `json:"models"`
+	Data   []SuiteData  `json:"data"`
+}
+
+// SuiteModel is a backbone.
+type SuiteModel struct {
+	Name   string `json:"name"`
+	Model  string `json:"model"`            // file, or name in models.lock
+	Output string `json:"output,omitempty"` // with the class scores
+	Recipe string `json:"recipe,omitempty"` // named preprocessing
+}
+
+// SuiteData is a data set.
+type SuiteData struct {
+	Name   string `json:"name"`
+	Train  string `json:"train"`
+	Val    string `json:"val,omitempty"`  // empty: a part of Train
+	Test   string `json:"test,omitempty"` // empty: Val is reported
+	Labels string `json:"labels,omitempty"`
+	Limit  int    `json:"limit,omitempty"` // training images
+}
+
+var suiteName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._ -]{0,63}$`)
+
+// ReadSuite reads a suite from a JSON file.
+func ReadSuite(path string) (*Suite, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	s, err := parseSuite(data)
+	if err != nil {
+		return nil, fmt.Errorf("suite %q: %w", path, err)
+	}
+	return s, nil
+}
+
+func parseSuite(data []byte) (*Suite, error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	var s Suite
+	if err := d.Decode(&s); err != nil {
+		return nil, fmt.Errorf("it is not JSON of models and data: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("there is something behind the end of its JSON")
+	}
+	if len(s.Models) == 0 || len(s.Data) == 0 {
+		return nil, errors.New("it names no models or no data")
+	}
+	var models, sets []string
+	for _, m := range s.Models {
+		if models = append(models, m.Name); m.Model == "" {
+			return nil, fmt.Errorf("model %q has no file", m.Name)
+		}
+	}
+	for _, d := range s.Data {
+		if sets = append(sets, d.Name); d.Train == "" || d.Limit < 0 {
+			return nil, fmt.Errorf("data %q have no training images, or a limit below 0", d.Name)
+		}
+	}
+	for _, names := range [][]string{models, sets} {
+		for i, n := range names {
+			if !suiteName.MatchString(n) || slices.Contains(names[:i], n) {
+				return nil, fmt.Errorf("the name %q is there twice, or is not of letters, digits, spaces, dots, - and _", n)
+			}
+		}
+	}
+	return &s, nil
+}
+
+// RunSuite tunes every backbone on every data set, in dir, and reports one table. c holds what
+// is common; o.Told and o.Stage are told of every run.
+func RunSuite(ctx context.Context, s *Suite, c evaluation.Config, task Config, o Options, dir string) (*report.Report, error) {
+	out := &report.Report{Task: Name + "-suite", Tool: o.Tool, Config: c.Told(task), HideGroups: true}
+	out.Option("%s", task.describe())
+	for _, d := range s.Data {
+		var runs []compare.Run
+		for k, m := range s.Models {
+			one := c
+			one.Model, one.Output, one.Data, one.Labels, one.Limit = m.Model, m.Output, d.Train, d.Labels, d.Limit
+			if m.Recipe != "" {
+				one.Recipe = m.Recipe
+			}
+			options := o
+			name := d.Name + ", " + m.Name
+			options.Out = filepath.Join(dir, d.Name+"-"+m.Name+".onnx")
+			options.Val, options.Test, options.Dir = d.Val, d.Test, ""
+			if o.Stage != nil {
+				options.Stage = func(what string, n int) (func(int), func()) { return o.Stage(name+": "+what, n) }
+			}
+			r, err := runOne(ctx, one, task, options)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+			set := "val"
+			if d.Test != "" {
+				set = "test"
+			}
+			run, err := results.Open(filepath.Join(options.Folder(), tunedName+set))
+			if err != nil {
+				return nil, err
+			}
+			source, err := classify.Load(ctx, run)
+			if err != nil {
+				return nil, err
+			}
+			runs = append(runs, compare.Run{Name: m.Name, Source: source})
+			if k == 0 {
+				out.Model, out.Runtime = r.Model, r.Runtime
+			}
+			for _, b := range r.BadImages {
+				out.BadImages = append(out.BadImages, report.BadImage{ID: name + "/" + b.ID, Reason: b.Reason})
+			}
+			out.Tried += r.Tried
+			for _, w := range r.Warnings {
+				out.Warnings = append(out.Warnings, name+": "+w)
+			}
+			g := report.Group{Kind: d.Name, Name: m.Name, Metrics: slices.Clone(r.Metrics)}
+			if k > 0 {
+				cmp, err := compare.Compare(ctx, compare.Config{Replicates: task.Replicates, Seed: c.Seed}, []compare.Run{runs[0], runs[k]})
+				if err != nil {
+					return nil, err
+				}
+				diff := cmp.Pairs[0].Differences[0]
+				iv := diff.Interval
+				g.Metrics = append(g.Metrics, report.Metric{Name: differenceName, Value: diff.Value, Unit: report.Fraction, N: cmp.N, Interval: &iv, HigherIsBetter: true, P: &diff.P, Test: diff.Test, Note: "less " + s.Models[0].Name + "'s"})
+			}
+			out.Groups = append(out.Groups, g)
+		}
+	}
+	holm(out)
+	out.Tables = append(out.Tables, s.table(out.Groups))
+	return out, nil
+}
+
+// table shows the groups: a row for each data set, with the models in order.
+func (s *Suite) table(groups []report.Group) report.Table {
+	t := report.Table{Name: "transfer", Title: "top-1 of the tuned heads and paired differences, with 95 % intervals; p by McNemar's test, corrected by Holm's method", Columns: []string{"data", "n"}}
+	for k, m := range s.Models {
+		if t.Columns = append(t.Columns, m.Name+" %", ""); k > 0 {
+			t.Columns = append(t.Columns, "less "+s.Models[0].Name, "", "p")
+		}
+	}
+	for _, d := range s.Data {
+		row := []string{d.Name, ""}
+		for range s.Models {
+			for _, m := range groups[0].Metrics {
+				switch m.Name {
+				case "top1":
+					row[1] = strconv.Itoa(m.N)
+					row = append(row, report.Percent(m.Value), report.PercentRange(*m.Interval))
+				case differenceName:
+					p := strconv.FormatFloat(*m.PAdjusted, 'g', 2, 64)
+					row = append(row, signed(m.Value), report.PercentRange(*m.Interval), p)
+				}
+			}
+			groups = groups[1:]
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+func runOne(ctx context.Context, c evaluation.Config, task Config, o Options) (*report.Report, error) {
+	setup, err := evaluation.Prepare(c)
+	if err != nil {
+		return nil, err
+	}
+	defer setup.Close()
+	return Run(ctx, setup, task, o)
+}
+
+// holm corrects the p-values of all differences for their number.
+func holm(r *report.Report) {
+	var at []*report.Metric
+	var p []float64
+	for g := range r.Groups {
+		for k := range r.Groups[g].Metrics {
+			if m := &r.Groups[g].Metrics[k]; m.P != nil {
+				at, p = append(at, m), append(p, *m.P)
+			}
+		}
+	}
+	for i, v := range metrics.Holm(p) {
+		at[i].PAdjusted = &v
+	}
+}
