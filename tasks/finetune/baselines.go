@@ -62,9 +62,5 @@ func neighbours(train []float32, labels []int, rows []float32, d, classes, k int
 	return out
 }
 
-// Effort that baselines may take, in multiplications of a product or of one of L-BFGS's
-// steps: beyond it they are left out.
-const (
-	mostSimilar = 2e12
-	mostProbe   = 5e10
-)
+// mostSimilar bounds the multiplications of k-NN on a set: beyond it, k-NN is left out.
+const mostSimilar = 2e12

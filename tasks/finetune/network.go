@@ -20,8 +20,8 @@ type network struct {
 	scale                     scaling
 	at                        []float64 // weights of all layers, row by row, then their biases
 
-	x, z, h, dh, w mat.Dense // of a batch
-	keepX, keepH   []float64 // what dropout multiplies by
+	x, z, h, dh  mat.Dense // of a batch
+	keepX, keepH []float64 // what dropout multiplies by
 }
 
 // newNetwork makes a head. One linear layer begins with zeros, for its loss is convex; two

@@ -1,0 +1,265 @@
+package finetune
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"cutmix-eval/metrics"
+	"cutmix-eval/report"
+	"cutmix-eval/results"
+)
+
+// targets are what images are trained on: smoothed, and weighted by class.
+func (t *tuning) targets(s *set) []float64 {
+	c := len(t.truth.classes)
+	y := slices.Clone(s.y)
+	weight := slices.Repeat([]float64{1}, c)
+	if t.config.Balanced {
+		count := make([]float64, c)
+		for _, k := range s.class {
+			count[k]++
+		}
+		present := 0.0
+		for _, n := range count {
+			if n > 0 {
+				present++
+			}
+		}
+		for k, n := range count {
+			if n > 0 { // every class weighs the same, and images 1 on average
+				weight[k] = float64(s.n()) / (present * n)
+			}
+		}
+	}
+	for i, v := range y {
+		if t.truth.multi != nil {
+			y[i] = v*(1-t.config.Smoothing) + t.config.Smoothing/2
+		} else {
+			y[i] = weight[i%c] * (v*(1-t.config.Smoothing) + t.config.Smoothing/float64(c))
+		}
+	}
+	return y
+}
+
+// validator measures a network on images: mean loss without smoothing and weights, and top-1
+// or mAP.
+func (t *tuning) validator(s *set) func(*network) (float64, float64) {
+	c := len(t.truth.classes)
+	return func(n *network) (float64, float64) {
+		scores := n.scores(s.x)
+		loss, hits := 0.0, 0
+		z := make([]float64, c)
+		for i := range s.n() {
+			row := scores[i*c : (i+1)*c]
+			for k, v := range row {
+				z[k] = float64(v)
+			}
+			loss += n.criterion.of(z, s.y[i*c:(i+1)*c])
+			if metrics.Argmax(row) == s.class[i] {
+				hits++
+			}
+		}
+		loss /= float64(s.n())
+		if n.criterion == sigmoid {
+			return loss, meanAP(scores, s.y, c)
+		}
+		return loss, float64(hits) / float64(s.n())
+	}
+}
+
+func meanAP(scores []float32, y []float64, c int) float64 {
+	return metrics.NewMultiLabel(scores, y, c).Evaluate(slices.Repeat([]uint16{1}, len(y)/c))[0]
+}
+
+// score is what epochs are chosen by.
+func (t *tuning) score() string {
+	if t.truth.multi != nil {
+		return "map"
+	}
+	return "top1"
+}
+
+// newNetwork is the head before training.
+func (t *tuning) newNetwork(c Training) *network {
+	n := newNetwork(t.head.Features, c.Hidden, len(t.truth.classes), c.Dropout, t.criterion(), t.setup.Config.Seed)
+	if c.Standardise {
+		n.scale = scalingOf(t.train.x, t.head.Features)
+	}
+	if c.Keep {
+		wide := func(v []float32) []float64 {
+			out := make([]float64, len(v))
+			for i, x := range v {
+				out[i] = float64(x)
+			}
+			return out
+		}
+		n.set(wide(t.head.Weight), wide(t.head.Bias))
+	}
+	return n
+}
+
+// tune trains the head.
+func (t *tuning) tune(ctx context.Context) (err error) {
+	s := t.setup
+	if t.config.Search {
+		if err := t.search(ctx); err != nil {
+			return err
+		}
+	}
+	var data []string
+	for _, one := range t.sets {
+		data = append(data, one.setup.Data.Fingerprint())
+	}
+	t.key = results.Key{
+		Task: Name, Model: results.Model{SHA256: s.Model.SHA256, Output: s.Model.Logits}, Preprocessing: s.Recipe.Fingerprint(),
+		Data: results.Data{Fingerprint: strings.Join(data, " "), N: t.train.n(), Labels: strings.Join(t.truth.classes, ",")},
+		Config: struct {
+			Training
+			Split float64 `json:"split"`
+			Seed  uint64  `json:"seed"`
+			Limit int     `json:"limit"`
+		}{t.config.Training, t.config.Split, s.Config.Seed, s.Config.Limit},
+		Device: t.sets[0].rec.Manifest.Key.Device,
+	}
+	t.network = t.newNetwork(t.config.Training)
+	dir := t.options.Folder()
+	if t.options.Restart {
+		if err := os.Remove(filepath.Join(dir, checkpointName)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	if t.state, err = load(dir, t.key, len(t.network.at)); err != nil {
+		return err
+	}
+	if len(t.state.history) == 0 { // what an older head gave is not this one's
+		for _, s := range t.evaluated {
+			if err := os.RemoveAll(filepath.Join(dir, tunedName+s.name)); err != nil {
+				return err
+			}
+		}
+	}
+	if t.config.Optimiser == LBFGSName {
+		return t.optimum()
+	}
+	src, closer, err := t.source(ctx)
+	if err != nil {
+		return err
+	}
+	defer closer()
+	tr := trainer{config: t.config.Training, seed: s.Config.Seed, network: t.network, validate: t.validator(t.evaluated[0])}
+	tr.saved = func(st state) error { return errors.Join(save(dir, t.key, st), t.writeLog(st.history)) }
+	tr.told = func(e Epoch) {
+		if t.options.Told != nil {
+			t.options.Told(e, t.config.Epochs, t.score())
+		}
+	}
+	t.state, err = tr.run(ctx, src, t.state)
+	if n := len(t.state.history); err != nil && n > 0 {
+		err = fmt.Errorf("%w (%d of %d epochs are kept in %s; run the same command again to go on)", err, n, t.config.Epochs, t.options.Folder())
+	}
+	return err
+}
+
+// source is where the training's features come from.
+func (t *tuning) source(ctx context.Context) (Source, func(), error) {
+	y := t.targets(t.train)
+	c := t.config.Training
+	if c.Fixed() {
+		src := &stored{config: c, seed: t.setup.Config.Seed, features: t.head.Features, classes: len(t.truth.classes), x: t.train.x, y: y}
+		if c.Mix.Method != FeatureCutMix {
+			return src, func() {}, nil
+		}
+		rows, err := t.train.rec.Rows(mapsArray)
+		if err != nil {
+			return nil, nil, err
+		}
+		width, _ := t.train.rec.HasArray(mapsArray)
+		channels := t.head.Features
+		h, w, err := t.mapSides(ctx, width/channels)
+		if err != nil {
+			return nil, nil, err
+		}
+		src.maps = &featureMaps{channels: channels, h: h, w: w, read: func(dst []float32, i int) error { return rows.Read(dst, t.train.at[i]) }}
+		return src, func() { _ = rows.Close() }, nil
+	}
+	done := func(int) {}
+	end := func() {}
+	left := c.Epochs - len(t.state.history)
+	if left > 0 {
+		s := t.setup
+		s.Stop()
+		s.Taps, s.Penultimate = []string{t.head.Penultimate}, true
+		if err := s.Start(ctx, t.options.Install); err != nil {
+			return nil, nil, err
+		}
+		if fixed := s.Session.Fixed; fixed > 0 && c.Mix.Method != None && c.Mix.Method != Cutout && fixed != c.Batch {
+			return nil, nil, fmt.Errorf("model %q insists on batches of %d images, and images are mixed within batches of %d: export it with an open batch axis, or give --mix feature-cutmix", s.Model.Name, fixed, c.Batch)
+		}
+	}
+	at := -1
+	src := &pixels{config: c, seed: t.setup.Config.Seed, setup: t.setup, samples: t.train.at, features: t.head.Features, classes: len(t.truth.classes), y: y}
+	src.progress = func(epoch, n int) {
+		if epoch != at {
+			end()
+			what := fmt.Sprintf("epoch %d/%d", epoch+1, c.Epochs)
+			if k := len(t.state.history); k > 0 {
+				e := t.state.history[k-1]
+				what += fmt.Sprintf(" (loss %.4f, val %s %s %%)", e.Loss, t.score(), report.Percent(e.ValScore))
+			}
+			done, end = t.options.stage(what, len(t.train.at))
+			at = epoch
+		}
+		done(n)
+	}
+	return src, func() { end(); t.setup.Stop() }, nil
+}
+
+// mapSides are the sides of the feature map, which is not always square.
+func (t *tuning) mapSides(ctx context.Context, places int) (h, w int, err error) {
+	side := int(math.Round(math.Sqrt(float64(places))))
+	size := t.setup.Size()
+	if size.H == size.W && side*side == places {
+		return side, side, nil
+	}
+	s := t.setup
+	s.Stop()
+	s.Taps, s.Penultimate = []string{t.head.FeatureMap}, false
+	if err := s.Start(ctx, t.options.Install); err != nil {
+		return 0, 0, err
+	}
+	_, h, w, err = mapShape(s, t.head)
+	s.Stop()
+	return h, w, err
+}
+
+// optimum finds the head of least loss.
+func (t *tuning) optimum() error {
+	if len(t.state.history) > 0 {
+		copy(t.network.at, t.state.at)
+		return nil
+	}
+	p := t.problem(t.train, t.targets(t.train), t.config.Decay)
+	h, _, err := p.Optimum()
+	if err != nil {
+		return err
+	}
+	t.network.set(h.W, h.B)
+	loss, err := p.Loss(h)
+	if err != nil {
+		return err
+	}
+	e := Epoch{Epoch: 1, Loss: loss, Best: true}
+	e.ValLoss, e.ValScore = t.validator(t.evaluated[0])(t.network)
+	t.state = state{history: []Epoch{e}, at: t.network.at, best: t.network.at}
+	return save(t.options.Folder(), t.key, t.state)
+}
+
+func (t *tuning) problem(s *set, y []float64, decay float64) *Problem {
+	return &Problem{N: s.n(), C: len(t.truth.classes), D: t.head.Features, X: s.x, Y: y, L2: decay, Sigmoid: t.truth.multi != nil}
+}

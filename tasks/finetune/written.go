@@ -1,0 +1,154 @@
+package finetune
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"cutmix-eval/datasets"
+	"cutmix-eval/evaluation"
+	"cutmix-eval/internal/onnx"
+	"cutmix-eval/metrics"
+	"cutmix-eval/model"
+	"cutmix-eval/model/lock"
+	"cutmix-eval/results"
+	"cutmix-eval/tasks/classify"
+)
+
+// write writes the model with its new head.
+func (t *tuning) write(context.Context) error {
+	c := t.config
+	recipe, err := model.EncodeRecipe(t.setup.Recipe)
+	if err != nil {
+		return err
+	}
+	chosen := t.state.chosen(c.Last)
+	training := lock.Training{Method: string(c.Mix.Method), Epochs: chosen.Epoch, Head: true}
+	if c.Mix.Method == CutMix || c.Mix.Method == FeatureCutMix || c.Mix.Method == Mixup {
+		training.Beta, training.Prob = &c.Mix.Alpha, &c.Mix.Prob
+	}
+	if c.Mix.Method == None {
+		training.Method = "standard"
+	}
+	meta := map[string]string{"recipe": string(recipe)}
+	for key, v := range map[string]any{lock.TrainingKey: training, "cutmix_eval.finetune": c.Training} {
+		text, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		meta[key] = string(text)
+	}
+	names := t.truth.classes
+	if c.Keep {
+		names = t.setup.Model.ClassNames // as it was
+	}
+	data, err := t.setup.Model.ReplaceHead(t.head, t.network.layers(), names, meta)
+	if err != nil {
+		return err
+	}
+	return results.Save(t.options.Out, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// tuned opens the file that was written, for the images of a set.
+func (t *tuning) tuned(s *set) (*evaluation.Setup, error) {
+	c := s.setup.Config
+	c.Model, c.Output, c.Recipe, c.Changes = t.options.Out, t.setup.Config.Output, "", evaluation.Changes{}
+	if s.setup.Data.ClassMap != nil {
+		c.Labels = "" // it is of the old head's outputs
+	}
+	setup, err := evaluation.Prepare(c)
+	if err != nil {
+		return nil, fmt.Errorf("the file that was written: %w", err)
+	}
+	if setup.Recipe.Fingerprint() != t.setup.Recipe.Fingerprint() {
+		setup.Close()
+		return nil, fmt.Errorf("the file that was written, %q, has other preprocessing (%s) than the images were prepared with (%s)", t.options.Out, setup.Recipe, t.setup.Recipe)
+	}
+	s.choose(setup)
+	return setup, nil
+}
+
+// choose makes a setup of the set's data one of its images.
+func (s *set) choose(setup *evaluation.Setup) {
+	if setup.Selected = nil; len(s.at) < len(setup.Data.Samples) {
+		setup.Selected = s.at
+	}
+}
+
+// classified are the outcomes of a model's run of classify.
+type classified struct {
+	outcomes []metrics.Outcome
+	logits   [][]float32
+}
+
+// run runs classify with a setup, which it closes, in a folder of its own.
+func (t *tuning) run(ctx context.Context, s *evaluation.Setup, name, reuse string) (*classified, error) {
+	defer s.Close()
+	config := classify.DefaultConfig()
+	config.Bins, config.Replicates = t.config.Bins, t.config.Replicates
+	j, err := classify.Open(ctx, s, config, evaluation.Store{Dir: filepath.Join(t.options.Folder(), name), Reuse: reuse}, t.options.Tool, t.options.Install)
+	if err != nil {
+		return nil, err
+	}
+	defer j.Close()
+	done, end := t.options.stage(name, len(j.Todo))
+	_, err = j.Collect(ctx, done)
+	end()
+	if err != nil {
+		return nil, err
+	}
+	var out classified
+	err = results.Each[classify.Record](ctx, j.Run, []string{evaluation.Logits}, func(r *classify.Record, arrays [][]float32) error {
+		if r.Status != results.OK {
+			return fmt.Errorf("image %s could be read before, and cannot any more: %s", r.ID, r.Error)
+		}
+		out.outcomes, out.logits = append(out.outcomes, r.Outcome()), append(out.logits, slices.Clone(arrays[0]))
+		return nil
+	})
+	return &out, err
+}
+
+// reproduced says whether the file gives the scores of the head that was trained. Sums in
+// another order may differ in the last digits; float16 has 11 bits.
+func (t *tuning) reproduced(s *set, scores []float32, got [][]float32) error {
+	c := len(t.truth.classes)
+	if len(got)*c != len(scores) {
+		return fmt.Errorf("the file that was written gives scores of %d %s images, not of %d", len(got), s.name, s.n())
+	}
+	tolerance := 1e-3
+	if t.setup.Model.InputType == onnx.Float16 {
+		tolerance = 3e-2
+	}
+	for i, row := range got {
+		top := 1.0
+		for _, v := range row {
+			top = max(top, math.Abs(float64(v)))
+		}
+		for k, v := range row {
+			if want := scores[i*c+k]; !(math.Abs(float64(v-want)) <= tolerance*top) {
+				return fmt.Errorf("the file that was written, %q, gives %v for class %s of %s, and the head that was trained %v", t.options.Out, v, t.truth.classes[k], s.setup.Data.Samples[s.at[i]].ID, want)
+			}
+		}
+	}
+	return nil
+}
+
+// comparable says whether the model's old head has the data's classes, and how that is known.
+func (t *tuning) comparable(ctx context.Context, s *set) (string, bool) {
+	if t.truth.multi != nil {
+		return "", false
+	}
+	labels, err := s.setup.Labels(ctx, t.options.Install)
+	if err != nil || strings.HasPrefix(labels.How, datasets.InOrder) && len(t.setup.Model.ClassNames) > 0 {
+		return "", false
+	}
+	return labels.How, true
+}
