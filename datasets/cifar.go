@@ -67,7 +67,7 @@ func (d *Dataset) cifarTree(t *tree, base string, o Options) (bool, error) {
 		return false, nil
 	}
 	files, split := test, "test"
-	if o.Split == "train" || len(test) == 0 && o.Split == "" {
+	if o.Split == "train" || o.Split == "" && len(train) > 0 && (len(test) == 0 || o.Prefer == "train") {
 		files, split = train, "train"
 	}
 	if o.Split != "" && o.Split != "train" && o.Split != "test" || len(files) == 0 {

@@ -60,6 +60,7 @@ type Options struct {
 	Labels string // label file, or class map; see labels.go
 	Root   string // folder that a list's paths are relative to
 	Split  string // which of train, val, test … where there are several
+	Prefer string // the split to take where there are several and Split names none
 	// Unlabelled says that labels do not matter: all images of a folder or tar are taken,
 	// whatever folders they lie in.
 	Unlabelled bool
@@ -127,6 +128,8 @@ func open(path string, o Options) (*Dataset, error) {
 	if name, split, _ := strings.Cut(path, ":"); o.Format == Scenes || name == "scenes" {
 		if o.Split != "" {
 			split = o.Split
+		} else if split == "" {
+			split = o.Prefer
 		}
 		return openScenes(split)
 	}

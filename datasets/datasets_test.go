@@ -134,6 +134,10 @@ func TestLayouts(t *testing.T) {
 		{name: "wrapper folder", data: files{"photos/dog/1.png": a, "photos/cat/2.png": b}, want: "cat/2.png=cat dog/1.png=dog"},
 		{name: "val is taken", data: files{"d/train/x/1.png": a, "d/val/x/2.png": b, "d/val/y/3.png": c}, want: "x/2.png=x y/3.png=y", why: `split "val" of train, val`},
 		{name: "split asked for", data: files{"train/x/1.png": a, "train/y/1.png": c, "val/x/2.png": b}, o: Options{Split: "train"}, want: "x/1.png=x y/1.png=y", why: `split "train"`},
+		{name: "split preferred", data: files{"train/x/1.png": a, "train/y/1.png": c, "val/x/2.png": b}, o: Options{Prefer: "train"}, want: "x/1.png=x y/1.png=y", why: `split "train" of train, val`},
+		{name: "split preferred that is not there", data: files{"test/x/1.png": a, "test/y/1.png": c, "val/x/2.png": b, "val/y/2.png": a}, o: Options{Prefer: "train"}, want: "x/2.png=x y/2.png=y", why: `split "val" of test, val`},
+		{name: "split asked for before the preferred one", data: files{"train/x/1.png": a, "val/x/2.png": b, "val/y/2.png": b}, o: Options{Split: "val", Prefer: "train"}, want: "x/2.png=x y/2.png=y", why: `split "val"`},
+		{name: "Tiny-ImageNet's training part preferred", data: files{"train/n01443537/images/n01443537_0.png": a, "train/n01629819/images/n01629819_0.png": c, "val/images/val_0.png": b, "val/val_annotations.txt": "val_0.png\tn01443537\t0\t0\t1\t1\n"}, o: Options{Prefer: "train"}, want: "n01443537/images/n01443537_0.png=n01443537 n01629819/images/n01629819_0.png=n01629819", why: `split "train"`},
 		{name: "flat without labels", data: files{"b.png": a, "a.jpg": b}, want: "a.jpg=- b.png=-", format: Flat},
 		{name: "other files", data: files{"x/1.png": a, "y/2.png": b, "x/readme.txt": "hello", ".DS_Store": "x", "x/._1.png": "x", "__MACOSX/x/1.png": "x"},
 			want: "x/1.png=x y/2.png=y"},
@@ -455,6 +459,9 @@ func TestCIFAR(t *testing.T) {
 	}{
 		{ten.folder(t), Options{}, []int{3, 9}, "d", 1},
 		{ten.tar(t), Options{Split: "train"}, []int{0}, "a", 5},
+		{ten.tar(t), Options{Prefer: "train"}, []int{0}, "a", 5},
+		{ten.tar(t), Options{Prefer: "val"}, []int{3, 9}, "d", 1},
+		{hundred.folder(t), Options{Prefer: "train"}, []int{99, 42}, "class 99", 7},
 		{hundred.folder(t), Options{}, []int{99, 42}, "class 99", 7},
 		{write(t, "test_batch.bin", ten["cifar-10-batches-bin/test_batch.bin"]), Options{}, []int{3, 9}, "cat", 1},
 	} {

@@ -157,7 +157,7 @@ func pickSplit(t *tree, dir string, o Options) (next, why string, err error) {
 	if len(splits) == 0 || len(splits) != len(dirs) && o.Split == "" {
 		return dir, "", nil
 	}
-	for _, want := range append([]string{o.Split}, splitNames...) {
+	for _, want := range append([]string{o.Split, o.Prefer}, splitNames...) {
 		for _, s := range splits {
 			if want != "" && strings.EqualFold(s, want) {
 				why = fmt.Sprintf("split %q", s)
@@ -329,6 +329,9 @@ func (d *Dataset) byLabelFile(t *tree, base string, images []int, l *labelFile, 
 // tiny reads Tiny-ImageNet's validation part: val_annotations.txt beside images/.
 func (d *Dataset) tiny(t *tree, base string, o Options) (bool, error) {
 	if o.Format != Auto && o.Format != TinyImageNet || o.Labels != "" || o.Split != "" && o.Split != "val" {
+		return false, nil
+	}
+	if o.Split == "" && o.Prefer == "train" && t.hasImages(path.Join(base, "train")) {
 		return false, nil
 	}
 	dir, isTiny := "", false

@@ -34,6 +34,7 @@ type Config struct {
 	Labels string // label file or class map
 	Root   string // folder that a list's paths are relative to
 	Split  string
+	Prefer string // split to take where Split names none and there are several
 	Subset string // file with the names of the images to use; empty: all
 	Limit  int    // class-balanced subset of them; 0 is all
 	// Unlabelled says that labels of the data do not matter.
@@ -186,7 +187,7 @@ func (s *Setup) Derive(d *datasets.Dataset, variants int) {
 // openData opens the data that the configuration names.
 func (s *Setup) openData() (err error) {
 	c, size := s.Config, s.Size()
-	o := datasets.Options{Format: c.Format, Labels: c.Labels, Root: c.Root, Split: c.Split, Unlabelled: c.Unlabelled, NoiseSeed: c.Seed, NoiseW: size.W, NoiseH: size.H}
+	o := datasets.Options{Format: c.Format, Labels: c.Labels, Root: c.Root, Split: c.Split, Prefer: c.Prefer, Unlabelled: c.Unlabelled, NoiseSeed: c.Seed, NoiseW: size.W, NoiseH: size.H}
 	if s.Data, err = datasets.Open(c.Data, o); err == nil && s.Data.Format == datasets.Noise {
 		s.Recipe = s.Cropped()
 	}
@@ -409,7 +410,7 @@ func (s *Setup) Report(tool report.Tool) *report.Report {
 	r := &report.Report{Tool: tool}
 	r.Model = report.Model{
 		Name: s.Model.Name, Path: s.Model.Path, SHA256: s.Model.SHA256, Bytes: s.Model.Size,
-		Classes: s.Outputs, Output: s.Model.Logits, Activation: s.Model.Activation, Training: s.Entry.TrainingText(),
+		Classes: s.Outputs, Output: s.Model.Logits, Activation: s.Model.Activation, Training: s.Entry.TrainingText(s.Model),
 	}
 	r.Tables = append(r.Tables, published(s.Entry)...)
 	d := s.Data

@@ -226,12 +226,7 @@ func runFinetune(ctx context.Context, s streams, c evaluation.Config, f *finetun
 		}
 		return finishReport(s, r, format, flags.allowBad, flags.quiet)
 	}
-	setup, err := evaluation.Prepare(c)
-	if err != nil {
-		return err
-	}
-	defer setup.Close()
-	r, err := finetune.Run(ctx, setup, f.task, o)
+	r, err := finetune.Run(ctx, c, f.task, o)
 	if err != nil {
 		return err
 	}

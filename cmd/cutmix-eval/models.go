@@ -48,7 +48,8 @@ cache.`,
 	add := &cobra.Command{
 		Use: "add NAME FILE", Short: "Pin an ONNX file under a name", Args: cobra.ExactArgs(2),
 		Long: `add pins a file by its checksum under a name. Where the name is that of a model to
-convert (models list), its recipe, training and published numbers are kept.`,
+convert (models list), its recipe, training and published numbers are kept. Files
+that finetune wrote bring their recipe and training along.`,
 		Example: "  cutmix-eval models add cutmix-resnet50 resnet50_cutmix.onnx",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runAdd(cmd.Context(), s, args[0], args[1], about)
@@ -230,6 +231,9 @@ func runAdd(ctx context.Context, s streams, name, file, about string) error {
 	if about != "" {
 		e.About = about
 	}
+	if own := lock.TrainingOf(m); own != nil {
+		e.Training = own
+	}
 	lockFile, err := evaluation.LockFile()
 	if err != nil {
 		return err
@@ -251,6 +255,9 @@ func runShow(s streams, name, output string) error {
 		found, _ := l.Find(name)
 		t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 		showEntry(t, found)
+		if training := found.TrainingText(nil); training != "" {
+			fmt.Fprintf(t, "training\t%s\n", training)
+		}
 		fmt.Fprintf(t, "file\t%s\n", err)
 		return t.Flush()
 	}
@@ -296,6 +303,9 @@ func runShow(s streams, name, output string) error {
 	if e != nil {
 		showEntry(t, *e)
 	}
+	if training := e.TrainingText(m); training != "" {
+		line("training", "%s", training)
+	}
 	return t.Flush()
 }
 
@@ -326,7 +336,6 @@ func showEntry(t *tabwriter.Writer, e lock.Entry) {
 		}
 	}
 	row("models.lock", fmt.Sprintf("%s (%s) %s", e.Name, e.Kind, e.About))
-	row("training", e.TrainingText())
 	row("licence", e.Licence)
 	row("source", e.Source)
 	row("url", e.URL)

@@ -32,7 +32,8 @@ func newReport(s streams) *cobra.Command {
 model, images or ONNX Runtime. Several directories with shares of one run (--shard)
 are joined, in any order.
 
-With --export it writes the records themselves.`,
+With --export it writes the records themselves. Of a fine-tuning (OUT.run) it shows
+the report that was kept.`,
 		Example: `  cutmix-eval report runs/base
   cutmix-eval report runs/base --by class,size,confidence --worst 20
   cutmix-eval report shard0 shard1 shard2 --format json
@@ -86,7 +87,7 @@ func runReport(cmd *cobra.Command, s streams, f reportFlags, dirs []string) erro
 			"grid":      func() bool { return assignTo(o.grid, f.grid) },
 		} {
 			if cmd.Flags().Changed(flag) && !set() {
-				bad = fmt.Errorf("--%s says nothing about a run of %s%s", flag, run.name(), map[bool]string{true: "'s records"}[f.export != ""])
+				bad = fmt.Errorf("--%s says nothing about a run of %s%s", flag, run.name, map[bool]string{true: "'s records"}[f.export != ""])
 			}
 		}
 		if bad == nil {
@@ -108,8 +109,8 @@ func runReport(cmd *cobra.Command, s streams, f reportFlags, dirs []string) erro
 	if err != nil {
 		return err
 	}
-	if missing := run.missing(); missing > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%d images of the run are missing: these are numbers of a part of it", missing))
+	if run.missing > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%d images of the run are missing: these are numbers of a part of it", run.missing))
 	}
 	return finishReport(s, r, format, f.allowBad, f.quiet)
 }

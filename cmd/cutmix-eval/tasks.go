@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/tasks/classify"
 	"cutmix-eval/tasks/compare"
 	"cutmix-eval/tasks/corruption"
+	"cutmix-eval/tasks/finetune"
 	"cutmix-eval/tasks/localize"
 	"cutmix-eval/tasks/ood"
 )
@@ -73,19 +75,30 @@ func exporter[T any, P results.Record[T]]() func(context.Context, *results.Run, 
 	}
 }
 
-// opened is a run, or several that are one evaluation, of any task.
+// opened is what lies in run directories, of any task.
 type opened struct {
 	task
-	*results.Run           // nil for an evaluation of several
-	evaluation   *ood.Runs // nil for a run
+	*results.Run        // nil where several runs make one evaluation
+	name         string // of the task
+	missing      int    // records that are not there
 }
 
 // openTask opens run directories: shares of one run or evaluation. All records must be
 // there, unless some will do.
 func openTask(partial bool, dirs ...string) (*opened, error) {
-	if ood.IsRun(dirs[0]) {
+	switch {
+	case ood.IsRun(dirs[0]):
 		runs, err := ood.Load(partial, dirs...)
-		return &opened{evaluation: runs, task: oodTask(runs)}, err
+		if err != nil {
+			return nil, err
+		}
+		return &opened{task: oodTask(runs), name: ood.Name, missing: runs.Missing()}, nil
+	case finetune.IsRun(dirs[0]):
+		if len(dirs) > 1 {
+			return nil, fmt.Errorf("%q is a fine-tuning, which has no shares: give it alone", dirs[0])
+		}
+		r, err := finetune.Load(dirs[0])
+		return &opened{task: finetuneTask(dirs[0], r), name: finetune.Name}, err
 	}
 	run, err := openRun(partial, dirs...)
 	if err != nil {
@@ -96,7 +109,21 @@ func openTask(partial bool, dirs ...string) (*opened, error) {
 	if !ok {
 		return nil, fmt.Errorf("the run is of task %q, of which there is no report", name)
 	}
-	return &opened{task: t, Run: run}, nil
+	return &opened{task: t, Run: run, name: name, missing: len(run.Missing(results.Shard{}))}, nil
+}
+
+// finetuneTask is what can be done with a fine-tuning: its report is shown as it was. Its
+// parts are runs of their own.
+func finetuneTask(dir string, r *report.Report) task {
+	parts := fmt.Errorf("%q is a fine-tuning; the runs of its heads are folders in it, such as %q", dir, filepath.Join(dir, "tuned-val"))
+	return task{
+		report: func(_ context.Context, _ *results.Run, edit func(*reportOptions)) (*report.Report, error) {
+			edit(&reportOptions{validate: func() error { return nil }})
+			return r, nil
+		},
+		export: func(context.Context, *results.Run, func(*reportOptions) error, io.Writer, string) error { return parts },
+		source: func(context.Context, *results.Run) (compare.Source, error) { return nil, parts },
+	}
 }
 
 // oodTask is what can be done with an evaluation of out-of-distribution detection.
@@ -122,19 +149,4 @@ func oodOptions(c *ood.Config) *reportOptions {
 		c.Threshold = 0 // it was for the score of then
 		return c.Validate()
 	}}
-}
-
-func (o *opened) name() string {
-	if o.evaluation != nil {
-		return ood.Name
-	}
-	return o.Run.Manifest.Key.Task
-}
-
-// missing counts the records that are not there.
-func (o *opened) missing() int {
-	if o.evaluation != nil {
-		return o.evaluation.Missing()
-	}
-	return len(o.Run.Missing(results.Shard{}))
 }

@@ -67,6 +67,15 @@ type Training struct {
 // TrainingKey is where an ONNX file's metadata hold its training, as JSON.
 const TrainingKey = "cutmix_eval.training"
 
+// TrainingOf is the training that a model's metadata tell of; nil where they do not.
+func TrainingOf(m *model.Model) *Training {
+	var t Training
+	if err := json.Unmarshal([]byte(m.Metadata(TrainingKey)), &t); err != nil || t.Method == "" {
+		return nil
+	}
+	return &t
+}
+
 func (t *Training) String() string {
 	if t == nil {
 		return "not stated"
@@ -95,12 +104,20 @@ func (e *Entry) RecipeOrNil() json.RawMessage {
 	return e.Recipe
 }
 
-// TrainingText says how the model was trained; empty when that is not known.
-func (e *Entry) TrainingText() string {
-	if e == nil || e.Training == nil {
+// TrainingText says how a model was trained, by its entry, which can be nil, or its own
+// metadata; empty when that is not known.
+func (e *Entry) TrainingText(m *model.Model) string {
+	var t *Training
+	if m != nil {
+		t = TrainingOf(m)
+	}
+	if e != nil && e.Training != nil {
+		t = e.Training
+	}
+	if t == nil {
 		return ""
 	}
-	return e.Training.String()
+	return t.String()
 }
 
 // Published is a number that somebody else stated; a fraction.

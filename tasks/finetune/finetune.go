@@ -78,13 +78,19 @@ func (t *tuning) criterion() criterion {
 	return softmax
 }
 
-// Run trains a new head for the model of a setup, whose data are the training images, writes
-// the file and returns the report. The setup stays with the caller.
-func Run(ctx context.Context, s *evaluation.Setup, c Config, o Options) (_ *report.Report, err error) {
+// Run trains a new head for a model, writes the file and returns the report. The data of on
+// are the training images; of several splits, each role has its own.
+func Run(ctx context.Context, on evaluation.Config, c Config, o Options) (*report.Report, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	c.settle()
+	on.Prefer = "train"
+	s, err := evaluation.Prepare(on)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
 	t := &tuning{config: c, options: o, setup: s}
 	defer t.close()
 	for _, step := range []func(context.Context) error{t.open, t.collect, t.divide, t.check, t.tune, t.write, t.evaluate} {
@@ -197,7 +203,7 @@ func (t *tuning) openTruth(ctx context.Context) error {
 // other opens images of another role, with the training images' classes.
 func (t *tuning) other(name, path string) (*set, error) {
 	c := t.setup.Config
-	c.Data, c.Limit, c.Subset = path, 0, ""
+	c.Data, c.Prefer, c.Limit, c.Subset = path, name, 0, ""
 	setup, err := t.setup.With(c)
 	if err != nil {
 		return nil, fmt.Errorf("%s images: %w", name, err)

@@ -48,6 +48,11 @@ func (t *tuning) evaluate(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		for _, one := range list {
+			if note := one.name + ": " + one.about; !slices.Contains(t.report.Dataset.Notes, note) {
+				t.report.Dataset.Notes = append(t.report.Dataset.Notes, note)
+			}
+		}
 		if t.truth.multi != nil {
 			err = t.reportMulti(ctx, s, list)
 		} else {
@@ -61,7 +66,7 @@ func (t *tuning) evaluate(ctx context.Context) error {
 	r := t.report
 	last := t.evaluated[len(t.evaluated)-1]
 	r.Metrics = r.Groups[slices.IndexFunc(r.Groups, func(g report.Group) bool { return g.Kind == last.name })].Metrics
-	r.Dataset.N, r.Dataset.Bad = last.n(), 0
+	r.Dataset.N, r.Dataset.Bad = t.train.n(), len(t.sets[0].bad)
 	for _, one := range t.sets {
 		r.BadImages = append(r.BadImages, one.bad...)
 		r.Tried += one.n() + len(one.bad)
@@ -85,9 +90,9 @@ func (t *tuning) begin() {
 	r.Task, r.Tables = Name, nil
 	r.Model.Classes = len(t.truth.classes)
 	r.Dataset.Classes = len(t.truth.classes)
-	r.Dataset.Labels = "classes of the training images"
+	r.Dataset.Labels = "by the new head, whose classes they are"
 	if t.config.Keep {
-		r.Dataset.Labels = "the model's classes: its head goes on"
+		r.Dataset.Labels = "to the model's classes: its head goes on"
 	}
 	for _, one := range t.evaluated {
 		from := one.setup.Data.Name
@@ -96,7 +101,6 @@ func (t *tuning) begin() {
 	r.Dataset.Notes = append(r.Dataset.Notes, t.alike...)
 	r.Config = s.Config.Told(t.config)
 	r.Option("%s", t.config.Training.describe())
-	r.Option("%d images train", t.train.n())
 	r.Runtime = evaluation.RanBy(t.sets[0].rec.Manifest)
 	chosen := t.state.chosen(t.config.Last)
 	r.Option("epoch %d of %d kept, in %s", chosen.Epoch, len(t.state.history), filepath.Base(t.options.Out))
@@ -185,7 +189,7 @@ func (t *tuning) candidates(ctx context.Context, s *set, probe *network, probeAb
 	if err != nil {
 		return nil, err
 	}
-	tuned := candidate{name: "tuned", about: "the head that was trained, run from " + filepath.Base(t.options.Out)}
+	tuned := candidate{name: "tuned", about: "the head that was trained, from " + filepath.Base(t.options.Out)}
 	var got [][]float32
 	if t.truth.multi != nil {
 		if got, err = t.scored(ctx, setup, s); err == nil {
@@ -281,7 +285,7 @@ func (t *tuning) reportSet(ctx context.Context, s *set, list []candidate) error 
 		}
 		g := report.Group{Kind: s.name, Name: one.name}
 		add := func(name string, value float64, unit string, i metrics.Interval, higher bool) {
-			g.Metrics = append(g.Metrics, report.Metric{Name: name, Value: value, Unit: unit, N: s.n(), Interval: &i, HigherIsBetter: higher, Note: one.about})
+			g.Metrics = append(g.Metrics, report.Metric{Name: name, Value: value, Unit: unit, N: s.n(), Interval: &i, HigherIsBetter: higher, Note: s.name + " images"})
 		}
 		add("top1", all.Top1, report.Fraction, iv.Top1, true)
 		row := []string{one.name, report.Percent(all.Top1), report.PercentRange(iv.Top1), "-", "-", "", "", ""}
@@ -354,7 +358,7 @@ func (t *tuning) reportMulti(ctx context.Context, s *set, list []candidate) erro
 			return err
 		}
 		iv := metrics.Percentile(boot[0])
-		g := report.Group{Kind: s.name, Name: one.name, Metrics: []report.Metric{{Name: "map", Value: values[0], Unit: report.Fraction, N: s.n(), Interval: &iv, HigherIsBetter: true, Note: one.about}}}
+		g := report.Group{Kind: s.name, Name: one.name, Metrics: []report.Metric{{Name: "map", Value: values[0], Unit: report.Fraction, N: s.n(), Interval: &iv, HigherIsBetter: true, Note: s.name + " images"}}}
 		row := []string{one.name, report.Percent(values[0]), report.PercentRange(iv), "", "", ""}
 		if k == 0 {
 			tuned = m

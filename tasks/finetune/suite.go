@@ -115,7 +115,7 @@ func RunSuite(ctx context.Context, s *Suite, c evaluation.Config, task Config, o
 			if o.Stage != nil {
 				options.Stage = func(what string, n int) (func(int), func()) { return o.Stage(name+": "+what, n) }
 			}
-			r, err := runOne(ctx, one, task, options)
+			r, err := Run(ctx, one, task, options)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
@@ -186,15 +186,6 @@ func (s *Suite) table(groups []report.Group) report.Table {
 		t.Rows = append(t.Rows, row)
 	}
 	return t
-}
-
-func runOne(ctx context.Context, c evaluation.Config, task Config, o Options) (*report.Report, error) {
-	setup, err := evaluation.Prepare(c)
-	if err != nil {
-		return nil, err
-	}
-	defer setup.Close()
-	return Run(ctx, setup, task, o)
 }
 
 // holm corrects the p-values of all differences for their number.
