@@ -131,16 +131,3 @@ func (l Labelling) Share(lambda float64) float64 {
 	}
 	return lambda
 }
-
-// Label writes the label of a mix: the labelling's share of class own and the rest of class
-// other, smoothed by smoothing, which is spread over all classes. dst has a value for every
-// class.
-func Label(dst []float64, own, other int, lambda float64, l Labelling, smoothing float64) {
-	share := l.Share(lambda)
-	off := smoothing / float64(len(dst))
-	for i := range dst {
-		dst[i] = off
-	}
-	dst[own] += share * (1 - smoothing)
-	dst[other] += (1 - share) * (1 - smoothing)
-}

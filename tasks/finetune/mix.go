@@ -45,18 +45,19 @@ func (m Mix) plan(rng *rand.Rand, n, h, w int, progress float64) *mixing {
 	if m.Scheduled {
 		prob *= progress
 	}
-	if m.Method == None || !m.PerImage && rng.Float64() >= prob {
+	perImage := m.PerImage || m.Method == Cutout // whose squares are every image's own
+	if m.Method == None || !perImage && rng.Float64() >= prob {
 		return nil
 	}
 	p := &mixing{make([]int, n), make([]augment.Box, n), make([]float64, n), make([]float64, n)}
 	perm := rng.Perm(n)
 	label := labelings[m.Labels]
 	for i := range n {
-		if i > 0 && !m.PerImage {
+		if i > 0 && !perImage {
 			p.partner[i], p.box[i], p.lambda[i], p.own[i] = perm[i], p.box[0], p.lambda[0], p.own[0]
 			continue
 		}
-		if p.partner[i] = perm[i]; m.PerImage && rng.Float64() >= prob {
+		if p.partner[i] = perm[i]; perImage && rng.Float64() >= prob {
 			p.partner[i], p.lambda[i], p.own[i] = i, 1, 1
 			continue
 		}

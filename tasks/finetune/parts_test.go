@@ -1,0 +1,285 @@
+package finetune
+
+import (
+	"bytes"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"cutmix-eval/internal/npy"
+	"cutmix-eval/results"
+)
+
+func key() results.Key {
+	return results.Key{Task: Name, Model: results.Model{SHA256: "ab", Output: "logits"}, Config: struct{}{}}
+}
+
+// TestSplit: shares by class, at least one that trains, equal content on one side, the same
+// for a seed.
+func TestSplit(t *testing.T) {
+	var class []int
+	var content []int64
+	add := func(c, n int, of func(i int) int64) {
+		for i := range n {
+			class, content = append(class, c), append(content, of(i))
+		}
+	}
+	next := int64(0)
+	fresh := func(int) int64 { next++; return next }
+	add(0, 100, fresh)
+	add(1, 10, fresh)
+	add(2, 1, fresh)
+	add(3, 3, func(int) int64 { return -1 })                  // one picture, three times
+	add(4, 40, func(i int) int64 { return -10 - int64(i/2) }) // every picture twice
+	class, content = append(class, 1), append(content, 1)     // a picture of class 0, labelled 1, too
+	train, held := split(class, content, 0.8, 7)
+	if again, _ := split(class, content, 0.8, 7); !slices.Equal(train, again) {
+		t.Error("the same seed gives another split")
+	}
+	if other, _ := split(class, content, 0.8, 8); slices.Equal(train, other) {
+		t.Error("another seed gives the same split")
+	}
+	if all := append(slices.Clone(train), held...); len(all) != len(class) || len(slices.Compact(slices.Sorted(slices.Values(all)))) != len(class) || !slices.IsSorted(train) || !slices.IsSorted(held) {
+		t.Fatalf("%d and %d of %d", len(train), len(held), len(class))
+	}
+	side := map[int64]bool{}
+	count := [5]int{}
+	for _, i := range train {
+		side[content[i]] = true
+		count[class[i]]++
+	}
+	for _, i := range held {
+		if side[content[i]] {
+			t.Errorf("content %d is on both sides", content[i])
+		}
+	}
+	if count[0] != 80 && count[0] != 81 || count[1] < 8 || count[1] > 9 || count[2] != 1 || count[3] != 3 || count[4] != 32 {
+		t.Errorf("%v of the classes train", count)
+	}
+	if train, held := split([]int{0, 1}, []int64{1, 2}, 0.8, 0); len(train) != 2 || len(held) != 0 {
+		t.Errorf("one image a class: %v, %v", train, held)
+	}
+}
+
+// TestNeighbours: votes are those of the plain way, whatever the block that a row is in.
+func TestNeighbours(t *testing.T) {
+	rng := random(2, starting, 0, 0)
+	const d, classes, k = 5, 3, 4
+	var train, rows []float32
+	var labels []int
+	for i := range 40 {
+		for range d {
+			train = append(train, float32(rng.NormFloat64()))
+		}
+		labels = append(labels, i%classes)
+	}
+	train = append(train, train[:d]...) // the first one again: of equal ones the earlier counts
+	labels = append(labels, 2)
+	train = append(train, make([]float32, d)...) // no direction
+	labels = append(labels, 1)
+	for range 300 { // more than a block
+		for range d {
+			rows = append(rows, float32(rng.NormFloat64()))
+		}
+	}
+	copy(rows, train[:d])
+	got := neighbours(train, labels, rows, d, classes, k)
+	cosine := func(a, b []float32) float64 {
+		ab, aa, bb := 0.0, 0.0, 0.0
+		for i := range a {
+			ab, aa, bb = ab+float64(a[i])*float64(b[i]), aa+float64(a[i])*float64(a[i]), bb+float64(b[i])*float64(b[i])
+		}
+		if aa == 0 || bb == 0 {
+			return 0
+		}
+		return ab / math.Sqrt(aa) / math.Sqrt(bb)
+	}
+	for r := range 300 {
+		type pair struct {
+			sim float64
+			row int
+		}
+		var all []pair
+		for i := range labels {
+			all = append(all, pair{cosine(rows[r*d:(r+1)*d], train[i*d:(i+1)*d]), i})
+		}
+		slices.SortStableFunc(all, func(a, b pair) int {
+			if math.Abs(a.sim-b.sim) < 1e-12 {
+				return 0
+			}
+			if a.sim > b.sim {
+				return -1
+			}
+			return 1
+		})
+		want := make([]float64, classes)
+		for _, p := range all[:k] {
+			want[labels[p.row]] += math.Exp((p.sim - 1) / 0.07)
+		}
+		for c, w := range want {
+			if g := float64(got[r*classes+c]); math.Abs(g-w) > 1e-5*max(1e-3, w) { // float32 sums
+				t.Errorf("row %d, class %d: %v, want %v", r, c, g, w)
+			}
+		}
+	}
+	if v := neighbours(train, labels, rows[:d], d, classes, 1); v[0] < 0.99 || v[2] != 0 {
+		t.Errorf("one neighbour: %v", v)
+	}
+	if v := neighbours(train, labels, rows[:d], d, classes, 1000); len(v) != classes {
+		t.Errorf("more neighbours than there are: %v", v)
+	}
+}
+
+// TestCheckpoint: what is wrong with one is said, with what to do.
+func TestCheckpoint(t *testing.T) {
+	dir := t.TempDir()
+	if s, err := load(dir, key(), 3); err != nil || len(s.history) != 0 {
+		t.Fatalf("without one: %+v, %v", s, err)
+	}
+	want := state{history: []Epoch{{Epoch: 1, Best: true}}, at: []float64{1, 2, 3}, best: []float64{4, 5, 6}, optimiser: [][]float64{{1}, {7, 8, 9}, nil}}
+	if err := save(dir, key(), want); err != nil {
+		t.Fatal(err)
+	}
+	s, err := load(dir, key(), 3)
+	if err != nil || !slices.Equal(s.at, want.at) || !slices.Equal(s.best, want.best) || len(s.optimiser) != 3 || s.optimiser[2] != nil || !slices.Equal(s.optimiser[1], want.optimiser[1]) {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	other := key()
+	other.Model.SHA256 = "cd"
+	if _, err := load(dir, other, 3); err == nil || !strings.Contains(err.Error(), dir) {
+		t.Errorf("another model's: %v", err)
+	}
+	if _, err := load(dir, key(), 4); err == nil || !strings.Contains(err.Error(), "--restart") {
+		t.Errorf("other parameters: %v", err)
+	}
+	path := filepath.Join(dir, checkpointName)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data[:len(data)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := load(dir, key(), 3); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("half a file: %v", err)
+	}
+}
+
+func FuzzCheckpoint(f *testing.F) {
+	dir := f.TempDir()
+	for _, s := range []state{
+		{history: []Epoch{{Epoch: 1}}, at: []float64{1, 2, 3}, best: []float64{4, 5, 6}, optimiser: [][]float64{{7, 8, 9}}},
+		{history: []Epoch{{Epoch: 1}}, at: []float64{1}, best: []float64{4}, optimiser: [][]float64{{1}, {}, {}}},
+	} {
+		if err := save(dir, key(), s); err != nil {
+			f.Fatal(err)
+		}
+		data, err := os.ReadFile(filepath.Join(dir, checkpointName))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	var b bytes.Buffer
+	if err := (npy.Archive{Texts: map[string][]byte{textName: []byte(`{"version":1}`)}}).Write(&b); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes())
+	f.Fuzz(func(t *testing.T, data []byte) {
+		_, s, err := parseCheckpoint(bytes.NewReader(data), int64(len(data)), 3)
+		if err == nil && (len(s.at) != 3 || len(s.best) != 3 || len(s.history) == 0) {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// TestSuiteFile: what a suite must have.
+func TestSuiteFile(t *testing.T) {
+	good := `{"models": [{"name": "a", "model": "a.onnx"}, {"name": "b b", "model": "b.onnx", "output": "y", "recipe": "imagenet"}], "data": [{"name": "x", "train": "x"}, {"name": "y", "train": "y", "val": "v", "test": "t", "labels": "l.csv", "limit": 100}]}`
+	s, err := parseSuite([]byte(good))
+	if err != nil || len(s.Models) != 2 || s.Models[1].Output != "y" || s.Data[1].Limit != 100 || s.Data[1].Labels != "l.csv" {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	for bad, want := range map[string]string{
+		``:                                       "not JSON",
+		`{}`:                                     "no models or no data",
+		good + "{}":                              "behind the end",
+		strings.Replace(good, `"b b"`, `"a"`, 1): "twice",
+		strings.Replace(good, `"b b"`, `"../b"`, 1):             "letters",
+		strings.Replace(good, `"b.onnx"`, `""`, 1):              "no file",
+		strings.Replace(good, `"train": "y"`, `"train": ""`, 1): "no training images",
+		strings.Replace(good, `100`, `-1`, 1):                   "limit",
+		strings.Replace(good, `"test"`, `"tset"`, 1):            "tset",
+	} {
+		if _, err := parseSuite([]byte(bad)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", bad, err, want)
+		}
+	}
+	if _, err := ReadSuite(filepath.Join(t.TempDir(), "none.json")); err == nil {
+		t.Error("a file that is not there is read")
+	}
+}
+
+func FuzzSuite(f *testing.F) {
+	f.Add([]byte(`{"models": [{"name": "a", "model": "a.onnx"}], "data": [{"name": "x", "train": "x", "limit": 3}]}`))
+	f.Add([]byte(`{"models": [{"name": "..", "model": "a"}], "data": [{}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := parseSuite(data)
+		if err != nil {
+			return
+		}
+		for _, m := range s.Models {
+			if name := "d-" + m.Name + ".onnx"; filepath.Base(name) != name {
+				t.Errorf("the name %q leaves the folder", m.Name)
+			}
+		}
+	})
+}
+
+// TestConfigValidate: what makes no sense is said.
+func TestConfigValidate(t *testing.T) {
+	if err := DefaultConfig().Validate(); err != nil {
+		t.Fatal(err)
+	}
+	nan := math.NaN()
+	for want, edit := range map[string]func(*Config){
+		"alpha":            func(c *Config) { c.Mix.Alpha = 0 },
+		"mixing \"x\"":     func(c *Config) { c.Mix.Method = "x" },
+		"probability":      func(c *Config) { c.Mix.Prob = nan },
+		"boxes":            func(c *Config) { c.Mix.Box = "round" },
+		"mixed images":     func(c *Config) { c.Mix.Labels = "some" },
+		"cut-out":          func(c *Config) { c.Mix.Length = 2 },
+		"flip":             func(c *Config) { c.Augment.Flip = -1 },
+		"of the area":      func(c *Config) { c.Augment.Scale = [2]float64{0.9, 0.5} },
+		"as wide as high":  func(c *Config) { c.Augment.Ratio = [2]float64{0, 1} },
+		"hidden layer":     func(c *Config) { c.Hidden = -1 },
+		"dropout":          func(c *Config) { c.Dropout = 1 },
+		"epochs":           func(c *Config) { c.Epochs = 0 },
+		"optimiser":        func(c *Config) { c.Optimiser = "lamb" },
+		"learning rate":    func(c *Config) { c.Rate = nan },
+		"smoothing":        func(c *Config) { c.Smoothing = 1 },
+		"patience":         func(c *Config) { c.Patience = -1 },
+		"--mix none":       func(c *Config) { c.Optimiser = LBFGSName },
+		"one linear layer": func(c *Config) { c.Optimiser, c.Mix.Method, c.Hidden = LBFGSName, None, 3 },
+		"no hidden layer":  func(c *Config) { c.Keep, c.Hidden = true, 3 },
+		"--select last":    func(c *Config) { c.Patience, c.Last = 1, true },
+		"schedule":         func(c *Config) { c.Schedule.Kind = "poly" },
+		"warm-up":          func(c *Config) { c.Schedule.Warmup = 1 },
+		"training share":   func(c *Config) { c.Split = 1 },
+		"neighbours":       func(c *Config) { c.Neighbours = 0 },
+		"weight decay":     func(c *Config) { c.Probe = -1 },
+		"bins":             func(c *Config) { c.Bins = 1 },
+		"replicates":       func(c *Config) { c.Replicates = 10 },
+		"several labels":   func(c *Config) { c.Multi, c.Keep = "x", true },
+		"no one-hot":       func(c *Config) { c.Multi, c.Mix.Labels = "x", "one-hot" },
+	} {
+		c := DefaultConfig()
+		edit(&c)
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
