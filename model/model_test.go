@@ -122,6 +122,18 @@ func TestRecipeResolution(t *testing.T) {
 
 func FuzzRecipe(f *testing.F) {
 	f.Add([]byte(`{"resize":[20,30],"crop":"none","crop_pct":0.9,"input_size":[3,4,5]}`))
+	f.Add([]byte(`{"resize":"none","crop":[20,30],"fit":"squash","interpolation":"lanczos","mean":[1e-3,0.1,120],"std":[0.3,58.395,1],"color":"bgr","range":"0..255"}`))
+	for _, name := range imageproc.RecipeNames() {
+		r, err := imageproc.NamedRecipe(name[0])
+		if err != nil {
+			f.Fatal(err)
+		}
+		text, err := EncodeRecipe(r)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r := imageproc.Standard()
 		if _, err := parseRecipe(&r, data); err != nil {
@@ -129,6 +141,14 @@ func FuzzRecipe(f *testing.F) {
 		}
 		if err := r.Validate(); err != nil || math.IsNaN(float64(r.Mean[0])) {
 			t.Fatalf("accepted %+v: %v", r, err)
+		}
+		text, err := EncodeRecipe(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := imageproc.Recipe{Layout: r.Layout}
+		if _, err := parseRecipe(&again, text); err != nil || again != r {
+			t.Fatalf("%+v is written as %s and read as %+v: %v", r, text, again, err)
 		}
 	})
 }

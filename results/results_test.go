@@ -102,6 +102,77 @@ func upTo(n int) []int {
 	return v
 }
 
+// Rows are read in any order, of shares in several folders, with few files open.
+func TestRows(t *testing.T) {
+	defer func(n int) { mostOpen = n }(mostOpen)
+	mostOpen = 2
+	dirs := []string{t.TempDir(), t.TempDir()}
+	for k, dir := range dirs {
+		r := claimed(t, dir, manifest(), nil, Shard{k, 2})
+		if err := fill(t, r, r.Missing(Shard{k, 2})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := Open(dirs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Rows("maps"); err == nil {
+		t.Error("there is an array of another name")
+	}
+	rows, err := r.Rows("logits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make([]float32, 3)
+	for k := range 3 * samples {
+		i := k * 37 % samples
+		want := logitsOf(i)
+		if want == nil {
+			want = make([]float32, 3)
+		}
+		if err := rows.Read(got, i); err != nil || !slices.Equal(got, want) {
+			t.Fatalf("row %d is %v, want %v: %v", i, got, want, err)
+		}
+	}
+	for _, i := range []int{-1, samples, 1 << 40} {
+		if err := rows.Read(got, i); err == nil {
+			t.Errorf("there is a row %d", i)
+		}
+	}
+	if err := rows.Read(got[:2], 0); err == nil {
+		t.Error("rows have 2 values")
+	}
+	if err := rows.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// What was damaged is noticed before it is used.
+	files, err := filepath.Glob(filepath.Join(dirs[0], "*", "*.npy"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	data, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(files[0], data[:len(data)-4], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if rows, err = r.Rows("logits"); err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	bad := 0
+	for i := range samples {
+		if rows.Read(got, i) != nil {
+			bad++
+		}
+	}
+	if bad == 0 || bad > 16 {
+		t.Errorf("%d rows of a damaged part are refused", bad)
+	}
+}
+
 // However often a run is left and gone on with, it has every row once.
 func TestResume(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))

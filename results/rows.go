@@ -25,7 +25,7 @@ type rowFile struct {
 }
 
 // mostOpen bounds the number of files that are open at a time.
-const mostOpen = 128
+var mostOpen = 128
 
 // Rows is a reader of the array called name.
 func (r *Run) Rows(name string) (*Rows, error) {
