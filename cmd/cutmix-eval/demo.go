@@ -34,7 +34,7 @@ models/README.md.`,
 				err = fmt.Errorf("--limit %d is below 0", c.Limit)
 			}
 			if err == nil {
-				task.Localize.Replicates = task.Classify.Replicates
+				task.Localize.Replicates, task.Finetune.Replicates = task.Classify.Replicates, task.Classify.Replicates
 				err = task.Classify.Validate()
 			}
 			if err != nil {

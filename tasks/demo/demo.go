@@ -6,6 +6,8 @@ package demo
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +21,7 @@ import (
 	"cutmix-eval/tasks/classify"
 	"cutmix-eval/tasks/compare"
 	"cutmix-eval/tasks/corruption"
+	"cutmix-eval/tasks/finetune"
 	"cutmix-eval/tasks/localize"
 	"cutmix-eval/tasks/ood"
 )
@@ -49,6 +52,7 @@ type Config struct {
 	Corrupted  int               `json:"corrupted_scenes"`
 	Occlusion  corruption.Config `json:"occlusion"`
 	Occluded   int               `json:"occluded_scenes"`
+	Finetune   finetune.Config   `json:"finetune"` // of new heads, on new classes
 }
 
 // DefaultConfig is what the command line starts from.
@@ -57,7 +61,9 @@ func DefaultConfig() Config {
 	c, h := corruption.DefaultConfig(), corruption.DefaultConfig()
 	c.Corruptions = corrupt.Benchmark()
 	h.Experiment, h.Steps = corruption.Centre, 2
-	return Config{classify.DefaultConfig(), localize.DefaultConfig(), o, c, 100, h, 1000}
+	f := finetune.DefaultConfig()
+	f.Mix.Method = finetune.FeatureCutMix // which takes a second
+	return Config{classify.DefaultConfig(), localize.DefaultConfig(), o, c, 100, h, 1000, f}
 }
 
 // Result is what both models gave.
@@ -76,6 +82,7 @@ var shown = map[string][]string{
 	ood.Name:      {"auroc unseen msp", "auroc texture msp", "auroc noise msp", "auroc all msp"},
 	"corruptions": {"error"},
 	"occlusion":   {"error center-occlusion/0.5"},
+	finetune.Name: {"top1"},
 }
 
 // run is one task of one model.
@@ -92,7 +99,8 @@ func Run(ctx context.Context, c evaluation.Config, task Config, install runtime.
 		name string
 		run  run
 	}{{classify.Name, task.classify}, {localize.Name, task.localize}, {ood.Name, task.ood},
-		{"corruptions", corrupted(task.Corruption, task.Corrupted)}, {"occlusion", corrupted(task.Occlusion, task.Occluded)}}
+		{"corruptions", corrupted(task.Corruption, task.Corrupted)}, {"occlusion", corrupted(task.Occlusion, task.Occluded)},
+		{finetune.Name, task.finetune}}
 	models := []string{Baseline, CutMix}
 	for k, t := range tasks {
 		var runs []compare.Run
@@ -127,7 +135,11 @@ func Run(ctx context.Context, c evaluation.Config, task Config, install runtime.
 				if d.Kind == compare.McNemar && cmp.N >= 30 {
 					verdict += fmt.Sprintf(" (p = %.2g, McNemar)", d.P)
 				}
-				res.Rows = append(res.Rows, Row{t.name, find(reports[0], name), find(reports[1], name), d, verdict})
+				row := Row{t.name, find(reports[0], name), find(reports[1], name), d, verdict}
+				if t.name == finetune.Name {
+					row.Baseline.Name, row.CutMix.Name = "new_head_top1", "new_head_top1"
+				}
+				res.Rows = append(res.Rows, row)
 			}
 		}
 		if t.name == classify.Name {
@@ -262,6 +274,26 @@ func corrupted(c corruption.Config, n int) run {
 	}
 }
 
+// finetune tunes a new head on ten new classes.
+func (c Config) finetune(ctx context.Context, s *evaluation.Setup, install runtime.Progress, progress func(done, n int)) (*report.Report, compare.Run, error) {
+	var out compare.Run
+	dir, err := os.MkdirTemp("", "cutmix-eval-demo-")
+	if err != nil {
+		return nil, out, err
+	}
+	defer os.RemoveAll(dir)
+	on := s.Config
+	on.Data = "scenes:new-train"
+	o := finetune.Options{Val: "scenes:new-val", Test: "scenes:new-test", Out: filepath.Join(dir, "tuned.onnx"), Install: install}
+	o.Told = func(e finetune.Epoch, of int, _ string) { progress(e.Epoch, of) }
+	r, err := finetune.Run(ctx, on, c.Finetune, o)
+	if err != nil {
+		return nil, out, err
+	}
+	out.Source, err = finetune.Tuned(ctx, o.Folder(), "test")
+	return r, out, err
+}
+
 // Report is the result as a report: the differences as metrics, both models as
 // groups.
 func (res *Result) Report(tool report.Tool) *report.Report {
@@ -308,6 +340,8 @@ func (res *Result) Table() report.Table {
 			name = fmt.Sprintf("error under 15 corruptions (%d scenes)", row.CutMix.N)
 		case "occlusion":
 			name = fmt.Sprintf("error with the middle hidden (%d scenes)", row.CutMix.N)
+		case finetune.Name:
+			name = fmt.Sprintf("top1 of new heads, 10 new classes (%d scenes)", row.CutMix.N)
 		}
 		t.Rows = append(t.Rows, []string{name, b, biv, c, civ, d, div, row.Verdict})
 	}

@@ -117,7 +117,7 @@ type Training struct {
 	Epochs      int      `json:"epochs"`
 	Batch       int      `json:"batch"` // images a step; the last one of an epoch can be smaller
 	Optimiser   string   `json:"optimiser"`
-	Rate        float64  `json:"rate"` // 0: 0.1 for SGD, 0.001 for AdamW
+	Rate        float64  `json:"rate"` // 0: 0.1 for SGD, 0.01 for AdamW
 	Momentum    float64  `json:"momentum"`
 	Decay       float64  `json:"weight_decay"` // of weights, not of biases
 	Schedule    Schedule `json:"schedule"`
@@ -148,7 +148,7 @@ func DefaultConfig() Config {
 		Training: Training{
 			Mix:         Mix{Method: CutMix, Alpha: 1, Prob: 0.5, Box: "uniform", Labels: "shares", Length: 0.5},
 			Augment:     Augment{Crop: true, Scale: [2]float64{0.5, 1}, Ratio: [2]float64{3. / 4, 4. / 3}, Flip: 0.5},
-			Standardise: true, Epochs: 10, Batch: 64, Optimiser: SGDName, Momentum: 0.9, Decay: 1e-4, Schedule: Schedule{Kind: "cosine"},
+			Standardise: true, Epochs: 20, Batch: 64, Optimiser: SGDName, Momentum: 0.9, Decay: 1e-4, Schedule: Schedule{Kind: "cosine"},
 		},
 		Split: 0.8, Neighbours: 20, Probe: 1e-4, Bins: 15, Replicates: 1000,
 	}
@@ -157,7 +157,7 @@ func DefaultConfig() Config {
 // settle fills what follows from other options.
 func (t *Training) settle() {
 	if t.Rate == 0 {
-		t.Rate = map[string]float64{SGDName: 0.1, AdamWName: 0.001}[t.Optimiser]
+		t.Rate = map[string]float64{SGDName: 0.1, AdamWName: 0.01}[t.Optimiser]
 	}
 	if t.Fixed() {
 		t.Augment = Augment{Scale: t.Augment.Scale, Ratio: t.Augment.Ratio}

@@ -17,6 +17,8 @@ import (
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
+	"cutmix-eval/tasks/classify"
+	"cutmix-eval/tasks/compare"
 )
 
 // Beginnings of the names of the runs of classify that are kept, before the set's name.
@@ -440,6 +442,16 @@ func (t *tuning) keep() error {
 		return err
 	}
 	return errors.Join(t.writeLog(t.state.history), t.put(reportName, text.Bytes()))
+}
+
+// Tuned are the records of a tuned head on a set, val or test, in the folder of a
+// fine-tuning, to compare with others.
+func Tuned(ctx context.Context, dir, set string) (compare.Source, error) {
+	run, err := results.Open(filepath.Join(dir, tunedName+set))
+	if err != nil {
+		return nil, err
+	}
+	return classify.Load(ctx, run)
 }
 
 // IsRun says whether a folder holds a fine-tuning.

@@ -16,8 +16,6 @@ import (
 	"cutmix-eval/evaluation"
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
-	"cutmix-eval/results"
-	"cutmix-eval/tasks/classify"
 	"cutmix-eval/tasks/compare"
 )
 
@@ -123,11 +121,7 @@ func RunSuite(ctx context.Context, s *Suite, c evaluation.Config, task Config, o
 			if d.Test != "" {
 				set = "test"
 			}
-			run, err := results.Open(filepath.Join(options.Folder(), tunedName+set))
-			if err != nil {
-				return nil, err
-			}
-			source, err := classify.Load(ctx, run)
+			source, err := Tuned(ctx, options.Folder(), set)
 			if err != nil {
 				return nil, err
 			}
