@@ -175,6 +175,9 @@ func (t *tuning) openTruth(ctx context.Context) error {
 			return fmt.Errorf("to keep the head, the data must have the model's classes: %w", err)
 		}
 		names := slices.Clone(t.setup.Model.ClassNames)
+		if guessed(labels, names) {
+			return fmt.Errorf("to keep the head, the data must have the model's classes, and %s are not %s: give --head new", some(d.Classes), some(names))
+		}
 		if len(names) == 0 {
 			for i := range t.head.Classes {
 				names = append(names, strconv.Itoa(i))

@@ -2,6 +2,7 @@ package finetune
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -66,12 +67,12 @@ func (t *tuning) search(ctx context.Context) error {
 			} else {
 				tr := trainer{config: c, seed: t.setup.Config.Seed, network: n, validate: func(*network) (float64, float64) { return 0, 0 }}
 				src := &stored{config: c, seed: t.setup.Config.Seed, features: t.head.Features, classes: len(t.truth.classes), x: part.x, y: y}
-				if _, err := tr.run(ctx, src, state{}); ctx.Err() != nil {
-					return ctx.Err()
-				} else if err != nil { // it diverged
+				if _, err := tr.run(ctx, src, state{}); errors.As(err, &diverged{}) {
 					t.searched = append(t.searched, one)
 					done(len(t.searched))
 					continue
+				} else if err != nil {
+					return err
 				}
 			}
 			one.loss, one.score = validate(n)

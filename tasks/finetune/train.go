@@ -101,7 +101,7 @@ func (t *trainer) run(ctx context.Context, src Source, s state) (state, error) {
 			loss := t.network.gradient(grad, b.X, b.Y, random(t.seed, dropping, epoch, step))
 			o.Step(t.network.at, grad, e.Rate)
 			if math.IsNaN(loss) || math.IsInf(loss, 0) || !finite(t.network.at) {
-				return fmt.Errorf("the loss became %v in epoch %d, batch %d of %d: the learning rate of %v is too high; give a lower one with --lr", loss, epoch+1, step+1, steps, c.Rate)
+				return diverged{fmt.Sprintf("the loss became %v in epoch %d, batch %d of %d", loss, epoch+1, step+1, steps), c}
 			}
 			n := len(b.X) / t.network.features
 			e.Loss += loss * float64(n)
@@ -115,6 +115,9 @@ func (t *trainer) run(ctx context.Context, src Source, s state) (state, error) {
 		}
 		e.Loss /= float64(rows)
 		e.ValLoss, e.ValScore = t.validate(t.network)
+		if math.IsNaN(e.ValLoss) || math.IsInf(e.ValLoss, 0) {
+			return s, diverged{fmt.Sprintf("the validation loss became %v in epoch %d", e.ValLoss, epoch+1), c}
+		}
 		if stale++; len(s.history) == 0 || e.better(best) {
 			e.Best, best, stale = true, e, 0
 			s.best = slices.Clone(t.network.at)
@@ -135,6 +138,16 @@ func (t *trainer) run(ctx context.Context, src Source, s state) (state, error) {
 		copy(t.network.at, s.best)
 	}
 	return s, nil
+}
+
+// diverged is a training whose loss is no number any more.
+type diverged struct {
+	what   string
+	config Training
+}
+
+func (d diverged) Error() string {
+	return fmt.Sprintf("%s: the learning rate of %v or the weight decay of %v is too high; give a lower one with --lr or --weight-decay", d.what, d.config.Rate, d.config.Decay)
 }
 
 func finite(v []float64) bool {

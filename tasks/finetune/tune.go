@@ -160,7 +160,7 @@ func (t *tuning) tune(ctx context.Context) (err error) {
 		}
 	}
 	t.state, err = tr.run(ctx, src, t.state)
-	if n := len(t.state.history); err != nil && n > 0 {
+	if n := len(t.state.history); err != nil && n > 0 && !errors.As(err, &diverged{}) {
 		err = fmt.Errorf("%w (%d of %d epochs are kept in %s; run the same command again to go on)", err, n, t.config.Epochs, t.options.Folder())
 	}
 	return err

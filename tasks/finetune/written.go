@@ -147,8 +147,14 @@ func (t *tuning) comparable(ctx context.Context, s *set) (string, bool) {
 		return "", false
 	}
 	labels, err := s.setup.Labels(ctx, t.options.Install)
-	if err != nil || strings.HasPrefix(labels.How, datasets.InOrder) && len(t.setup.Model.ClassNames) > 0 {
+	if err != nil || guessed(labels, t.setup.Model.ClassNames) {
 		return "", false
 	}
 	return labels.How, true
+}
+
+// guessed says whether classes were matched by their order alone though the model names its
+// own, which are others.
+func guessed(labels *evaluation.Labels, names []string) bool {
+	return len(names) > 0 && strings.HasPrefix(labels.How, datasets.InOrder)
 }

@@ -1,0 +1,433 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"cutmix-eval/datasets"
+	"cutmix-eval/internal/cache"
+	"cutmix-eval/internal/golden"
+	"cutmix-eval/report"
+	"cutmix-eval/runtime/ortest"
+)
+
+// tune runs finetune, which must succeed, and parses its report.
+func tune(t *testing.T, args ...string) (report.Report, string) {
+	t.Helper()
+	code, out, errs := command(t, append([]string{"finetune", "--format", "json", "--bootstrap", "100"}, args...)...)
+	if code != exitDone {
+		t.Fatalf("%v: exit code %d: %s", args, code, errs)
+	}
+	var r report.Report
+	d := json.NewDecoder(strings.NewReader(out))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&r); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	return r, errs
+}
+
+// of is a number of a group of a report.
+func of(t *testing.T, r report.Report, kind, group, name string) report.Metric {
+	t.Helper()
+	for _, g := range r.Groups {
+		if g.Kind == kind && g.Name == group {
+			return metric(t, report.Report{Metrics: g.Metrics}, name)
+		}
+	}
+	t.Fatalf("no group %s %s", kind, group)
+	return report.Metric{}
+}
+
+// TestFinetuneCommand: the file that is written is a classifier with the reported accuracy,
+// recipe, class names and training; all is kept, and the same command does nothing twice.
+func TestFinetuneCommand(t *testing.T) {
+	whole(t)
+	dir := t.TempDir()
+	out := filepath.Join(dir, "tuned.onnx")
+	args := []string{"--epochs", "4", "--out", out}
+	r, errs := tune(t, args...)
+	if strings.Count(errs, "epoch ") != 4 || !strings.Contains(errs, "epoch 4/4: loss ") || !strings.Contains(errs, "val top1") {
+		t.Errorf("progress: %s", errs)
+	}
+	tuned := metric(t, r, "top1")
+	// Chance is 10 %; four epochs on 500 pictures of new classes give about 60 %.
+	if tuned.N != 2000 || tuned.Value < 0.45 || tuned.Value > 0.8 || tuned.Interval == nil || r.Task != "finetune" {
+		t.Errorf("%+v", tuned)
+	}
+	for _, kind := range []string{"val", "test"} {
+		for _, head := range []string{"tuned", "linear_probe", "knn_k20"} {
+			m := of(t, r, kind, head, "top1")
+			if m.N != map[string]int{"val": 500, "test": 2000}[kind] || m.Value < 0.4 || m.Interval == nil || m.Interval.Low > m.Value || m.Interval.High < m.Value {
+				t.Errorf("%s %s: %+v", kind, head, m)
+			}
+			if head != "tuned" {
+				d := of(t, r, kind, head, "top1_difference")
+				if diff := m.Value - of(t, r, kind, "tuned", "top1").Value; d.P == nil || d.Interval == nil || d.Value-diff > 1e-12 || diff-d.Value > 1e-12 {
+					t.Errorf("%s %s: difference %+v", kind, head, d)
+				}
+			}
+		}
+	}
+	// The old classes are others: there is nothing to compare with before.
+	for _, g := range r.Groups {
+		if g.Name == "before" {
+			t.Errorf("numbers of the old head on other classes: %+v", g)
+		}
+	}
+	alone := classifyJSON(t, exitDone, "--model", out, "--data", "scenes:new-test")
+	if metric(t, alone, "top1").Value != tuned.Value || !strings.HasPrefix(alone.Dataset.Labels, "by the class names in the model") ||
+		alone.Preprocessing.Source != "ONNX metadata" || alone.Preprocessing.Fingerprint != r.Preprocessing.Fingerprint || alone.Model.Training != "cutmix, beta 1, probability 0.5, 4 epochs, head only" {
+		t.Errorf("classify: %+v %+v %+v %+v, want %+v", metric(t, alone, "top1"), alone.Dataset, alone.Preprocessing, alone.Model, tuned)
+	}
+	first, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, errs := tune(t, args...)
+	if second, err := os.ReadFile(out); err != nil || !bytes.Equal(first, second) || strings.Contains(errs, "epoch 1") {
+		t.Errorf("the same command trains again, or writes another file: %v %s", err, errs)
+	}
+	if metric(t, again, "top1").Value != tuned.Value || fmt.Sprint(again.Groups) != fmt.Sprint(r.Groups) && !sameGroups(again.Groups, r.Groups) {
+		t.Error("the same command gives another report")
+	}
+	code, shown, errs := command(t, "report", filepath.Join(dir, "tuned.run"), "--format", "json")
+	var kept report.Report
+	if err := json.Unmarshal([]byte(shown), &kept); code != exitDone || err != nil || !sameGroups(kept.Groups, r.Groups) {
+		t.Errorf("report: %d %v %s", code, err, errs)
+	}
+	log, err := os.ReadFile(filepath.Join(dir, "tuned.run", "log.csv"))
+	if err != nil || strings.Count(string(log), "\n") != 5 || !strings.HasPrefix(string(log), "epoch,lr,train_loss,val_loss,val_top1,") {
+		t.Errorf("log: %v %s", err, log)
+	}
+	// Another seed is another training; the features are there.
+	if code, _, errs := command(t, append([]string{"finetune", "--seed", "1"}, args...)...); code == exitDone || !strings.Contains(errs, "seed") {
+		t.Errorf("another seed in the same folder: %d %s", code, errs)
+	}
+	if code, _, errs := command(t, "compare", filepath.Join(dir, "tuned.run"), filepath.Join(dir, "tuned.run")); code != exitFailed || !strings.Contains(errs, "tuned-val") {
+		t.Errorf("compare: %d %s", code, errs)
+	}
+	// Pinned under a name.
+	t.Setenv("ONNXRUNTIME_SHARED_LIBRARY_PATH", ortest.Load(t).Path) // the cache is about to be empty
+	t.Setenv(cache.EnvDir, t.TempDir())
+	if code, _, errs := command(t, "models", "add", "mine", out); code != exitDone {
+		t.Fatal(errs)
+	}
+	if code, shown, errs := command(t, "models", "show", "mine"); code != exitDone || !strings.Contains(shown, "cutmix, beta 1, probability 0.5, 4 epochs, head only") || !strings.Contains(shown, "ONNX metadata") {
+		t.Errorf("%s %s", shown, errs)
+	}
+	if named := classifyJSON(t, exitDone, "--model", "mine", "--data", "scenes:new-test", "--bootstrap", "0"); metric(t, named, "top1").Value != tuned.Value {
+		t.Error("the pinned model is another")
+	}
+}
+
+func sameGroups(a, b []report.Group) bool {
+	x, err := json.Marshal(a)
+	y, err2 := json.Marshal(b)
+	return err == nil && err2 == nil && bytes.Equal(x, y)
+}
+
+// TestFinetuneWays: every way of mixing, head and optimiser, by the command line, on few
+// pictures; the numbers are of the right kind and far above chance.
+func TestFinetuneWays(t *testing.T) {
+	whole(t)
+	dir := t.TempDir()
+	for i, c := range []struct {
+		args  string
+		least float64 // top-1 on validation images; chance is 0.1
+		about string  // in the report's options
+	}{
+		{"--mix none", 0.4, "no mixing"},
+		{"--mix mixup --alpha 0.2 --mix-prob 1", 0.35, "mixup, alpha 0.2, probability 1"},
+		{"--mix cutout --cutout-length 0.3", 0.35, "cutout of 0.3 of the side"},
+		{"--mix cutmix --cutmix-box gaussian --mix-labels complete --mix-scheduled --mix-per-image", 0.35, "rising from 0, gaussian boxes, complete labels, a box for each image"},
+		{"--mix cutmix --cutmix-box fixed --mix-uncorrected --mix-labels one-hot --augment none --batch-size 7", 0.35, "fixed boxes, one-hot labels, labels by the drawn lambda"},
+		{"--mix feature-cutmix --optimizer adamw --schedule step --warmup 0.1", 0.35, "feature-cutmix"},
+		{"--mix none --augment none --optimizer lbfgs --weight-decay 0.01", 0.4, "optimum by L-BFGS"},
+		{"--mix none --augment none --optimizer lbfgs --search", 0.4, "optimum by L-BFGS"},
+		{"--mix feature-cutmix --search --epochs 3", 0.35, "feature-cutmix"},
+		{"--mix cutmix --hidden 24 --dropout 0.2 --label-smoothing 0.1 --class-weights balanced", 0.3, "new head with 24 hidden units, dropout 0.2"},
+		{"--mix none --augment flip --standardize=false --schedule constant --momentum 0", 0.2, "flips 0.5"},
+		{"--mix none --augment crop --crop-scale 0.7,0.9 --crop-ratio 1,1 --select last", 0.35, "random crops of 0.7 to 0.9"},
+		{"--patience 1 --epochs 30 --mix none", 0.35, "of "},
+	} {
+		args := append([]string{"--train", "scenes:new-train", "--val", "scenes:new-val", "--limit", "150", "--quiet", "--out", filepath.Join(dir, fmt.Sprintf("%d.onnx", i))}, strings.Fields(c.args)...)
+		if !strings.Contains(c.args, "--epochs") {
+			args = append(args, "--epochs", "5")
+		}
+		r, _ := tune(t, args...)
+		if m := metric(t, r, "top1"); m.N != 500 || m.Value < c.least || m.Value > 0.85 || !strings.Contains(r.Options, c.about) {
+			t.Errorf("%s: %v of %d; %s", c.args, m.Value, m.N, r.Options)
+		}
+		table := func(name string) int {
+			for _, one := range r.Tables {
+				if one.Name == name {
+					return len(one.Rows)
+				}
+			}
+			return 0
+		}
+		if rows := table("search"); strings.Contains(c.args, "--search") != (rows > 0) || strings.Contains(c.args, "lbfgs --search") && rows != 5 || strings.Contains(c.args, "--search --epochs") && rows != 20 {
+			t.Errorf("%s: %d trials", c.args, rows)
+		}
+		if epochs := table("epochs"); strings.Contains(c.args, "--patience") && epochs >= 30 {
+			t.Errorf("%s: it trained for %d epochs", c.args, epochs)
+		}
+	}
+}
+
+// TestFinetuneKeep: the old head goes on. With a rate of next to nothing it stays what it
+// was, bit for bit in its predictions, and is compared with itself before.
+func TestFinetuneKeep(t *testing.T) {
+	whole(t)
+	out := filepath.Join(t.TempDir(), "kept.onnx")
+	r, _ := tune(t, "--train", "scenes:val", "--split", "0.5", "--head", "keep", "--lr", "1e-12", "--weight-decay", "0", "--epochs", "1", "--mix", "feature-cutmix", "--quiet", "--out", out)
+	before, after := of(t, r, "val", "before", "top1"), of(t, r, "val", "tuned", "top1")
+	if before.Value != after.Value || before.N != 500 || before.Value < 0.85 {
+		t.Errorf("before %+v, after %+v", before, after)
+	}
+	if d := of(t, r, "val", "before", "top1_difference"); d.Value != 0 || *d.P != 1 {
+		t.Errorf("%+v", d)
+	}
+	// A class that is missing stays in the head.
+	alone := classifyJSON(t, exitDone, "--model", out, "--data", "scenes:test", "--bootstrap", "0")
+	if m := metric(t, alone, "top1"); m.Value < 0.9 {
+		t.Errorf("the kept head: %+v", m)
+	}
+	if code, _, errs := command(t, "finetune", "--train", "scenes:new-train", "--head", "keep", "--out", out+".2.onnx"); code != exitFailed || !strings.Contains(errs, "model's classes") {
+		t.Errorf("other classes: %d %s", code, errs)
+	}
+}
+
+// pictures writes scenes of a split as class folders and removes what is more than count,
+// which goes by the classes' alphabetical order. It returns their names.
+func pictures(t *testing.T, dir, split string, count ...int) (classes []string) {
+	t.Helper()
+	if _, err := datasets.ExportScenes(context.Background(), dir, "", split, 300, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "boxes.csv")); err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range entries(t, dir) {
+		n := 0
+		if len(classes) < len(count) {
+			n = count[len(classes)]
+			classes = append(classes, one)
+		}
+		for i, name := range entries(t, filepath.Join(dir, one)) {
+			if i >= n {
+				if err := os.Remove(filepath.Join(dir, one, name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if n == 0 {
+			if err := os.Remove(filepath.Join(dir, one)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return classes
+}
+
+func entries(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// TestFinetuneData: what is odd about the images is said, and what cannot be used is refused
+// in a sentence; images that cannot be read are listed, and the rest is used.
+func TestFinetuneData(t *testing.T) {
+	whole(t)
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	classes := pictures(t, in("train"), "new-train", 20, 18, 1, 2, 20)
+	pictures(t, in("val"), "new-val", 10, 10, 0, 10)
+	pictures(t, in("more"), "new-val", 10, 10, 10, 10, 10, 10)
+	// A picture that both have, one that is broken, one that is empty.
+	copyFile := func(from, to string) {
+		t.Helper()
+		data, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(to, data, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := entries(t, in("train/"+classes[0]))[0]
+	copyFile(in("train/"+classes[0]+"/"+first), in("val/"+classes[0]+"/copy.png"))
+	for name, text := range map[string]string{"train/" + classes[0] + "/broken.png": "\x89PNG\r\n\x1a\nbroken", "val/" + classes[1] + "/empty.png": ""} {
+		if err := os.WriteFile(in(name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	base := []string{"finetune", "--mix", "feature-cutmix", "--epochs", "2", "--bootstrap", "100", "--train", in("train")}
+	code, out, _ := command(t, append(base, "--val", in("val"), "--out", in("a.onnx"))...)
+	if code != exitBadImages {
+		t.Errorf("exit code %d", code)
+	}
+	for _, want := range []string{
+		"2 images could not be read and are left out", "train/" + classes[0] + "/broken.png: ", "val/" + classes[1] + "/empty.png: ",
+		"1 of the 31 val images are training images too (the same tensor)",
+		"1 classes have a single training image (" + classes[2] + ")",
+		"classes have between 1 and 20 training images",
+		"2 of 5 classes have no val image (" + classes[2] + ", " + classes[4] + ")",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in %s", want, out)
+		}
+	}
+	if code, _, errs := command(t, append(base, "--val", in("val"), "--out", in("a.onnx"), "--allow-bad", "2", "--quiet")...); code != exitDone {
+		t.Errorf("--allow-bad: %d %s", code, errs)
+	}
+	// A part of the training images validates: the single image of a class does not.
+	code, out, errs := command(t, append(base, "--split", "0.5", "--out", in("b.onnx"), "--allow-bad", "1", "--class-weights", "balanced")...)
+	if code != exitDone || !strings.Contains(out, "31 of the images train and 30 validate") || strings.Contains(out, "between 1 and") || !strings.Contains(out, "1 of 5 classes have no val image ("+classes[2]+")") {
+		t.Errorf("--split: %d %s %s", code, out, errs)
+	}
+	for _, c := range []struct {
+		want string
+		code int
+		args []string
+	}{
+		{"val images are of classes that no training image has: ", exitFailed, []string{"--train", in("train"), "--val", in("more")}},
+		{"no such file", exitFailed, []string{"--train", in("train"), "--val", in("gone")}},
+		{"no such file", exitFailed, []string{"--train", in("gone")}},
+		{"have no labels", exitFailed, []string{"--train", in("train/" + classes[0])}},
+		{"--out FILE.onnx is missing", exitUsage, []string{"--train", in("train"), "--out", ""}},
+		{"does not end in .onnx", exitUsage, []string{"--out", in("x")}},
+		{"--train is missing", exitUsage, []string{"--val", in("val")}},
+		{"give one", exitUsage, []string{"--train", in("train"), "--val", in("val"), "--split", "0.5"}},
+		{"is not one of", exitUsage, []string{"--mix", "cutmux"}},
+		{"--augment: ", exitUsage, []string{"--augment", "all"}},
+		{"give --augment none", exitUsage, []string{"--mix", "feature-cutmix", "--augment", "flip"}},
+		{"is not two numbers", exitUsage, []string{"--crop-scale", "0.5"}},
+		{"--lr 0 is not above 0", exitUsage, []string{"--lr", "0"}},
+		{"give --mix none", exitUsage, []string{"--optimizer", "lbfgs"}},
+		{"give a lower one with --lr or --weight-decay\n", exitFailed, []string{"--lr", "1e5", "--weight-decay", "1e5", "--mix", "feature-cutmix", "--limit", "100"}},
+		{"needs --out FOLDER", exitUsage, []string{"--suite", in("s.json"), "--out", ""}},
+		{"says what the suite says", exitUsage, []string{"--suite", in("s.json"), "--model", "scenes-base"}},
+		{"s.json", exitFailed, []string{"--suite", in("s.json"), "--out", in("suite")}},
+	} {
+		args := append([]string{"finetune", "--out", in("c.onnx"), "--quiet"}, c.args...)
+		code, _, errs := command(t, args...)
+		if code != c.code || !strings.Contains(errs, c.want) || strings.Count(errs, "\n") > 2 {
+			t.Errorf("%v: exit code %d: %s", c.args, code, errs)
+		}
+	}
+	// What was computed before the error is kept; no half file is.
+	if _, err := os.Stat(in("c.onnx")); err == nil {
+		t.Error("a file was written by commands that failed")
+	}
+}
+
+// TestFinetuneMultiLabel: several labels an image, from a table: a sigmoid head and mAP, with
+// intervals, for the file that was written.
+func TestFinetuneMultiLabel(t *testing.T) {
+	whole(t)
+	dir := t.TempDir()
+	classes := pictures(t, filepath.Join(dir, "images"), "new-train", 30, 30, 30, 30)
+	var table strings.Builder
+	fmt.Fprintf(&table, "image,%s,late\n", strings.Join(classes, ","))
+	for k, class := range classes {
+		for i, name := range entries(t, filepath.Join(dir, "images", class)) {
+			fmt.Fprintf(&table, "%s/%s", class, name)
+			for c := range classes {
+				fmt.Fprintf(&table, ",%d", map[bool]int{true: 1}[c == k])
+			}
+			fmt.Fprintf(&table, ",%d\n", map[bool]int{true: 1}[i >= 15]) // nothing to see in the picture
+		}
+	}
+	labels := filepath.Join(dir, "labels.csv")
+	if err := os.WriteFile(labels, []byte(table.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, mix := range []string{"cutmix", "feature-cutmix", "none --augment none --optimizer lbfgs"} {
+		out := filepath.Join(dir, strings.Fields(mix)[0]+".onnx")
+		r, _ := tune(t, append([]string{"--train", filepath.Join(dir, "images"), "--multi-label", labels, "--split", "0.5", "--epochs", "10", "--out", out, "--quiet", "--mix"}, strings.Fields(mix)...)...)
+		m := metric(t, r, "map")
+		if m.Value < 0.5 || m.Value > 1 || m.Interval == nil || m.Interval.Low > m.Value || m.Interval.High < m.Value || r.Model.Classes != 5 {
+			t.Errorf("%s: %+v of %d classes", mix, m, r.Model.Classes)
+		}
+		if of(t, r, "val", "linear_probe", "map").Interval == nil {
+			t.Errorf("%s: no interval of the probe", mix)
+		}
+		sum := 0.0
+		for _, c := range append(slices.Clone(classes), "late") {
+			one := of(t, r, "val class", c, "average_precision")
+			if sum += one.Value; c == "late" && one.Value > 0.8 {
+				t.Errorf("%s: chance is learnt: %+v", mix, one)
+			}
+		}
+		if d := sum/5 - m.Value; d > 1e-9 || d < -1e-9 {
+			t.Errorf("%s: mAP %v is not the mean of %v", mix, m.Value, sum)
+		}
+	}
+}
+
+// TestFinetuneSuite: one table of backbones and data sets, with paired tests that are
+// corrected for their number.
+func TestFinetuneSuite(t *testing.T) {
+	whole(t)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "suite.json")
+	text := `{"models": [{"name": "base", "model": "scenes-base"}, {"name": "cutmix", "model": "scenes-cutmix"}],
+		"data": [{"name": "few", "train": "scenes:new-train", "val": "scenes:new-val", "test": "scenes:new-test", "limit": 60}, {"name": "split", "train": "scenes:new-val"}]}`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"--suite", file, "--mix", "feature-cutmix", "--epochs", "3", "--out", filepath.Join(dir, "out"), "--quiet"}
+	r, _ := tune(t, args...)
+	again, _ := tune(t, args...)
+	if !sameGroups(r.Groups, again.Groups) || len(r.Groups) != 4 || len(r.Tables) != 1 || len(r.Tables[0].Rows) != 2 {
+		t.Fatalf("%+v", r)
+	}
+	for _, data := range []string{"few", "split"} {
+		n := map[string]int{"few": 2000, "split": 100}[data]
+		a, b := of(t, r, data, "base", "top1"), of(t, r, data, "cutmix", "top1")
+		d := of(t, r, data, "cutmix", "top1_difference")
+		if a.N != n || b.N != n || d.N != n || d.P == nil || d.PAdjusted == nil || *d.PAdjusted < *d.P || d.Value-(b.Value-a.Value) > 1e-12 || b.Value-a.Value-d.Value > 1e-12 {
+			t.Errorf("%s: %+v, %+v, difference %+v", data, a, b, d)
+		}
+	}
+	for _, name := range []string{"few-base.onnx", "few-cutmix.onnx", "split-base.onnx", "split-cutmix.onnx"} {
+		if _, err := os.Stat(filepath.Join(dir, "out", name)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestFinetuneCIFAR: the same training as bench/finetune.py's gives what PyTorch 1.13 gave
+// there, on the 10,000 test images of CIFAR-10. Random crops differ more from seed to seed
+// than the tolerance allows; bench/README.md has these.
+func TestFinetuneCIFAR(t *testing.T) {
+	whole(t)
+	model, train, test := golden.Path(t, "models", "resnet20-cifar10.onnx"), golden.Path(t, "data", "cifar10-jpeg-train5k.tar"), golden.Path(t, "data", "cifar10-jpeg-test.tar")
+	for _, c := range []struct {
+		args string
+		want float64
+	}{{"--mix none --augment none", 0.8329}, {"--mix cutmix --augment none", 0.8314}, {"--mix feature-cutmix", 0.8343}, {"--mix feature-cutmix --optimizer adamw", 0.8339}} {
+		r, _ := tune(t, append([]string{"--model", model, "--train", train, "--val", test, "--standardize=false", "--select", "last", "--epochs", "10", "--quiet", "--out", filepath.Join(t.TempDir(), "tuned.onnx")}, strings.Fields(c.args)...)...)
+		m := metric(t, r, "top1")
+		if d := m.Value - c.want; m.N != 10000 || d > 0.005 || d < -0.005 {
+			t.Errorf("%s: top1 %v of %d, PyTorch's is %v", c.args, m.Value, m.N, c.want)
+		}
+		t.Logf("%s: top1 %v, PyTorch %v", c.args, m.Value, c.want)
+	}
+}
