@@ -68,7 +68,7 @@ JSON of "models" (name, model) and "data" (name, train, val, test).`,
 	fs.IntVar(&flags.config.Limit, "limit", 0, "use only `N` training images, as evenly over the classes as possible")
 	fs.StringVar(&f.options.Out, "out", "", "ONNX `FILE` to write; with --suite, a folder")
 	fs.StringVar(&f.options.Dir, "run", "", "folder for features, checkpoint, log and report (default: OUT.run)")
-	fs.BoolVar(&f.options.Restart, "restart", false, "train from the beginning though there is a checkpoint")
+	fs.BoolVar(&f.options.Restart, "restart", false, "begin anew though there is another training in OUT.run; features that fit are used")
 	fs.StringVar(&f.suite, "suite", "", "JSON `FILE` of several backbones and data sets")
 	fs.StringVar(&t.Multi, "multi-label", "", "`FILE` or VOC folder with several labels an image: the head gets a sigmoid loss, and mAP is reported")
 	fs.StringVar(&t.MultiSplit, "multi-split", "", "of a VOC folder, the lists of the training images (default: the only one)")

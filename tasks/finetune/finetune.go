@@ -2,6 +2,7 @@ package finetune
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,7 +22,7 @@ type Options struct {
 	Val, Test string // data; empty: a part of the training images, none
 	Out       string // the ONNX file to write
 	Dir       string // folder of records and checkpoint; empty: OUT without .onnx, with .run
-	Restart   bool   // train from the beginning though there is a checkpoint
+	Restart   bool   // begin anew whatever is there; features that fit are used
 	Tool      report.Tool
 	Install   runtime.Progress
 	// Stage, if not nil, is told of work on n images: done with how many are done, end when
@@ -94,7 +95,10 @@ func Run(ctx context.Context, on evaluation.Config, c Config, o Options) (*repor
 	t := &tuning{config: c, options: o, setup: s}
 	defer t.close()
 	for _, step := range []func(context.Context) error{t.open, t.collect, t.divide, t.check, t.tune, t.write, t.evaluate} {
-		if err := step(ctx); err != nil {
+		var different *results.DifferentRunError
+		if err := step(ctx); errors.As(err, &different) {
+			return nil, fmt.Errorf("%w; or begin anew with --restart", err)
+		} else if err != nil {
 			return nil, err
 		}
 	}
@@ -118,6 +122,11 @@ func (t *tuning) open(ctx context.Context) (err error) {
 		return fmt.Errorf("the file to write, %q, must end in .onnx", t.options.Out)
 	}
 	s := t.setup
+	if a, err := os.Stat(t.options.Out); err == nil && s.Model.Path != "" {
+		if b, err := os.Stat(s.Model.Path); err == nil && os.SameFile(a, b) {
+			return fmt.Errorf("the file to write, %q, is the model itself: give another --out", t.options.Out)
+		}
+	}
 	if t.head, err = s.Model.Head(); err != nil {
 		return err
 	}
@@ -252,11 +261,18 @@ func (t *tuning) collect(ctx context.Context) error {
 			dir, maps = dir+"-maps", t.head
 		}
 		s.dir = dir
-		if err := s.open(ctx, maps, t.options.Install); err != nil {
+		err := s.open(ctx, maps, t.options.Install)
+		if different := new(results.DifferentRunError); t.options.Restart && errors.As(err, &different) {
+			if err := os.RemoveAll(dir); err != nil {
+				return err
+			}
+			err = s.open(ctx, maps, t.options.Install)
+		}
+		if err != nil {
 			return err
 		}
 		done, end := t.options.stage("features of "+s.name+" images", len(s.rec.Todo))
-		err := s.collect(ctx, maps, done)
+		err = s.collect(ctx, maps, done)
 		end()
 		if err == nil {
 			err = s.read(ctx)

@@ -114,8 +114,12 @@ func TestRunGoesOn(t *testing.T) {
 		}
 		// Another training in this folder is refused, and --restart begins anew.
 		c.Epochs = 2
-		if _, err := Run(context.Background(), on, c, o); err == nil || !strings.Contains(err.Error(), o.Folder()) {
+		if _, err := Run(context.Background(), on, c, o); err == nil || !strings.Contains(err.Error(), o.Folder()) || !strings.Contains(err.Error(), "--restart") {
 			t.Errorf("other options: %v", err)
+		}
+		on.Model = "scenes-base"
+		if _, err := Run(context.Background(), on, c, o); err == nil || !strings.Contains(err.Error(), "--restart") {
+			t.Errorf("another model: %v", err)
 		}
 		o.Restart, o.Told = true, nil
 		if _, err := Run(context.Background(), on, c, o); err != nil {
@@ -146,6 +150,10 @@ func TestRunRefuses(t *testing.T) {
 	on.Model = filepath.Join(dir, "gone.onnx")
 	if _, err := Run(context.Background(), on, c, o); err == nil || !strings.Contains(err.Error(), "gone.onnx") {
 		t.Errorf("%v", err)
+	}
+	on.Model, o.Dir = o.Out, filepath.Join(dir, "other.run")
+	if _, err := Run(context.Background(), on, c, o); err == nil || !strings.Contains(err.Error(), "is the model itself") {
+		t.Errorf("the model as the file to write: %v", err)
 	}
 	if _, err := Load(dir); err == nil {
 		t.Error("an empty folder has a report")

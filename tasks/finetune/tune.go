@@ -137,9 +137,9 @@ func (t *tuning) tune(ctx context.Context) (err error) {
 	if t.state, err = load(dir, t.key, len(t.network.at)); err != nil {
 		return err
 	}
-	if len(t.state.history) == 0 { // what an older head gave is not this one's
+	if len(t.state.history) == 0 { // what other heads gave is not this one's
 		for _, s := range t.evaluated {
-			if err := os.RemoveAll(filepath.Join(dir, tunedName+s.name)); err != nil {
+			if err := errors.Join(os.RemoveAll(filepath.Join(dir, tunedName+s.name)), os.RemoveAll(filepath.Join(dir, beforeName+s.name))); err != nil {
 				return err
 			}
 		}
