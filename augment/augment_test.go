@@ -31,8 +31,6 @@ func TestBoxGolden(t *testing.T) {
 	}
 }
 
-func box(v []int) Box { return Box{v[0], v[1], v[2], v[3]} }
-
 // TestDraws: lambda has the Beta distribution's moments, boxes their mean area and place.
 func TestDraws(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))

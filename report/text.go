@@ -40,14 +40,20 @@ func (r *Report) text(w io.Writer) error {
 	if r.Model.Activation != "" {
 		act = fmt.Sprintf(", logits %q before its %s", r.Model.Output, r.Model.Activation)
 	}
-	line("model", "%s (sha256 %.12s, %d classes%s)", r.Model.Name, r.Model.SHA256, r.Model.Classes, act)
+	if r.Model.Name != "" { // several have a table
+		line("model", "%s (sha256 %.12s, %d classes%s)", r.Model.Name, r.Model.SHA256, r.Model.Classes, act)
+	}
 	if r.Model.Training != "" {
 		line("training", "%s", r.Model.Training)
 	}
-	line("data", "%s: %s", r.Dataset.Name, r.Dataset.Recognised)
-	line("", "%s images, %d classes, labels matched %s", thousands(r.Dataset.N), r.Dataset.Classes, r.Dataset.Labels)
-	line("pixels", "%s (%s; fingerprint %s)", r.Preprocessing.Summary, r.Preprocessing.Source, r.Preprocessing.Fingerprint)
-	line("decoder", "%s", r.Preprocessing.Decoder)
+	if r.Dataset.Name != "" {
+		line("data", "%s: %s", r.Dataset.Name, r.Dataset.Recognised)
+		line("", "%s images, %d classes, labels matched %s", thousands(r.Dataset.N), r.Dataset.Classes, r.Dataset.Labels)
+	}
+	if r.Preprocessing.Summary != "" {
+		line("pixels", "%s (%s; fingerprint %s)", r.Preprocessing.Summary, r.Preprocessing.Source, r.Preprocessing.Fingerprint)
+		line("decoder", "%s", r.Preprocessing.Decoder)
+	}
 	line("runtime", "%s", r.Runtime)
 	if r.Runtime.FixedBatch != "" {
 		line("batch", "%s", r.Runtime.FixedBatch)
@@ -61,7 +67,9 @@ func (r *Report) text(w io.Writer) error {
 	if err := head.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(b, "\n%s\n", heading(r.Metrics))
+	if len(r.Metrics) > 0 {
+		fmt.Fprintf(b, "\n%s\n", heading(r.Metrics))
+	}
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	n := 0
 	if len(r.Metrics) > 0 {

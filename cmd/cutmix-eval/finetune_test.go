@@ -395,7 +395,7 @@ func TestFinetuneSuite(t *testing.T) {
 	args := []string{"--suite", file, "--mix", "feature-cutmix", "--epochs", "3", "--out", filepath.Join(dir, "out"), "--quiet"}
 	r, _ := tune(t, args...)
 	again, _ := tune(t, args...)
-	if !sameGroups(r.Groups, again.Groups) || len(r.Groups) != 4 || len(r.Tables) != 1 || len(r.Tables[0].Rows) != 2 {
+	if !sameGroups(r.Groups, again.Groups) || len(r.Groups) != 4 || len(r.Tables) != 2 || len(r.Tables[1].Rows) != 2 || len(r.Tables[0].Rows) != 2 {
 		t.Fatalf("%+v", r)
 	}
 	for _, data := range []string{"few", "split"} {

@@ -62,5 +62,9 @@ func neighbours(train []float32, labels []int, rows []float32, d, classes, k int
 	return out
 }
 
-// mostSimilar bounds the multiplications of k-NN on a set: beyond it, k-NN is left out.
-const mostSimilar = 2e12
+// Effort that baselines may take, in multiplications: of k-NN on a set, of one step to the
+// linear probe. Beyond it, minutes, they are left out.
+const (
+	mostSimilar = 5e11
+	mostProbe   = 2e9
+)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/optimize"
@@ -170,19 +171,39 @@ func (p *Problem) Loss(h *Head) (float64, error) {
 	return p.loss(plain(p.D), append(append([]float64(nil), h.W...), h.B...), nil), nil
 }
 
-// Optimum finds the head of the least loss by L-BFGS (Liu and Nocedal, 1989), in float64.
-// The biases of softmax, which are free up to a constant, have the mean 0. iterations is how
-// many steps it took.
-func (p *Problem) Optimum() (_ *Head, iterations int, err error) {
+// Exact and Close are how small every part of the gradient is to become where features are
+// standardised: for weights that are known to 1e-4, and for predictions.
+const (
+	Exact = 1e-9
+	Close = 1e-5
+)
+
+// Optimum finds the head of the least loss by L-BFGS (Liu and Nocedal, 1989), in float64,
+// until the gradient is below a threshold. The biases of softmax, which are free up to a
+// constant, have the mean 0. iterations is how many steps it took.
+func (p *Problem) Optimum(gradient float64) (_ *Head, iterations int, err error) {
 	if err := p.check(); err != nil {
 		return nil, 0, err
 	}
 	s := scalingOf(p.X, p.D)
+	var at, slope []float64 // where the loss was last computed, and its gradient there
 	problem := optimize.Problem{
-		Func: func(x []float64) float64 { return p.loss(s, x, nil) },
-		Grad: func(grad, x []float64) { p.loss(s, x, grad) },
+		Func: func(x []float64) float64 {
+			if at == nil {
+				slope = make([]float64, len(x))
+			}
+			at = append(at[:0], x...)
+			return p.loss(s, x, slope)
+		},
+		Grad: func(grad, x []float64) {
+			if slices.Equal(at, x) {
+				copy(grad, slope)
+				return
+			}
+			p.loss(s, x, grad)
+		},
 	}
-	settings := &optimize.Settings{GradientThreshold: 1e-9, MajorIterations: 5000, Converger: optimize.NeverTerminate{}}
+	settings := &optimize.Settings{GradientThreshold: gradient, MajorIterations: 5000, Converger: optimize.NeverTerminate{}}
 	res, err := optimize.Minimize(problem, make([]float64, p.C*(p.D+1)), settings, &optimize.LBFGS{Store: 30})
 	// At the last digits a line search finds no better point: that is the optimum, too.
 	if res == nil || err != nil && !(maximum(res.Gradient) < 1e-6) {

@@ -49,7 +49,7 @@ func TestOptimumGolden(t *testing.T) {
 		"feature_cutmix_soft": {X: single(file("mixed_features.npy")), Y: file("mixed_soft_labels.npy")},
 	} {
 		p.N, p.C, p.D, p.L2 = 2000, 10, 64, want.Lambda
-		h, steps, err := p.Optimum()
+		h, steps, err := p.Optimum(Exact)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -124,7 +124,7 @@ func testGradient(t *testing.T, sigmoid bool) {
 		}
 	}
 	for _, bad := range []Problem{{}, {N: 1, C: 2, D: 1, X: []float32{float32(math.NaN())}, Y: []float64{1, 0}}, {N: 1, C: 2, D: 1, X: []float32{1}, Y: []float64{1}}, {N: 1, C: 2, D: 1, X: []float32{1}, Y: []float64{1, 0}, L2: -1}} {
-		if h, _, err := bad.Optimum(); err == nil {
+		if h, _, err := bad.Optimum(Exact); err == nil {
 			t.Errorf("%+v has the optimum %+v", bad, h)
 		}
 	}

@@ -173,9 +173,14 @@ func (m Mix) describe() string {
 }
 
 // probe trains the linear probe: the optimal head on features of images as they are.
+// Where that takes too long there is none.
 func (t *tuning) probe() (*network, string, error) {
-	y := slices.Clone(t.train.y)
-	h, steps, err := t.problem(t.train, y, t.config.Probe).Optimum()
+	p := t.problem(t.train, t.train.y, t.config.Probe)
+	if float64(p.N)*float64(p.C)*float64(p.D) > mostProbe {
+		t.warn("the linear probe was left out: %d images, %d classes and %d features are too many; --mix none --augment none --optimizer lbfgs --weight-decay %v trains it", p.N, p.C, p.D, t.config.Probe)
+		return nil, "", nil
+	}
+	h, steps, err := p.Optimum(Close)
 	if err != nil {
 		return nil, "", fmt.Errorf("linear probe: %w", err)
 	}
@@ -236,8 +241,10 @@ func (t *tuning) candidates(ctx context.Context, s *set, probe *network, probeAb
 		}
 		list = append(list, candidate{name: "before", about: "the model's own head; classes matched " + how, outcomes: one.outcomes})
 	}
-	if err := add("linear_probe", probeAbout, probe.scores(s.x), false); err != nil {
-		return nil, err
+	if probe != nil {
+		if err := add("linear_probe", probeAbout, probe.scores(s.x), false); err != nil {
+			return nil, err
+		}
 	}
 	if t.truth.multi != nil {
 		return list, nil

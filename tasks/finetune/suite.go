@@ -96,8 +96,10 @@ func parseSuite(data []byte) (*Suite, error) {
 // RunSuite tunes every backbone on every data set, in dir, and reports one table. c holds what
 // is common; o.Told and o.Stage are told of every run.
 func RunSuite(ctx context.Context, s *Suite, c evaluation.Config, task Config, o Options, dir string) (*report.Report, error) {
+	task.settle()
 	out := &report.Report{Task: Name + "-suite", Tool: o.Tool, Config: c.Told(task), HideGroups: true}
 	out.Option("%s", task.describe())
+	models := report.Table{Name: "models", Title: "backbones", Columns: []string{"name", "model", "sha256", "training", "pixels"}}
 	for _, d := range s.Data {
 		var runs []compare.Run
 		for k, m := range s.Models {
@@ -127,7 +129,10 @@ func RunSuite(ctx context.Context, s *Suite, c evaluation.Config, task Config, o
 			}
 			runs = append(runs, compare.Run{Name: m.Name, Source: source})
 			if k == 0 {
-				out.Model, out.Runtime = r.Model, r.Runtime
+				out.Runtime = r.Runtime
+			}
+			if len(runs) > len(models.Rows) {
+				models.Rows = append(models.Rows, []string{m.Name, r.Model.Name, fmt.Sprintf("%.12s", r.Model.SHA256), r.Model.Training, r.Preprocessing.Summary})
 			}
 			for _, b := range r.BadImages {
 				out.BadImages = append(out.BadImages, report.BadImage{ID: name + "/" + b.ID, Reason: b.Reason})
@@ -150,7 +155,7 @@ func RunSuite(ctx context.Context, s *Suite, c evaluation.Config, task Config, o
 		}
 	}
 	holm(out)
-	out.Tables = append(out.Tables, s.table(out.Groups))
+	out.Tables = append(out.Tables, s.table(out.Groups), models)
 	return out, nil
 }
 

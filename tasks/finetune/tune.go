@@ -245,7 +245,7 @@ func (t *tuning) optimum() error {
 		return nil
 	}
 	p := t.problem(t.train, t.targets(t.train), t.config.Decay)
-	h, _, err := p.Optimum()
+	h, _, err := p.Optimum(Exact)
 	if err != nil {
 		return err
 	}
