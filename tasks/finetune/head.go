@@ -1,6 +1,7 @@
 package finetune
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -66,8 +67,9 @@ func plain(d int) scaling {
 	return s
 }
 
-// scalingOf is that of rows of d features. One that never changes stays.
-func scalingOf(x []float32, d int) scaling {
+// scalingOf is that of rows of d features, whose variances are raised by floor. One that
+// never changes stays.
+func scalingOf(x []float32, d int, floor float64) scaling {
 	s, n := plain(d), float64(len(x)/d)
 	clear(s.by)
 	for i, v := range x {
@@ -78,7 +80,7 @@ func scalingOf(x []float32, d int) scaling {
 	}
 	for k, v := range s.by {
 		if s.by[k] = 1; v > 0 {
-			s.by[k] = 1 / math.Sqrt(v)
+			s.by[k] = 1 / math.Sqrt(v+floor)
 		}
 	}
 	return s
@@ -171,22 +173,47 @@ func (p *Problem) Loss(h *Head) (float64, error) {
 	return p.loss(plain(p.D), append(append([]float64(nil), h.W...), h.B...), nil), nil
 }
 
-// Exact and Close are how small every part of the gradient is to become where features are
-// standardised: for weights that are known to 1e-4, and for predictions.
-const (
-	Exact = 1e-9
-	Close = 1e-5
-)
+// Stop says when a minimisation ends: every part of the gradient, where features are
+// standardised, is at most Gradient, or Steps were taken.
+type Stop struct {
+	Gradient float64
+	Steps    int
+}
+
+// Exact is for weights that are known to 1e-4.
+var Exact = Stop{1e-9, 5000}
+
+// Fit is how a minimisation ended.
+type Fit struct {
+	Steps    int     `json:"steps"`
+	Gradient float64 `json:"gradient"` // its largest part
+}
+
+func (f Fit) String() string {
+	return fmt.Sprintf("%d steps of L-BFGS to a gradient of %.1g", f.Steps, f.Gradient)
+}
+
+// recorder is told of every step, and ends a minimisation with its error.
+type recorder func(step int) error
+
+func (r recorder) Init() error { return nil }
+
+func (r recorder) Record(_ *optimize.Location, op optimize.Operation, stats *optimize.Stats) error {
+	if op != optimize.MajorIteration {
+		return nil
+	}
+	return r(stats.MajorIterations)
+}
 
 // Optimum finds the head of the least loss by L-BFGS (Liu and Nocedal, 1989), in float64,
-// until the gradient is below a threshold. The biases of softmax, which are free up to a
-// constant, have the mean 0. iterations is how many steps it took.
-func (p *Problem) Optimum(gradient float64) (_ *Head, iterations int, err error) {
+// or comes as near as stop allows. The biases of softmax, which are free up to a constant,
+// have the mean 0. told, if not nil, is told the number of steps.
+func (p *Problem) Optimum(ctx context.Context, stop Stop, told func(steps int)) (*Head, Fit, error) {
 	if err := p.check(); err != nil {
-		return nil, 0, err
+		return nil, Fit{}, err
 	}
-	s := scalingOf(p.X, p.D)
-	var at, slope []float64 // where the loss was last computed, and its gradient there
+	s := scalingOf(p.X, p.D, p.L2) // the surface's curvature is of this kind: the regulariser's is added
+	var at, slope []float64        // where the loss was last computed, and its gradient there
 	problem := optimize.Problem{
 		Func: func(x []float64) float64 {
 			if at == nil {
@@ -203,12 +230,22 @@ func (p *Problem) Optimum(gradient float64) (_ *Head, iterations int, err error)
 			p.loss(s, x, grad)
 		},
 	}
-	settings := &optimize.Settings{GradientThreshold: gradient, MajorIterations: 5000, Converger: optimize.NeverTerminate{}}
+	settings := &optimize.Settings{GradientThreshold: stop.Gradient, MajorIterations: stop.Steps, Converger: optimize.NeverTerminate{}}
+	settings.Recorder = recorder(func(steps int) error {
+		if told != nil {
+			told(steps)
+		}
+		return ctx.Err()
+	})
 	res, err := optimize.Minimize(problem, make([]float64, p.C*(p.D+1)), settings, &optimize.LBFGS{Store: 30})
-	// At the last digits a line search finds no better point: that is the optimum, too.
-	if res == nil || err != nil && !(maximum(res.Gradient) < 1e-6) {
-		return nil, 0, errors.Join(err, errors.New("no optimum was found"))
+	if ctx.Err() != nil {
+		return nil, Fit{}, ctx.Err()
 	}
+	// At the last digits a line search finds no better point: that is the optimum, too.
+	if res == nil || err != nil && res.Status != optimize.IterationLimit && !(maximum(res.Gradient) < 1e-6) {
+		return nil, Fit{}, errors.Join(err, errors.New("no optimum was found"))
+	}
+	fit := Fit{res.MajorIterations, maximum(res.Gradient)}
 	h := &Head{C: p.C, D: p.D, W: res.X[:p.C*p.D], B: res.X[p.C*p.D:]}
 	middle := 0.0
 	for c := range p.C {
@@ -220,7 +257,7 @@ func (p *Problem) Optimum(gradient float64) (_ *Head, iterations int, err error)
 			h.B[c] -= middle
 		}
 	}
-	return h, res.MajorIterations, nil
+	return h, fit, nil
 }
 
 func maximum(v []float64) float64 {

@@ -1,6 +1,8 @@
 package finetune
 
 import (
+	"context"
+	"errors"
 	"math"
 	"testing"
 
@@ -49,7 +51,7 @@ func TestOptimumGolden(t *testing.T) {
 		"feature_cutmix_soft": {X: single(file("mixed_features.npy")), Y: file("mixed_soft_labels.npy")},
 	} {
 		p.N, p.C, p.D, p.L2 = 2000, 10, 64, want.Lambda
-		h, steps, err := p.Optimum(Exact)
+		h, fit, err := p.Optimum(context.Background(), Exact, nil)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -89,7 +91,7 @@ func TestOptimumGolden(t *testing.T) {
 		if got := float64(hits) / float64(len(testLabels)); math.Abs(got-want.Results[name].Accuracy) > 1e-9 {
 			t.Errorf("%s: test accuracy %v, want %v", name, got, want.Results[name].Accuracy)
 		}
-		t.Logf("%s: %d steps, loss %v, weights within %.1e", name, steps, loss, worst)
+		t.Logf("%s: %s, loss %v, weights within %.1e", name, fit, loss, worst)
 	}
 }
 
@@ -107,7 +109,7 @@ func testGradient(t *testing.T, sigmoid bool) {
 	if sigmoid {
 		p.Y[4] = math.NaN()
 	}
-	s := scalingOf(p.X, p.D)
+	s := scalingOf(p.X, p.D, 0)
 	at := []float64{0.1, -0.2, 0.3, 0.4, -0.5, 0.6, 0.7, -0.8, 0.9}
 	grad := make([]float64, len(at))
 	p.loss(s, at, grad)
@@ -124,8 +126,27 @@ func testGradient(t *testing.T, sigmoid bool) {
 		}
 	}
 	for _, bad := range []Problem{{}, {N: 1, C: 2, D: 1, X: []float32{float32(math.NaN())}, Y: []float64{1, 0}}, {N: 1, C: 2, D: 1, X: []float32{1}, Y: []float64{1}}, {N: 1, C: 2, D: 1, X: []float32{1}, Y: []float64{1, 0}, L2: -1}} {
-		if h, _, err := bad.Optimum(Exact); err == nil {
+		if h, _, err := bad.Optimum(context.Background(), Exact, nil); err == nil {
 			t.Errorf("%+v has the optimum %+v", bad, h)
 		}
+	}
+}
+
+// TestOptimumStops: after the steps that are allowed, with what was reached, and where its
+// context ends.
+func TestOptimumStops(t *testing.T) {
+	x, y := clouds(90)
+	p := Problem{N: 90, C: 3, D: 4, X: x, Y: y}
+	var steps []int
+	h, fit, err := p.Optimum(context.Background(), Stop{1e-12, 3}, func(n int) { steps = append(steps, n) })
+	if err != nil || fit.Steps != 3 || len(steps) == 0 || !(fit.Gradient > 1e-12 && fit.Gradient < 0.5) || len(h.W) != 12 {
+		t.Errorf("%+v after %v: %v", fit, steps, err)
+	}
+	if _, fit, err := p.Optimum(context.Background(), Stop{1e-4, 1000}, nil); err != nil || fit.Gradient > 1e-4 || fit.Steps >= 1000 {
+		t.Errorf("%+v: %v", fit, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	if _, _, err := p.Optimum(ctx, Exact, func(int) { cancel() }); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
 	}
 }

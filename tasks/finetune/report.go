@@ -40,7 +40,7 @@ type candidate struct {
 
 // evaluate measures the written file and what it is compared with, and begins the report.
 func (t *tuning) evaluate(ctx context.Context) error {
-	probe, probeAbout, err := t.probe()
+	probe, probeAbout, err := t.probe(ctx)
 	if err != nil {
 		return err
 	}
@@ -76,6 +76,9 @@ func (t *tuning) evaluate(ctx context.Context) error {
 	r.Tables = append(r.Tables, t.epochsTable())
 	if t.searched != nil {
 		r.Tables = append(r.Tables, t.searchTable())
+	}
+	if fit := t.state.history[0].Fit; fit != nil && fit.Gradient > 1e-6 {
+		t.warn("the optimum was not reached: %s; a larger --weight-decay makes it steeper", fit)
 	}
 	if last.name == "val" && len(t.state.history) > 1 && !t.config.Last {
 		t.warn("the epoch was chosen by these validation images: give --test for numbers of images that chose nothing")
@@ -174,19 +177,22 @@ func (m Mix) describe() string {
 
 // probe trains the linear probe: the optimal head on features of images as they are.
 // Where that takes too long there is none.
-func (t *tuning) probe() (*network, string, error) {
+func (t *tuning) probe(ctx context.Context) (*network, string, error) {
 	p := t.problem(t.train, t.train.y, t.config.Probe)
-	if float64(p.N)*float64(p.C)*float64(p.D) > mostProbe {
+	stop := near
+	if stop.Steps = int(min(float64(stop.Steps), mostProbe/(float64(p.N)*float64(p.C)*float64(p.D)))); stop.Steps < leastSteps {
 		t.warn("the linear probe was left out: %d images, %d classes and %d features are too many; --mix none --augment none --optimizer lbfgs --weight-decay %v trains it", p.N, p.C, p.D, t.config.Probe)
 		return nil, "", nil
 	}
-	h, steps, err := p.Optimum(Close)
+	done, end := t.options.stage("linear probe", stop.Steps)
+	h, fit, err := p.Optimum(ctx, stop, done)
+	end()
 	if err != nil {
 		return nil, "", fmt.Errorf("linear probe: %w", err)
 	}
 	n := newNetwork(t.head.Features, 0, len(t.truth.classes), 0, t.criterion(), 0)
 	n.set(h.W, h.B)
-	return n, fmt.Sprintf("linear head of least loss on the images as they are, weight decay %s, %d steps of L-BFGS", number(t.config.Probe), steps), nil
+	return n, fmt.Sprintf("linear head of least loss on the images as they are, weight decay %s, %s", number(t.config.Probe), fit), nil
 }
 
 // candidates are the tuned head, from its file, and what it is compared with.

@@ -59,7 +59,7 @@ func (t *tuning) search(ctx context.Context) error {
 			n := t.newNetwork(c)
 			one := trial{rate: rate, decay: decay, loss: math.Inf(1)}
 			if c.Optimiser == LBFGSName {
-				h, _, err := t.problem(part, y, decay).Optimum(Close)
+				h, _, err := t.problem(part, y, decay).Optimum(ctx, near, nil)
 				if err != nil {
 					return err
 				}

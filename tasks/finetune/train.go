@@ -33,6 +33,7 @@ type Epoch struct {
 	Seconds  float64 `json:"seconds"`        // all
 	Head     float64 `json:"head_seconds"`   // of them, training the head
 	Best     bool    `json:"best,omitempty"` // its head is better than all before
+	Fit      *Fit    `json:"fit,omitempty"`  // of L-BFGS, whose only epoch it is
 }
 
 // better says whether an epoch's head is to be preferred to another's.

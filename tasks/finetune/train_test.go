@@ -123,7 +123,7 @@ func training(epochs int, optimiser string, rate float64) Training {
 func TestTrainerReachesOptimum(t *testing.T) {
 	x, y := clouds(301) // the last batch is smaller
 	p := Problem{N: 301, C: 3, D: 4, X: x, Y: y}
-	h, _, err := p.Optimum(Exact)
+	h, _, err := p.Optimum(context.Background(), Exact, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -89,7 +89,7 @@ func (t *tuning) score() string {
 func (t *tuning) newNetwork(c Training) *network {
 	n := newNetwork(t.head.Features, c.Hidden, len(t.truth.classes), c.Dropout, t.criterion(), t.setup.Config.Seed)
 	if c.Standardise {
-		n.scale = scalingOf(t.train.x, t.head.Features)
+		n.scale = scalingOf(t.train.x, t.head.Features, 0)
 	}
 	if c.Keep {
 		wide := func(v []float32) []float64 {
@@ -145,7 +145,7 @@ func (t *tuning) tune(ctx context.Context) (err error) {
 		}
 	}
 	if t.config.Optimiser == LBFGSName {
-		return t.optimum()
+		return t.optimum(ctx)
 	}
 	src, closer, err := t.source(ctx)
 	if err != nil {
@@ -239,13 +239,15 @@ func (t *tuning) mapSides(ctx context.Context, places int) (h, w int, err error)
 }
 
 // optimum finds the head of least loss.
-func (t *tuning) optimum() error {
+func (t *tuning) optimum(ctx context.Context) error {
 	if len(t.state.history) > 0 {
 		copy(t.network.at, t.state.at)
 		return nil
 	}
 	p := t.problem(t.train, t.targets(t.train), t.config.Decay)
-	h, _, err := p.Optimum(Exact)
+	done, end := t.options.stage("L-BFGS", Exact.Steps)
+	h, fit, err := p.Optimum(ctx, Exact, done)
+	end()
 	if err != nil {
 		return err
 	}
@@ -254,7 +256,7 @@ func (t *tuning) optimum() error {
 	if err != nil {
 		return err
 	}
-	e := Epoch{Epoch: 1, Loss: loss, Best: true}
+	e := Epoch{Epoch: 1, Loss: loss, Best: true, Fit: &fit}
 	e.ValLoss, e.ValScore = t.validator(t.evaluated[0])(t.network)
 	t.state = state{history: []Epoch{e}, at: t.network.at, best: t.network.at}
 	return save(t.options.Folder(), t.key, t.state)
