@@ -95,7 +95,7 @@ JSON of "models" (name, model) and "data" (name, train, val, test).`,
 	fs.IntVar(&t.Epochs, "epochs", t.Epochs, "times that every image is seen")
 	fs.IntVar(&t.Batch, "batch-size", t.Batch, "images a step")
 	fs.StringVar(&t.Optimiser, "optimizer", t.Optimiser, "sgd (Nesterov), adamw, or lbfgs (to the optimum, without mixing)")
-	fs.Float64Var(&t.Rate, "lr", 0, "learning rate (default 0.1 for sgd, 0.01 for adamw)")
+	fs.Float64Var(&t.Rate, "lr", 0, "learning rate (default: as suits the features; it is printed)")
 	fs.Float64Var(&t.Momentum, "momentum", t.Momentum, "of sgd")
 	fs.Float64Var(&t.Decay, "weight-decay", t.Decay, "of weights, not of biases")
 	fs.StringVar(&t.Schedule.Kind, "schedule", t.Schedule.Kind, "cosine, step (a tenth at 1/2 and 3/4) or constant")

@@ -406,6 +406,15 @@ func TestDemo(t *testing.T) {
 	if d := metric(t, r, "nll_difference"); d.Note != "the baseline is better" || d.Interval.Low <= 0 {
 		t.Errorf("%+v", d)
 	}
+	// Heads of ten new classes, far above chance.
+	if d := metric(t, r, "new_head_top1_difference"); d.Interval.Low > d.Value || d.Interval.High < d.Value || math.Abs(d.Value) > 0.1 {
+		t.Errorf("%+v", d)
+	}
+	for _, g := range r.Groups[:2] {
+		if m := metric(t, report.Report{Metrics: g.Metrics}, "new_head_top1"); m.N != 2000 || m.Value < 0.55 || m.Value > 0.75 {
+			t.Errorf("%s: %+v", g.Name, m)
+		}
+	}
 	// On these small models the baseline looks at the object more closely; that is said.
 	if d := metric(t, r, "max_box_acc_v2_difference"); d.Note != "the baseline is better" || d.Interval.High >= 0 {
 		t.Errorf("%+v", d)

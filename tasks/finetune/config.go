@@ -117,7 +117,7 @@ type Training struct {
 	Epochs      int      `json:"epochs"`
 	Batch       int      `json:"batch"` // images a step; the last one of an epoch can be smaller
 	Optimiser   string   `json:"optimiser"`
-	Rate        float64  `json:"rate"` // 0: 0.1 for SGD, 0.01 for AdamW
+	Rate        float64  `json:"rate"` // 0: as suits the features
 	Momentum    float64  `json:"momentum"`
 	Decay       float64  `json:"weight_decay"` // of weights, not of biases
 	Schedule    Schedule `json:"schedule"`
@@ -156,9 +156,6 @@ func DefaultConfig() Config {
 
 // settle fills what follows from other options.
 func (t *Training) settle() {
-	if t.Rate == 0 {
-		t.Rate = map[string]float64{SGDName: 0.1, AdamWName: 0.01}[t.Optimiser]
-	}
 	if t.Fixed() {
 		t.Augment = Augment{Scale: t.Augment.Scale, Ratio: t.Augment.Ratio}
 	}

@@ -188,6 +188,42 @@ func (n *network) scores(x []float32) []float32 {
 	return out
 }
 
+// rate is the learning rate that suits the rows of x, with which the head is to learn. Of
+// SGD it is half of 1/L, where L is the largest eigenvalue of the second moments of inputs
+// and 1: the curvature of softmax's loss is L/2 at most (Böhning, 1992). AdamW changes all
+// weights alike in a step: the rate is that which changes a logit by 0.5 where all agree.
+func (n *network) rate(x []float32, optimiser string) float64 {
+	const most, iterations = 4096, 50
+	all := len(x) / n.features
+	rows := min(all, most)
+	in := mat.NewDense(rows, n.features+1, nil)
+	size := 0.0 // mean sum of absolute inputs
+	for i := range rows {
+		row, from := in.RawRowView(i), i*all/rows
+		n.scale.apply(row, x[from*n.features:(from+1)*n.features])
+		row[n.features] = 1
+		for _, v := range row {
+			size += math.Abs(v) / float64(rows)
+		}
+	}
+	if optimiser == AdamWName {
+		return 0.5 / size
+	}
+	v := mat.NewVecDense(n.features+1, nil)
+	for i := range n.features + 1 {
+		v.SetVec(i, 1+float64(i%7)/7) // no eigenvector, nor at a right angle to the largest
+	}
+	var y mat.VecDense
+	largest := 0.0
+	for range iterations {
+		v.ScaleVec(1/mat.Norm(v, 2), v)
+		y.MulVec(in, v)
+		v.MulVec(in.T(), &y)
+		largest = mat.Norm(v, 2) / float64(rows)
+	}
+	return 0.5 / largest
+}
+
 // folded are the parameters for features as the backbone gives them: what is scaled in
 // training, its first layer scales.
 func (n *network) folded() []float64 {

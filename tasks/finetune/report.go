@@ -135,7 +135,11 @@ func (t Training) describe() string {
 	if t.Optimiser == LBFGSName {
 		return s + fmt.Sprintf(", optimum by L-BFGS, weight decay %s", number(t.Decay))
 	}
-	s += fmt.Sprintf(", %s, rate %s %s", t.Optimiser, number(t.Rate), t.Schedule.Kind)
+	rate := "by the features"
+	if t.Rate > 0 {
+		rate = number(t.Rate)
+	}
+	s += fmt.Sprintf(", %s, rate %s, %s", t.Optimiser, rate, t.Schedule.Kind)
 	if t.Schedule.Warmup > 0 {
 		s += fmt.Sprintf(" after a warm-up of %s", number(t.Schedule.Warmup))
 	}

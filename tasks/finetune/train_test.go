@@ -235,3 +235,29 @@ func TestTrainerDiverges(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestRate: half of one over the largest eigenvalue, and of the inputs' sum.
+func TestRate(t *testing.T) {
+	// Inputs (1, 2) and (1, -2), with 1: second moments diag(1, 4) with one of 1 beside 1, so
+	// eigenvalues 0, 2 and 4.
+	x := []float32{1, 2, 1, -2}
+	n := newNetwork(2, 0, 3, 0, softmax, 0)
+	if got := n.rate(x, SGDName); math.Abs(got-0.125) > 1e-9 {
+		t.Errorf("SGD: %v", got)
+	}
+	if got := n.rate(x, AdamWName); math.Abs(got-0.125) > 1e-15 { // 1 + 2 + 1
+		t.Errorf("AdamW: %v", got)
+	}
+	n.scale = scaling{[]float64{1, 0}, []float64{1, 0.5}} // (0, 1) and (0, -1): eigenvalue 1, twice
+	if got := n.rate(x, SGDName); math.Abs(got-0.5) > 1e-9 {
+		t.Errorf("scaled: %v", got)
+	}
+	big := make([]float32, 0, 20000)
+	for i := range 10000 { // more rows than are looked at
+		big = append(big, x[i%2*2:i%2*2+2]...)
+	}
+	n.scale = plain(2)
+	if got := n.rate(big, SGDName); math.Abs(got-0.125) > 1e-4 { // the rows that are looked at are not quite half of each
+		t.Errorf("many: %v", got)
+	}
+}

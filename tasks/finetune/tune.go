@@ -107,6 +107,9 @@ func (t *tuning) newNetwork(c Training) *network {
 // tune trains the head.
 func (t *tuning) tune(ctx context.Context) (err error) {
 	s := t.setup
+	if t.config.Rate == 0 && t.config.Optimiser != LBFGSName {
+		t.config.Rate = t.newNetwork(t.config.Training).rate(t.train.x, t.config.Optimiser)
+	}
 	if t.config.Search {
 		if err := t.search(ctx); err != nil {
 			return err
