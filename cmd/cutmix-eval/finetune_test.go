@@ -431,3 +431,35 @@ func TestFinetuneCIFAR(t *testing.T) {
 		t.Logf("%s: top1 %v, PyTorch %v", c.args, m.Value, c.want)
 	}
 }
+
+// TestFinetuneTinyImageNet: a transfer table of two real backbones, trained on CIFAR-10 with and
+// without CutMix, to Tiny-ImageNet's 200 classes: far above chance, a half of a percent.
+func TestFinetuneTinyImageNet(t *testing.T) {
+	whole(t)
+	dir := t.TempDir()
+	model := func(name, file string) map[string]string {
+		return map[string]string{"name": name, "model": golden.Path(t, "models", file), "recipe": "cifar10"}
+	}
+	text, err := json.Marshal(map[string]any{
+		"models": []any{model("baseline", "resnet20-cifar10jpeg-base.onnx"), model("CutMix", "resnet20-cifar10jpeg-cutmix.onnx")},
+		"data":   []any{map[string]any{"name": "Tiny-ImageNet", "train": golden.Path(t, "data", "tiny-imagenet-val.tar"), "limit": 4000}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "suite.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, _ := tune(t, "--suite", file, "--mix", "feature-cutmix", "--epochs", "10", "--out", filepath.Join(dir, "out"), "--quiet")
+	for _, name := range []string{"baseline", "CutMix"} {
+		m := of(t, r, "Tiny-ImageNet", name, "top1")
+		if m.N != 800 || m.Value < 0.08 || m.Value > 0.25 {
+			t.Errorf("%s: %+v", name, m)
+		}
+		t.Logf("%s: top1 %v of %d", name, m.Value, m.N)
+	}
+	if d := of(t, r, "Tiny-ImageNet", "CutMix", "top1_difference"); d.P == nil || d.Interval.Low > d.Value || d.Interval.High < d.Value {
+		t.Errorf("%+v", d)
+	}
+}

@@ -33,6 +33,7 @@ var floors = []string{
 	"boxes",
 	"augment",
 	"corrupt",
+	"heads",
 	"datasets/annotations",
 	"datasets",
 	"datasets/scenes",
@@ -53,6 +54,7 @@ var pure = map[string][]string{
 	"cam":             {},
 	"boxes":           {},
 	"augment":         {},
+	"heads":           {},
 	"corrupt":         {"imageproc", "imageproc/jpeg"}, // Pillow's box filter, and JPEG files
 	"imageproc":       {"imageproc/jpeg"},
 	"imageproc/jpeg":  {},

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"cutmix-eval/augment"
+	"cutmix-eval/heads"
 )
 
 // Name is the task's name in run directories and reports.
@@ -113,19 +114,19 @@ type Training struct {
 	// Standardise gives the head features of mean 0 and deviation 1 over the training images,
 	// as they are without augmentation; its first layer is scaled back in the file. Linear
 	// probes are trained so (He et al., CVPR 2022, "batch norm without affine").
-	Standardise bool     `json:"standardise"`
-	Epochs      int      `json:"epochs"`
-	Batch       int      `json:"batch"` // images a step; the last one of an epoch can be smaller
-	Optimiser   string   `json:"optimiser"`
-	Rate        float64  `json:"rate"` // 0: as suits the features
-	Momentum    float64  `json:"momentum"`
-	Decay       float64  `json:"weight_decay"` // of weights, not of biases
-	Schedule    Schedule `json:"schedule"`
-	Smoothing   float64  `json:"label_smoothing"`
-	Balanced    bool     `json:"balanced"` // classes weigh the same, however many images they have
-	Search      bool     `json:"search"`   // find rate and weight decay on a held-out part of the training images
-	Patience    int      `json:"patience"` // epochs without a better one before training ends; 0: all epochs
-	Last        bool     `json:"last"`     // keep the last epoch's head, not the best one's
+	Standardise bool           `json:"standardise"`
+	Epochs      int            `json:"epochs"`
+	Batch       int            `json:"batch"` // images a step; the last one of an epoch can be smaller
+	Optimiser   string         `json:"optimiser"`
+	Rate        float64        `json:"rate"` // 0: as suits the features
+	Momentum    float64        `json:"momentum"`
+	Decay       float64        `json:"weight_decay"` // of weights, not of biases
+	Schedule    heads.Schedule `json:"schedule"`
+	Smoothing   float64        `json:"label_smoothing"`
+	Balanced    bool           `json:"balanced"` // classes weigh the same, however many images they have
+	Search      bool           `json:"search"`   // find rate and weight decay on a held-out part of the training images
+	Patience    int            `json:"patience"` // epochs without a better one before training ends; 0: all epochs
+	Last        bool           `json:"last"`     // keep the last epoch's head, not the best one's
 }
 
 // Config holds what the task can be told.
@@ -148,7 +149,7 @@ func DefaultConfig() Config {
 		Training: Training{
 			Mix:         Mix{Method: CutMix, Alpha: 1, Prob: 0.5, Box: "uniform", Labels: "shares", Length: 0.5},
 			Augment:     Augment{Crop: true, Scale: [2]float64{0.5, 1}, Ratio: [2]float64{3. / 4, 4. / 3}, Flip: 0.5},
-			Standardise: true, Epochs: 20, Batch: 64, Optimiser: SGDName, Momentum: 0.9, Decay: 1e-4, Schedule: Schedule{Kind: "cosine"},
+			Standardise: true, Epochs: 20, Batch: 64, Optimiser: SGDName, Momentum: 0.9, Decay: 1e-4, Schedule: heads.Schedule{Kind: "cosine"},
 		},
 		Split: 0.8, Neighbours: 20, Probe: 1e-4, Bins: 15, Replicates: 1000,
 	}

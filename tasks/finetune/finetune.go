@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"cutmix-eval/evaluation"
+	"cutmix-eval/heads"
 	"cutmix-eval/model"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
@@ -59,7 +60,7 @@ type tuning struct {
 	evaluated []*set // val, then test
 	key       results.Key
 	state     state
-	network   *network
+	network   *heads.Network
 	searched  []trial
 	held      int // images that the search was judged by
 	report    *report.Report
@@ -72,11 +73,11 @@ func (t *tuning) warn(format string, a ...any) {
 }
 
 // criterion is that of the head's loss.
-func (t *tuning) criterion() criterion {
+func (t *tuning) criterion() heads.Criterion {
 	if t.truth.multi != nil {
-		return sigmoid
+		return heads.Sigmoid
 	}
-	return softmax
+	return heads.Softmax
 }
 
 // Run trains a new head for a model, writes the file and returns the report. The data of on

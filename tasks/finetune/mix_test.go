@@ -6,13 +6,18 @@ import (
 	"testing"
 
 	"cutmix-eval/augment"
+	"cutmix-eval/heads"
 	"cutmix-eval/internal/golden"
 )
 
 // float32s reads an array of golden/cutmix.
 func float32s(t *testing.T, name string) []float32 {
 	t.Helper()
-	return single(golden.NPY(t, "golden", "cutmix", name).F64)
+	var out []float32
+	for _, v := range golden.NPY(t, "golden", "cutmix", name).F64 {
+		out = append(out, float32(v))
+	}
+	return out
 }
 
 // TestMixGolden: mixed pixels and targets of a batch are those of the official code, channel
@@ -123,7 +128,7 @@ func TestMixGolden(t *testing.T) {
 	y := all(v.Permutation, box, lambda, lambda).targets(nil, plain(0), []int{0, 1, 2, 3}, classes)
 	loss := 0.0
 	for i, z := range cut.Example.Logits {
-		loss += softmax.of(slices.Clone(z), y[i*classes:(i+1)*classes]) / n
+		loss += heads.Softmax.Of(slices.Clone(z), y[i*classes:(i+1)*classes]) / n
 	}
 	if math.Abs(loss-cut.Example.Loss) > 1e-15 {
 		t.Errorf("loss %v, want %v", loss, cut.Example.Loss)

@@ -14,6 +14,7 @@ import (
 	"strconv"
 
 	"cutmix-eval/evaluation"
+	"cutmix-eval/heads"
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
@@ -29,6 +30,17 @@ const (
 
 // differenceName is the metric of a paired difference of top-1.
 const differenceName = "top1_difference"
+
+// near is how near to the optimum a linear probe comes, as in scikit-learn.
+var near = heads.Stop{Gradient: 1e-4, Steps: 1000}
+
+// Effort that baselines may take, tens of seconds, in multiplications: of k-NN on a set, and
+// of the linear probe. The probe stops early then, but not before so many steps.
+const (
+	mostSimilar = 2e11
+	mostProbe   = 3e10
+	leastSteps  = 30
+)
 
 // candidate is a classifier whose numbers on a set are reported.
 type candidate struct {
@@ -181,7 +193,7 @@ func (m Mix) describe() string {
 
 // probe trains the linear probe: the optimal head on features of images as they are.
 // Where that takes too long there is none.
-func (t *tuning) probe(ctx context.Context) (*network, string, error) {
+func (t *tuning) probe(ctx context.Context) (*heads.Network, string, error) {
 	p := t.problem(t.train, t.train.y, t.config.Probe)
 	stop := near
 	if stop.Steps = int(min(float64(stop.Steps), mostProbe/(float64(p.N)*float64(p.C)*float64(p.D)))); stop.Steps < leastSteps {
@@ -194,13 +206,13 @@ func (t *tuning) probe(ctx context.Context) (*network, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("linear probe: %w", err)
 	}
-	n := newNetwork(t.head.Features, 0, len(t.truth.classes), 0, t.criterion(), 0)
-	n.set(h.W, h.B)
+	n := heads.NewNetwork(t.head.Features, 0, len(t.truth.classes), 0, t.criterion(), nil)
+	n.Set(h.W, h.B)
 	return n, fmt.Sprintf("linear head of least loss on the images as they are, weight decay %s, %s", number(t.config.Probe), fit), nil
 }
 
 // candidates are the tuned head, from its file, and what it is compared with.
-func (t *tuning) candidates(ctx context.Context, s *set, probe *network, probeAbout string) ([]candidate, error) {
+func (t *tuning) candidates(ctx context.Context, s *set, probe *heads.Network, probeAbout string) ([]candidate, error) {
 	c := len(t.truth.classes)
 	setup, err := t.tuned(s)
 	if err != nil {
@@ -219,7 +231,7 @@ func (t *tuning) candidates(ctx context.Context, s *set, probe *network, probeAb
 		}
 	}
 	if err == nil {
-		err = t.reproduced(s, t.network.written().scores(s.x), got)
+		err = t.reproduced(s, t.network.Written().Scores(s.x), got)
 	}
 	if err != nil {
 		return nil, err
@@ -252,7 +264,7 @@ func (t *tuning) candidates(ctx context.Context, s *set, probe *network, probeAb
 		list = append(list, candidate{name: "before", about: "the model's own head; classes matched " + how, outcomes: one.outcomes})
 	}
 	if probe != nil {
-		if err := add("linear_probe", probeAbout, probe.scores(s.x), false); err != nil {
+		if err := add("linear_probe", probeAbout, probe.Scores(s.x), false); err != nil {
 			return nil, err
 		}
 	}
@@ -263,7 +275,7 @@ func (t *tuning) candidates(ctx context.Context, s *set, probe *network, probeAb
 		t.warn("k-NN was left out: %d x %d similarities are too many", t.train.n(), s.n())
 		return list, nil
 	}
-	votes := neighbours(t.train.x, t.train.class, s.x, t.head.Features, c, t.config.Neighbours)
+	votes := heads.Neighbours(t.train.x, t.train.class, s.x, t.head.Features, c, t.config.Neighbours)
 	return list, add(fmt.Sprintf("knn_k%d", t.config.Neighbours), "nearest training images by cosine similarity, weighted", votes, true)
 }
 

@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 
+	"cutmix-eval/heads"
 	"cutmix-eval/report"
 )
 
@@ -63,9 +64,9 @@ func (t *tuning) search(ctx context.Context) error {
 				if err != nil {
 					return err
 				}
-				n.set(h.W, h.B)
+				n.Set(h.W, h.B)
 			} else {
-				tr := trainer{config: c, seed: t.setup.Config.Seed, network: n, validate: func(*network) (float64, float64) { return 0, 0 }}
+				tr := trainer{config: c, seed: t.setup.Config.Seed, network: n, validate: func(*heads.Network) (float64, float64) { return 0, 0 }}
 				src := &stored{config: c, seed: t.setup.Config.Seed, features: t.head.Features, classes: len(t.truth.classes), x: part.x, y: y}
 				if _, err := tr.run(ctx, src, state{}); errors.As(err, &diverged{}) {
 					t.searched = append(t.searched, one)

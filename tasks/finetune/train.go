@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"cutmix-eval/heads"
 )
 
 // Source gives the training data, epoch by epoch.
@@ -25,15 +27,15 @@ type Batch struct {
 
 // Epoch is what an epoch of training gave.
 type Epoch struct {
-	Epoch    int     `json:"epoch"` // from 1 on
-	Rate     float64 `json:"rate"`  // learning rate of its last step
-	Loss     float64 `json:"train_loss"`
-	ValLoss  float64 `json:"val_loss"`
-	ValScore float64 `json:"val_score"`      // top-1, or mAP where images have several labels
-	Seconds  float64 `json:"seconds"`        // all
-	Head     float64 `json:"head_seconds"`   // of them, training the head
-	Best     bool    `json:"best,omitempty"` // its head is better than all before
-	Fit      *Fit    `json:"fit,omitempty"`  // of L-BFGS, whose only epoch it is
+	Epoch    int        `json:"epoch"` // from 1 on
+	Rate     float64    `json:"rate"`  // learning rate of its last step
+	Loss     float64    `json:"train_loss"`
+	ValLoss  float64    `json:"val_loss"`
+	ValScore float64    `json:"val_score"`      // top-1, or mAP where images have several labels
+	Seconds  float64    `json:"seconds"`        // all
+	Head     float64    `json:"head_seconds"`   // of them, training the head
+	Best     bool       `json:"best,omitempty"` // its head is better than all before
+	Fit      *heads.Fit `json:"fit,omitempty"`  // of L-BFGS, whose only epoch it is
 }
 
 // better says whether an epoch's head is to be preferred to another's.
@@ -55,20 +57,20 @@ type state struct {
 type trainer struct {
 	config  Training
 	seed    uint64
-	network *network
+	network *heads.Network
 	// validate measures the network on the validation images.
-	validate func(*network) (loss, score float64)
+	validate func(*heads.Network) (loss, score float64)
 	// saved, if not nil, is called after every epoch.
 	saved func(state) error
 	// told, if not nil, is called after every epoch.
 	told func(Epoch)
 }
 
-func (t *trainer) optimiser() Optimiser {
+func (t *trainer) optimiser() heads.Optimiser {
 	if t.config.Optimiser == AdamWName {
-		return &AdamW{Decay: t.config.Decay, Decayed: t.network.weights()}
+		return &heads.AdamW{Decay: t.config.Decay, Decayed: t.network.Weights()}
 	}
-	return &SGD{Momentum: t.config.Momentum, Nesterov: t.config.Momentum > 0, Decay: t.config.Decay, Decayed: t.network.weights()}
+	return &heads.SGD{Momentum: t.config.Momentum, Nesterov: t.config.Momentum > 0, Decay: t.config.Decay, Decayed: t.network.Weights()}
 }
 
 // run trains, from where s stopped; the zero state is the beginning. The network has the
@@ -77,7 +79,7 @@ func (t *trainer) run(ctx context.Context, src Source, s state) (state, error) {
 	c := t.config
 	o := t.optimiser()
 	if len(s.history) > 0 {
-		copy(t.network.at, s.at)
+		copy(t.network.At, s.at)
 		if err := o.Restore(s.optimiser); err != nil {
 			return s, err
 		}
@@ -90,7 +92,7 @@ func (t *trainer) run(ctx context.Context, src Source, s state) (state, error) {
 		}
 	}
 	steps := src.Steps()
-	grad := make([]float64, len(t.network.at))
+	grad := make([]float64, len(t.network.At))
 	for epoch := len(s.history); epoch < c.Epochs && (c.Patience == 0 || stale < c.Patience); epoch++ {
 		start := time.Now()
 		var inHead time.Duration
@@ -99,12 +101,12 @@ func (t *trainer) run(ctx context.Context, src Source, s state) (state, error) {
 		err := src.Epoch(ctx, epoch, func(b Batch) error {
 			began := time.Now()
 			e.Rate = c.Rate * c.Schedule.Rate(epoch*steps+step, c.Epochs*steps)
-			loss := t.network.gradient(grad, b.X, b.Y, random(t.seed, dropping, epoch, step))
-			o.Step(t.network.at, grad, e.Rate)
-			if math.IsNaN(loss) || math.IsInf(loss, 0) || !finite(t.network.at) {
+			loss := t.network.Gradient(grad, b.X, b.Y, random(t.seed, dropping, epoch, step))
+			o.Step(t.network.At, grad, e.Rate)
+			if math.IsNaN(loss) || math.IsInf(loss, 0) || !finite(t.network.At) {
 				return diverged{fmt.Sprintf("the loss became %v in epoch %d, batch %d of %d", loss, epoch+1, step+1, steps), c}
 			}
-			n := len(b.X) / t.network.features
+			n := len(b.X) / t.network.Features()
 			e.Loss += loss * float64(n)
 			rows += n
 			step++
@@ -121,11 +123,11 @@ func (t *trainer) run(ctx context.Context, src Source, s state) (state, error) {
 		}
 		if stale++; len(s.history) == 0 || e.better(best) {
 			e.Best, best, stale = true, e, 0
-			s.best = slices.Clone(t.network.at)
+			s.best = slices.Clone(t.network.At)
 		}
 		e.Seconds, e.Head = time.Since(start).Seconds(), inHead.Seconds()
 		s.history = append(s.history, e)
-		s.at, s.optimiser = t.network.at, o.State()
+		s.at, s.optimiser = t.network.At, o.State()
 		if t.saved != nil {
 			if err := t.saved(s); err != nil {
 				return s, err
@@ -136,7 +138,7 @@ func (t *trainer) run(ctx context.Context, src Source, s state) (state, error) {
 		}
 	}
 	if !c.Last {
-		copy(t.network.at, s.best)
+		copy(t.network.At, s.best)
 	}
 	return s, nil
 }

@@ -3,73 +3,12 @@ package finetune
 import (
 	"context"
 	"errors"
-	"math"
 	"slices"
 	"strings"
 	"testing"
-)
 
-// TestNetworkGradient: the gradient is that of the loss, with and without a hidden layer,
-// dropout and scaling, for both criteria.
-func TestNetworkGradient(t *testing.T) {
-	x := []float32{1, 2, -1, 0.5, 3, -2, 0, 1, 4, 4, 0.3, -0.7}
-	y := []float64{1, 0, 0, 0, 1, 0, 0.25, 0.25, 0.5, 0, 0, 1}
-	for _, c := range []struct {
-		hidden    int
-		dropout   float64
-		criterion criterion
-	}{{0, 0, softmax}, {0, 0.4, softmax}, {5, 0, softmax}, {5, 0.4, softmax}, {5, 0.4, sigmoid}} {
-		n := newNetwork(3, c.hidden, 3, c.dropout, c.criterion, 1)
-		n.scale = scaling{[]float64{0.5, -1, 0.25}, []float64{2, 0.5, 1}}
-		rng := random(3, starting, 0, 0)
-		for i := range n.at {
-			n.at[i] += 0.3 * rng.NormFloat64()
-		}
-		grad, other := make([]float64, len(n.at)), make([]float64, len(n.at))
-		n.gradient(grad, x, y, random(1, dropping, 0, 0))
-		differ := 0
-		for i, v := range n.at {
-			const h = 1e-6
-			n.at[i] = v + h
-			up := n.gradient(other, x, y, random(1, dropping, 0, 0))
-			n.at[i] = v - h
-			down := n.gradient(other, x, y, random(1, dropping, 0, 0))
-			n.at[i] = v
-			if d := (up - down) / (2 * h); math.Abs(d-grad[i]) > 1e-8 { // h squared times third derivatives, and rounding
-				t.Errorf("%+v: parameter %d: gradient %v, difference %v", c, i, grad[i], d)
-			}
-		}
-		n.gradient(other, x, y, random(1, dropping, 0, 1))
-		for i := range grad {
-			if grad[i] != other[i] {
-				differ++
-			}
-		}
-		if (differ > 0) != (c.dropout > 0) {
-			t.Errorf("%+v: other random numbers change %d of the gradient", c, differ)
-		}
-		// The file's float32 layers, for features as they are, are the same network.
-		want, got := n.scores(x), n.written().scores(x)
-		for i := range want {
-			if math.Abs(float64(want[i]-got[i])) > 1e-5 { // logits are about 1
-				t.Errorf("%+v: the file would give %v, not %v", c, got[i], want[i])
-			}
-		}
-		if layers := n.layers(); len(layers) != min(c.hidden, 1)+1 {
-			t.Errorf("%+v: %d layers", c, len(layers))
-		}
-	}
-	// A head that is given for features as they are does the same on scaled ones.
-	n := newNetwork(3, 0, 2, 0, softmax, 0)
-	n.set([]float64{1, 2, 3, -1, 0, 1}, []float64{0.5, -0.5})
-	want := n.scores(x)
-	n = newNetwork(3, 0, 2, 0, softmax, 0)
-	n.scale = scaling{[]float64{0.5, -1, 0.25}, []float64{2, 0.5, 1}}
-	n.set([]float64{1, 2, 3, -1, 0, 1}, []float64{0.5, -0.5})
-	if got := n.scores(x); !slices.Equal(got, want) {
-		t.Errorf("scaled: %v, want %v", got, want)
-	}
-}
+	"cutmix-eval/heads"
+)
 
 // clouds are rows of three classes: normal distributions around corners.
 func clouds(n int) (x []float32, y []float64) {
@@ -90,21 +29,21 @@ func clouds(n int) (x []float32, y []float64) {
 }
 
 func trainerFor(c Training, x []float32, y []float64) (*trainer, *stored) {
-	n := newNetwork(4, c.Hidden, 3, c.Dropout, softmax, 1)
-	p := Problem{N: len(x) / 4, C: 3, D: 4, X: x, Y: y}
-	validate := func(n *network) (float64, float64) {
+	n := heads.NewNetwork(4, c.Hidden, 3, c.Dropout, heads.Softmax, random(1, starting, 0, 0))
+	p := heads.Problem{N: len(x) / 4, C: 3, D: 4, X: x, Y: y}
+	validate := func(n *heads.Network) (float64, float64) {
 		hits := 0
-		scores := n.scores(p.X)
+		scores := n.Scores(p.X)
 		for i := range p.N {
 			row := scores[i*3 : (i+1)*3]
 			if y[i*3+slices.Index(row, slices.Max(row))] == 1 {
 				hits++
 			}
 		}
-		if n.hidden > 0 {
+		if c.Hidden > 0 {
 			return 0, float64(hits) / float64(p.N)
 		}
-		loss, err := p.Loss(&Head{C: 3, D: 4, W: n.at[:12], B: n.at[12:]})
+		loss, err := p.Loss(&heads.Head{C: 3, D: 4, W: n.At[:12], B: n.At[12:]})
 		if err != nil {
 			panic(err)
 		}
@@ -122,8 +61,8 @@ func training(epochs int, optimiser string, rate float64) Training {
 // TestTrainerReachesOptimum: SGD and AdamW come to the loss that L-BFGS finds.
 func TestTrainerReachesOptimum(t *testing.T) {
 	x, y := clouds(301) // the last batch is smaller
-	p := Problem{N: 301, C: 3, D: 4, X: x, Y: y}
-	h, _, err := p.Optimum(context.Background(), Exact, nil)
+	p := heads.Problem{N: 301, C: 3, D: 4, X: x, Y: y}
+	h, _, err := p.Optimum(context.Background(), heads.Exact, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +99,7 @@ func TestTrainerGoesOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		result := slices.Clone(tr.network.at)
+		result := slices.Clone(tr.network.At)
 		for stop := 1; stop < 6; stop++ {
 			dir := t.TempDir()
 			stopped := errors.New("stopped")
@@ -178,12 +117,12 @@ func TestTrainerGoesOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			tr, src = trainerFor(c, x, y)
-			s, err := load(dir, key(), len(tr.network.at))
+			s, err := load(dir, key(), len(tr.network.At))
 			if err != nil || len(s.history) != stop {
 				t.Fatalf("%s: %d epochs are kept, want %d: %v", name, len(s.history), stop, err)
 			}
 			got, err := tr.run(context.Background(), src, s)
-			if err != nil || !slices.Equal(tr.network.at, result) || len(got.history) != 6 || got.chosen(false).Epoch != want.chosen(false).Epoch {
+			if err != nil || !slices.Equal(tr.network.At, result) || len(got.history) != 6 || got.chosen(false).Epoch != want.chosen(false).Epoch {
 				t.Errorf("%s: stopped after epoch %d, it ends otherwise: %v", name, stop, err)
 			}
 		}
@@ -203,17 +142,17 @@ func TestTrainerChooses(t *testing.T) {
 	}{{false, 0, 8, 7}, {true, 0, 8, 8}, {false, 2, 6, 4}, {false, 3, 8, 7}, {false, 1, 3, 2}} {
 		tr, src := trainerFor(training(8, SGDName, 0.1), x, y)
 		tr.config.Last, tr.config.Patience = c.last, c.patience
-		var heads [][]float64
-		tr.validate = func(n *network) (float64, float64) {
-			k := len(heads)
-			heads = append(heads, slices.Clone(n.at))
+		var all [][]float64
+		tr.validate = func(n *heads.Network) (float64, float64) {
+			k := len(all)
+			all = append(all, slices.Clone(n.At))
 			return losses[k], scores[k]
 		}
 		s, err := tr.run(context.Background(), src, state{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(s.history) != c.epochs || s.chosen(c.last).Epoch != c.chosen || !slices.Equal(tr.network.at, heads[c.chosen-1]) {
+		if len(s.history) != c.epochs || s.chosen(c.last).Epoch != c.chosen || !slices.Equal(tr.network.At, all[c.chosen-1]) {
 			t.Errorf("%+v: %d epochs, epoch %d chosen", c, len(s.history), s.chosen(c.last).Epoch)
 		}
 	}
@@ -233,31 +172,5 @@ func TestTrainerDiverges(t *testing.T) {
 	cancel()
 	if _, err := tr.run(ctx, src, state{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
-	}
-}
-
-// TestRate: half of one over the largest eigenvalue, and of the inputs' sum.
-func TestRate(t *testing.T) {
-	// Inputs (1, 2) and (1, -2), with 1: second moments diag(1, 4) with one of 1 beside 1, so
-	// eigenvalues 0, 2 and 4.
-	x := []float32{1, 2, 1, -2}
-	n := newNetwork(2, 0, 3, 0, softmax, 0)
-	if got := n.rate(x, SGDName); math.Abs(got-0.125) > 1e-9 {
-		t.Errorf("SGD: %v", got)
-	}
-	if got := n.rate(x, AdamWName); math.Abs(got-0.125) > 1e-15 { // 1 + 2 + 1
-		t.Errorf("AdamW: %v", got)
-	}
-	n.scale = scaling{[]float64{1, 0}, []float64{1, 0.5}} // (0, 1) and (0, -1): eigenvalue 1, twice
-	if got := n.rate(x, SGDName); math.Abs(got-0.5) > 1e-9 {
-		t.Errorf("scaled: %v", got)
-	}
-	big := make([]float32, 0, 20000)
-	for i := range 10000 { // more rows than are looked at
-		big = append(big, x[i%2*2:i%2*2+2]...)
-	}
-	n.scale = plain(2)
-	if got := n.rate(big, SGDName); math.Abs(got-0.125) > 1e-4 { // the rows that are looked at are not quite half of each
-		t.Errorf("many: %v", got)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"cutmix-eval/heads"
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
@@ -49,10 +50,10 @@ func (t *tuning) targets(s *set) []float64 {
 
 // validator measures a network on images: mean loss without smoothing and weights, and top-1
 // or mAP.
-func (t *tuning) validator(s *set) func(*network) (float64, float64) {
+func (t *tuning) validator(s *set) func(*heads.Network) (float64, float64) {
 	c := len(t.truth.classes)
-	return func(n *network) (float64, float64) {
-		scores := n.scores(s.x)
+	return func(n *heads.Network) (float64, float64) {
+		scores := n.Scores(s.x)
 		loss, hits := 0.0, 0
 		z := make([]float64, c)
 		for i := range s.n() {
@@ -60,13 +61,13 @@ func (t *tuning) validator(s *set) func(*network) (float64, float64) {
 			for k, v := range row {
 				z[k] = float64(v)
 			}
-			loss += n.criterion.of(z, s.y[i*c:(i+1)*c])
+			loss += n.Of(z, s.y[i*c:(i+1)*c])
 			if metrics.Argmax(row) == s.class[i] {
 				hits++
 			}
 		}
 		loss /= float64(s.n())
-		if n.criterion == sigmoid {
+		if n.Criterion == heads.Sigmoid {
 			return loss, meanAP(scores, s.y, c)
 		}
 		return loss, float64(hits) / float64(s.n())
@@ -86,10 +87,10 @@ func (t *tuning) score() string {
 }
 
 // newNetwork is the head before training.
-func (t *tuning) newNetwork(c Training) *network {
-	n := newNetwork(t.head.Features, c.Hidden, len(t.truth.classes), c.Dropout, t.criterion(), t.setup.Config.Seed)
+func (t *tuning) newNetwork(c Training) *heads.Network {
+	n := heads.NewNetwork(t.head.Features, c.Hidden, len(t.truth.classes), c.Dropout, t.criterion(), random(t.setup.Config.Seed, starting, 0, 0))
 	if c.Standardise {
-		n.scale = scalingOf(t.train.x, t.head.Features, 0)
+		n.Scale = heads.ScalingOf(t.train.x, t.head.Features)
 	}
 	if c.Keep {
 		wide := func(v []float32) []float64 {
@@ -99,7 +100,7 @@ func (t *tuning) newNetwork(c Training) *network {
 			}
 			return out
 		}
-		n.set(wide(t.head.Weight), wide(t.head.Bias))
+		n.Set(wide(t.head.Weight), wide(t.head.Bias))
 	}
 	return n
 }
@@ -108,7 +109,11 @@ func (t *tuning) newNetwork(c Training) *network {
 func (t *tuning) tune(ctx context.Context) (err error) {
 	s := t.setup
 	if t.config.Rate == 0 && t.config.Optimiser != LBFGSName {
-		t.config.Rate = t.newNetwork(t.config.Training).rate(t.train.x, t.config.Optimiser)
+		if n := t.newNetwork(t.config.Training); t.config.Optimiser == AdamWName {
+			t.config.Rate = n.AdamWRate(t.train.x)
+		} else {
+			t.config.Rate = n.SGDRate(t.train.x)
+		}
 	}
 	if t.config.Search {
 		if err := t.search(ctx); err != nil {
@@ -137,7 +142,7 @@ func (t *tuning) tune(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if t.state, err = load(dir, t.key, len(t.network.at)); err != nil {
+	if t.state, err = load(dir, t.key, len(t.network.At)); err != nil {
 		return err
 	}
 	if len(t.state.history) == 0 { // what other heads gave is not this one's
@@ -244,27 +249,27 @@ func (t *tuning) mapSides(ctx context.Context, places int) (h, w int, err error)
 // optimum finds the head of least loss.
 func (t *tuning) optimum(ctx context.Context) error {
 	if len(t.state.history) > 0 {
-		copy(t.network.at, t.state.at)
+		copy(t.network.At, t.state.at)
 		return nil
 	}
 	p := t.problem(t.train, t.targets(t.train), t.config.Decay)
-	done, end := t.options.stage("L-BFGS", Exact.Steps)
-	h, fit, err := p.Optimum(ctx, Exact, done)
+	done, end := t.options.stage("L-BFGS", heads.Exact.Steps)
+	h, fit, err := p.Optimum(ctx, heads.Exact, done)
 	end()
 	if err != nil {
 		return err
 	}
-	t.network.set(h.W, h.B)
+	t.network.Set(h.W, h.B)
 	loss, err := p.Loss(h)
 	if err != nil {
 		return err
 	}
 	e := Epoch{Epoch: 1, Loss: loss, Best: true, Fit: &fit}
 	e.ValLoss, e.ValScore = t.validator(t.evaluated[0])(t.network)
-	t.state = state{history: []Epoch{e}, at: t.network.at, best: t.network.at}
+	t.state = state{history: []Epoch{e}, at: t.network.At, best: t.network.At}
 	return save(t.options.Folder(), t.key, t.state)
 }
 
-func (t *tuning) problem(s *set, y []float64, decay float64) *Problem {
-	return &Problem{N: s.n(), C: len(t.truth.classes), D: t.head.Features, X: s.x, Y: y, L2: decay, Sigmoid: t.truth.multi != nil}
+func (t *tuning) problem(s *set, y []float64, decay float64) *heads.Problem {
+	return &heads.Problem{N: s.n(), C: len(t.truth.classes), D: t.head.Features, X: s.x, Y: y, L2: decay, Criterion: t.criterion()}
 }

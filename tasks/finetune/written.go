@@ -47,7 +47,11 @@ func (t *tuning) write(context.Context) error {
 	if c.Keep {
 		names = t.setup.Model.ClassNames // as it was
 	}
-	data, err := t.setup.Model.ReplaceHead(t.head, t.network.layers(), names, meta)
+	var layers []model.Layer
+	for _, l := range t.network.Layers() {
+		layers = append(layers, model.Layer(l))
+	}
+	data, err := t.setup.Model.ReplaceHead(t.head, layers, names, meta)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package finetune
+package heads
 
 import (
 	"cmp"
@@ -8,10 +8,10 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// neighbours classifies rows by the k training rows of the largest cosine similarity, each of
+// Neighbours classifies rows by the k training rows of the largest cosine similarity, each of
 // which votes with exp(similarity/0.07) (Wu et al., CVPR 2018): the votes, a row for each.
 // Of equal similarities the earlier training row counts.
-func neighbours(train []float32, labels []int, rows []float32, d, classes, k int) []float32 {
+func Neighbours(train []float32, labels []int, rows []float32, d, classes, k int) []float32 {
 	const temperature, block = 0.07, 256
 	unit := func(x []float32) *mat.Dense {
 		m := mat.NewDense(len(x)/d, d, nil)
@@ -61,14 +61,3 @@ func neighbours(train []float32, labels []int, rows []float32, d, classes, k int
 	}
 	return out
 }
-
-// near is how near to the optimum a linear probe comes, as in scikit-learn.
-var near = Stop{1e-4, 1000}
-
-// Effort that baselines may take, tens of seconds, in multiplications: of k-NN on a set, and
-// of the linear probe. The probe stops early then, but not before so many steps.
-const (
-	mostSimilar = 2e11
-	mostProbe   = 3e10
-	leastSteps  = 30
-)

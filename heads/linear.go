@@ -1,4 +1,4 @@
-package finetune
+package heads
 
 import (
 	"context"
@@ -24,20 +24,13 @@ type Problem struct {
 	X       []float32 // N x D
 	Y       []float64 // N x C
 	L2      float64   // lambda of lambda/2 sum(W^2); biases are free
-	Sigmoid bool      // of each class for itself, not softmax
-}
-
-func (p *Problem) criterion() criterion {
-	if p.Sigmoid {
-		return sigmoid
-	}
-	return softmax
+	Criterion
 }
 
 // check says what of the problem makes no sense.
 func (p *Problem) check() error {
 	switch {
-	case p.N < 1 || p.C < 2 && !p.Sigmoid || p.C < 1 || p.D < 1 || len(p.X) != p.N*p.D || len(p.Y) != p.N*p.C:
+	case p.N < 1 || p.C < 2 && p.Criterion == Softmax || p.C < 1 || p.D < 1 || len(p.X) != p.N*p.D || len(p.Y) != p.N*p.C:
 		return fmt.Errorf("%d rows of %d features and %d classes are not what there is", p.N, p.D, p.C)
 	case !(p.L2 >= 0) || math.IsInf(p.L2, 0):
 		return fmt.Errorf("a weight decay of %v", p.L2)
@@ -53,65 +46,67 @@ func (p *Problem) check() error {
 // blockRows is how many rows a product of matrices has.
 const blockRows = 512
 
-// scaling standardises features: x' = (x - mean) by. In these coordinates the surface of
+// Scaling standardises features: x' = (x - mean) by. In these coordinates the surface of
 // the loss is rounder: L-BFGS needs a tenth of the steps, and one learning rate does for all
 // backbones.
-type scaling struct{ mean, by []float64 }
+type Scaling struct{ Mean, By []float64 }
 
 // plain leaves features as they are.
-func plain(d int) scaling {
-	s := scaling{make([]float64, d), make([]float64, d)}
-	for i := range s.by {
-		s.by[i] = 1
+func plain(d int) Scaling {
+	s := Scaling{make([]float64, d), make([]float64, d)}
+	for i := range s.By {
+		s.By[i] = 1
 	}
 	return s
 }
 
-// scalingOf is that of rows of d features, whose variances are raised by floor. One that
-// never changes stays.
-func scalingOf(x []float32, d int, floor float64) scaling {
+// ScalingOf is that of rows of d features. One that never changes stays.
+func ScalingOf(x []float32, d int) Scaling { return scalingOf(x, d, 0) }
+
+// scalingOf is that of rows of d features, whose variances are raised by floor.
+func scalingOf(x []float32, d int, floor float64) Scaling {
 	s, n := plain(d), float64(len(x)/d)
-	clear(s.by)
+	clear(s.By)
 	for i, v := range x {
-		s.mean[i%d] += float64(v) / n
+		s.Mean[i%d] += float64(v) / n
 	}
 	for i, v := range x {
-		s.by[i%d] += (float64(v) - s.mean[i%d]) * (float64(v) - s.mean[i%d]) / n
+		s.By[i%d] += (float64(v) - s.Mean[i%d]) * (float64(v) - s.Mean[i%d]) / n
 	}
-	for k, v := range s.by {
-		if s.by[k] = 1; v > 0 {
-			s.by[k] = 1 / math.Sqrt(v+floor)
+	for k, v := range s.By {
+		if s.By[k] = 1; v > 0 {
+			s.By[k] = 1 / math.Sqrt(v+floor)
 		}
 	}
 	return s
 }
 
 // apply writes a row of scaled features.
-func (s scaling) apply(dst []float64, x []float32) {
+func (s Scaling) apply(dst []float64, x []float32) {
 	for k, v := range x {
-		dst[k] = (float64(v) - s.mean[k]) * s.by[k]
+		dst[k] = (float64(v) - s.Mean[k]) * s.By[k]
 	}
 }
 
 // fold turns a neuron's weights and bias for scaled features into those for plain ones.
-func (s scaling) fold(w []float64, b *float64) {
+func (s Scaling) fold(w []float64, b *float64) {
 	for k := range w {
-		w[k] *= s.by[k]
-		*b -= w[k] * s.mean[k]
+		w[k] *= s.By[k]
+		*b -= w[k] * s.Mean[k]
 	}
 }
 
 // unfold is the other way round.
-func (s scaling) unfold(w []float64, b *float64) {
+func (s Scaling) unfold(w []float64, b *float64) {
 	for k := range w {
-		*b += w[k] * s.mean[k]
-		w[k] /= s.by[k]
+		*b += w[k] * s.Mean[k]
+		w[k] /= s.By[k]
 	}
 }
 
 // loss is the mean loss of the rows with the regulariser, at parameters in standardised
 // coordinates: V row by row, then biases. grad, if not nil, receives its gradient.
-func (p *Problem) loss(s scaling, at, grad []float64) float64 {
+func (p *Problem) loss(s Scaling, at, grad []float64) float64 {
 	v, bias := mat.NewDense(p.C, p.D, at[:p.C*p.D]), at[p.C*p.D:]
 	clear(grad)
 	var gv *mat.Dense
@@ -134,7 +129,7 @@ func (p *Problem) loss(s scaling, at, grad []float64) float64 {
 			for c := range row {
 				row[c] += bias[c]
 			}
-			total += p.criterion().of(row, y) / float64(p.N)
+			total += p.Of(row, y) / float64(p.N)
 			for c := range row {
 				row[c] /= float64(p.N)
 			}
@@ -152,10 +147,10 @@ func (p *Problem) loss(s scaling, at, grad []float64) float64 {
 	}
 	for c := range p.C {
 		for d := range p.D { // of W = V by
-			w := at[c*p.D+d] * s.by[d]
+			w := at[c*p.D+d] * s.By[d]
 			total += p.L2 / 2 * w * w
 			if grad != nil {
-				grad[c*p.D+d] += p.L2 * w * s.by[d]
+				grad[c*p.D+d] += p.L2 * w * s.By[d]
 			}
 		}
 	}
@@ -253,7 +248,7 @@ func (p *Problem) Optimum(ctx context.Context, stop Stop, told func(steps int)) 
 		middle += h.B[c] / float64(p.C)
 	}
 	for c := range h.B {
-		if !p.Sigmoid {
+		if p.Criterion == Softmax {
 			h.B[c] -= middle
 		}
 	}

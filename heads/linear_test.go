@@ -1,4 +1,4 @@
-package finetune
+package heads
 
 import (
 	"context"
@@ -36,13 +36,6 @@ func TestOptimumGolden(t *testing.T) {
 			}
 		}
 		return y
-	}
-	single := func(v []float64) []float32 {
-		out := make([]float32, len(v))
-		for i, x := range v {
-			out[i] = float32(x)
-		}
-		return out
 	}
 	test, testLabels := file("test_features.npy"), golden.NPY(t, "golden", "headtune", "test_labels.npy").Ints()
 	for name, p := range map[string]Problem{
@@ -98,15 +91,15 @@ func TestOptimumGolden(t *testing.T) {
 // TestGradient: the gradient is that of the loss, weights of classes, targets that are not
 // known and regulariser included.
 func TestGradient(t *testing.T) {
-	for _, sigmoid := range []bool{false, true} {
-		testGradient(t, sigmoid)
+	for _, k := range []Criterion{Softmax, Sigmoid} {
+		testGradient(t, k)
 	}
 }
 
-func testGradient(t *testing.T, sigmoid bool) {
-	p := Problem{N: 5, C: 3, D: 2, L2: 0.3, X: []float32{1, 2, -1, 0.5, 3, -2, 0, 1, 4, 4}, Sigmoid: sigmoid,
+func testGradient(t *testing.T, k Criterion) {
+	p := Problem{N: 5, C: 3, D: 2, L2: 0.3, X: []float32{1, 2, -1, 0.5, 3, -2, 0, 1, 4, 4}, Criterion: k,
 		Y: []float64{1, 0, 0, 0, 1, 0, 0.25, 0.25, 0.5, 0, 0, 1, 1.8, 0.2, 0}}
-	if sigmoid {
+	if k == Sigmoid {
 		p.Y[4] = math.NaN()
 	}
 	s := scalingOf(p.X, p.D, 0)
@@ -135,8 +128,20 @@ func testGradient(t *testing.T, sigmoid bool) {
 // TestOptimumStops: after the steps that are allowed, with what was reached, and where its
 // context ends.
 func TestOptimumStops(t *testing.T) {
-	x, y := clouds(90)
-	p := Problem{N: 90, C: 3, D: 4, X: x, Y: y}
+	rng := numbers(9)
+	p := Problem{N: 90, C: 3, D: 4}
+	for i := range p.N {
+		for k := range p.D {
+			v := rng.NormFloat64()
+			if k == i%3 {
+				v += 2
+			}
+			p.X = append(p.X, float32(v))
+		}
+		for c := range p.C {
+			p.Y = append(p.Y, map[bool]float64{true: 1}[c == i%3])
+		}
+	}
 	var steps []int
 	h, fit, err := p.Optimum(context.Background(), Stop{1e-12, 3}, func(n int) { steps = append(steps, n) })
 	if err != nil || fit.Steps != 3 || len(steps) == 0 || !(fit.Gradient > 1e-12 && fit.Gradient < 0.5) || len(h.W) != 12 {

@@ -1,0 +1,299 @@
+package heads
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// Network is the head in training: one linear layer, or two with ReLUs between them. It
+// learns from scaled features; Layers and Set are of features as they are. Not safe for
+// concurrent use.
+type Network struct {
+	features, hidden, classes int
+	dropout                   float64
+
+	Criterion
+	Scale Scaling
+	At    []float64 // weights of all layers, row by row, then their biases
+
+	x, z, h, dh  mat.Dense // of a batch
+	keepX, keepH []float64 // what dropout multiplies by
+}
+
+// NewNetwork makes a head. One linear layer begins with zeros, for its loss is convex; two
+// begin as torch.nn.Linear's do, uniform within 1/sqrt(inputs), drawn from rng. hidden is the
+// number of units of a hidden layer, 0 for none; dropout the share of features and hidden
+// units that are dropped in training.
+func NewNetwork(features, hidden, classes int, dropout float64, k Criterion, rng *rand.Rand) *Network {
+	n := &Network{features: features, hidden: hidden, classes: classes, dropout: dropout, Criterion: k, Scale: plain(features)}
+	biases := classes
+	if hidden > 0 {
+		biases += hidden
+	}
+	n.At = make([]float64, n.Weights()+biases)
+	if hidden > 0 {
+		first := hidden * features
+		for i := range n.At {
+			inputs := hidden
+			if i < first || i >= n.Weights() && i < n.Weights()+hidden {
+				inputs = features
+			}
+			n.At[i] = (2*rng.Float64() - 1) / math.Sqrt(float64(inputs))
+		}
+	}
+	return n
+}
+
+// Features is the number of values in a row.
+func (n *Network) Features() int { return n.features }
+
+// Weights is how many of the parameters are weights, which decay.
+func (n *Network) Weights() int {
+	if n.hidden == 0 {
+		return n.classes * n.features
+	}
+	return n.hidden*n.features + n.classes*n.hidden
+}
+
+// layer is layer k of parameters: a view, outputs x inputs, and its biases.
+func (n *Network) layer(of []float64, k int) (w *mat.Dense, b []float64) {
+	out, in, at, bias := n.classes, n.features, 0, n.Weights()
+	if n.hidden > 0 && k == 0 {
+		out = n.hidden
+	} else if n.hidden > 0 {
+		in, at, bias = n.hidden, n.hidden*n.features, bias+n.hidden
+	}
+	return mat.NewDense(out, in, of[at:at+out*in]), of[bias : bias+out]
+}
+
+// load puts a batch of rows into the network.
+func (n *Network) load(x []float32) int {
+	rows := len(x) / n.features
+	n.x.Reset()
+	n.x.ReuseAs(rows, n.features)
+	for i := range rows {
+		n.Scale.apply(n.x.RawRowView(i), x[i*n.features:(i+1)*n.features])
+	}
+	return rows
+}
+
+// drop multiplies values by 0, or by what makes up for it.
+func drop(v []float64, keep *[]float64, share float64, rng *rand.Rand) {
+	*keep = (*keep)[:0]
+	for i := range v {
+		k := 0.0
+		if rng.Float64() >= share {
+			k = 1 / (1 - share)
+		}
+		*keep = append(*keep, k)
+		v[i] *= k
+	}
+}
+
+// forward computes the logits of what was loaded. rng, if not nil, draws what is dropped.
+func (n *Network) forward(rng *rand.Rand) *mat.Dense {
+	training := rng != nil && n.dropout > 0
+	if training {
+		drop(n.x.RawMatrix().Data, &n.keepX, n.dropout, rng)
+	}
+	in, last := &n.x, 0
+	if n.hidden > 0 {
+		w, b := n.layer(n.At, 0)
+		n.h.Reset()
+		n.h.Mul(&n.x, w.T())
+		addRows(&n.h, b)
+		for i, v := range n.h.RawMatrix().Data {
+			n.h.RawMatrix().Data[i] = max(v, 0)
+		}
+		if training {
+			drop(n.h.RawMatrix().Data, &n.keepH, n.dropout, rng)
+		}
+		in, last = &n.h, 1
+	}
+	w, b := n.layer(n.At, last)
+	n.z.Reset()
+	n.z.Mul(in, w.T())
+	addRows(&n.z, b)
+	return &n.z
+}
+
+func addRows(m *mat.Dense, b []float64) {
+	rows, _ := m.Dims()
+	for i := range rows {
+		row := m.RawRowView(i)
+		for j, v := range b {
+			row[j] += v
+		}
+	}
+}
+
+// Gradient writes the gradient of the mean loss of a batch and returns the loss. rng draws
+// what is dropped.
+func (n *Network) Gradient(grad []float64, x []float32, y []float64, rng *rand.Rand) float64 {
+	rows := n.load(x)
+	z := n.forward(rng)
+	loss := 0.0
+	for i := range rows {
+		row := z.RawRowView(i)
+		loss += n.Of(row, y[i*n.classes:(i+1)*n.classes]) / float64(rows)
+		for c := range row {
+			row[c] /= float64(rows)
+		}
+	}
+	if n.hidden == 0 {
+		backward(n, grad, 0, z, &n.x)
+		return loss
+	}
+	backward(n, grad, 1, z, &n.h)
+	w, _ := n.layer(n.At, 1)
+	n.dh.Reset()
+	n.dh.Mul(z, w)
+	d := n.dh.RawMatrix().Data
+	for i, v := range n.h.RawMatrix().Data {
+		switch {
+		case v <= 0: // not active, or dropped
+			d[i] = 0
+		case n.dropout > 0 && rng != nil:
+			d[i] *= n.keepH[i]
+		}
+	}
+	backward(n, grad, 0, &n.dh, &n.x)
+	return loss
+}
+
+// backward writes layer k's part of the gradient: of its outputs d, with its inputs.
+func backward(n *Network, grad []float64, k int, d, in *mat.Dense) {
+	w, b := n.layer(grad, k)
+	w.Mul(d.T(), in)
+	clear(b)
+	rows, _ := d.Dims()
+	for i := range rows {
+		for j, v := range d.RawRowView(i) {
+			b[j] += v
+		}
+	}
+}
+
+// Scores are the logits of rows of features, as the ONNX file will compute them but for
+// rounding.
+func (n *Network) Scores(x []float32) []float32 {
+	out := make([]float32, 0, len(x)/n.features*n.classes)
+	const block = 1024
+	for at := 0; at < len(x); at += block * n.features {
+		n.load(x[at:min(at+block*n.features, len(x))])
+		for _, v := range n.forward(nil).RawMatrix().Data {
+			out = append(out, float32(v))
+		}
+	}
+	return out
+}
+
+// inputs are rows of x, at most so many, as the head sees them, each with a 1 for the biases.
+func (n *Network) inputs(x []float32, most int) *mat.Dense {
+	all := len(x) / n.features
+	rows := min(all, most)
+	in := mat.NewDense(rows, n.features+1, nil)
+	for i := range rows {
+		row, from := in.RawRowView(i), i*all/rows
+		n.Scale.apply(row, x[from*n.features:(from+1)*n.features])
+		row[n.features] = 1
+	}
+	return in
+}
+
+// mostInputs is how many rows are looked at for a learning rate.
+const mostInputs = 4096
+
+// SGDRate is the learning rate of SGD that suits the rows of x: half of 1/L, where L is the
+// largest eigenvalue of the second moments of inputs and 1. The curvature of softmax's loss is
+// L/2 at most (Böhning, 1992).
+func (n *Network) SGDRate(x []float32) float64 {
+	in := n.inputs(x, mostInputs)
+	rows, _ := in.Dims()
+	v := mat.NewVecDense(n.features+1, nil)
+	for i := range n.features + 1 {
+		v.SetVec(i, 1+float64(i%7)/7) // no eigenvector, nor at a right angle to the largest
+	}
+	var y mat.VecDense
+	largest := 0.0
+	for range 50 {
+		v.ScaleVec(1/mat.Norm(v, 2), v)
+		y.MulVec(in, v)
+		v.MulVec(in.T(), &y)
+		largest = mat.Norm(v, 2) / float64(rows)
+	}
+	return 0.5 / largest
+}
+
+// AdamWRate is that of AdamW, which changes all weights alike in a step: a logit changes by
+// 0.5 where all agree, on the average row.
+func (n *Network) AdamWRate(x []float32) float64 {
+	in := n.inputs(x, mostInputs)
+	size := 0.0
+	for _, v := range in.RawMatrix().Data {
+		size += math.Abs(v)
+	}
+	rows, _ := in.Dims()
+	return 0.5 * float64(rows) / size
+}
+
+// folded are the parameters for features as they are: what is scaled in
+// training, its first layer scales.
+func (n *Network) folded() []float64 {
+	at := slices.Clone(n.At)
+	w, b := n.layer(at, 0)
+	for o := range b {
+		n.Scale.fold(w.RawRowView(o), &b[o])
+	}
+	return at
+}
+
+// Layer is a linear layer in float32: weights row by row, outputs x inputs, and biases.
+type Layer struct{ Weight, Bias []float32 }
+
+// Layers are the head for features as they are, the first layer first.
+func (n *Network) Layers() []Layer {
+	var out []Layer
+	at := n.folded()
+	for k := range 2 {
+		if k == 1 && n.hidden == 0 {
+			break
+		}
+		w, b := n.layer(at, k)
+		out = append(out, Layer{single(w.RawMatrix().Data), single(b)})
+	}
+	return out
+}
+
+// Written is the network as the file has it: in float32.
+func (n *Network) Written() *Network {
+	out := &Network{features: n.features, hidden: n.hidden, classes: n.classes, Criterion: n.Criterion, Scale: plain(n.features), At: make([]float64, len(n.At))}
+	for i, v := range n.folded() {
+		out.At[i] = float64(float32(v))
+	}
+	return out
+}
+
+func single(v []float64) []float32 {
+	out := make([]float32, len(v))
+	for i, x := range v {
+		out[i] = float32(x)
+	}
+	return out
+}
+
+// Set takes the parameters of a linear layer for features as they are.
+func (n *Network) Set(weight, bias []float64) {
+	if n.hidden > 0 || len(weight) != n.Weights() || len(bias) != n.classes {
+		panic(fmt.Sprintf("heads: a head of %d and %d values", len(weight), len(bias)))
+	}
+	copy(n.At[copy(n.At, weight):], bias)
+	w, b := n.layer(n.At, 0)
+	for o := range b {
+		n.Scale.unfold(w.RawRowView(o), &b[o])
+	}
+}
