@@ -454,12 +454,12 @@ func TestFinetuneTinyImageNet(t *testing.T) {
 	r, _ := tune(t, "--suite", file, "--mix", "feature-cutmix", "--epochs", "10", "--out", filepath.Join(dir, "out"), "--quiet")
 	for _, name := range []string{"baseline", "CutMix"} {
 		m := of(t, r, "Tiny-ImageNet", name, "top1")
-		if m.N != 800 || m.Value < 0.08 || m.Value > 0.25 {
+		if m.N != 800 || m.Value < 0.04 || m.Value > 0.25 {
 			t.Errorf("%s: %+v", name, m)
 		}
 		t.Logf("%s: top1 %v of %d", name, m.Value, m.N)
 	}
-	if d := of(t, r, "Tiny-ImageNet", "CutMix", "top1_difference"); d.P == nil || d.Interval.Low > d.Value || d.Interval.High < d.Value {
+	if d := of(t, r, "Tiny-ImageNet", "CutMix", "top1_difference"); d.Interval.Low == d.Interval.High || d.P == nil || d.Interval.Low > d.Value || d.Interval.High < d.Value {
 		t.Errorf("%+v", d)
 	}
 }
