@@ -60,7 +60,8 @@ func plain(d int) Scaling {
 	return s
 }
 
-// ScalingOf is that of rows of d features. One that never changes stays.
+// ScalingOf is that of rows of d features. One that never changes, but for rounding, is moved
+// only.
 func ScalingOf(x []float32, d int) Scaling { return scalingOf(x, d, 0) }
 
 // scalingOf is that of rows of d features, whose variances are raised by floor.
@@ -74,7 +75,8 @@ func scalingOf(x []float32, d int, floor float64) Scaling {
 		s.By[i%d] += (float64(v) - s.Mean[i%d]) * (float64(v) - s.Mean[i%d]) / n
 	}
 	for k, v := range s.By {
-		if s.By[k] = 1; v > 0 {
+		const rounding = 1e-6 // of a float32, and some
+		if s.By[k] = 1; math.Sqrt(v) > rounding*math.Abs(s.Mean[k]) {
 			s.By[k] = 1 / math.Sqrt(v+floor)
 		}
 	}

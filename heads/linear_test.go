@@ -155,3 +155,21 @@ func TestOptimumStops(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestScaling: mean 0 and deviation 1; what is constant but for rounding does not grow.
+func TestScaling(t *testing.T) {
+	x := []float32{1, 0.3, 0, 5, 0.3, 0, 3, 0.30000001, 0}
+	s := ScalingOf(x, 3)
+	got := make([]float64, 3)
+	sum, square := 0.0, 0.0
+	for i := range 3 {
+		s.apply(got, x[i*3:i*3+3])
+		sum, square = sum+got[0], square+got[0]*got[0]
+		if math.Abs(got[1]) > 1e-6 || got[2] != 0 {
+			t.Errorf("row %d: constants became %v", i, got[1:])
+		}
+	}
+	if math.Abs(sum) > 1e-12 || math.Abs(square/3-1) > 1e-12 {
+		t.Errorf("sum %v, squares %v", sum, square)
+	}
+}

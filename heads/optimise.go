@@ -104,8 +104,8 @@ func (o *AdamW) Restore(state [][]float64) error {
 
 // Schedule is how the learning rate goes: linearly up over the warm-up, then down.
 type Schedule struct {
-	Kind   string  // constant, cosine (to 0), or step (by a tenth at a half and three quarters, as the CutMix paper's CIFAR runs)
-	Warmup float64 // share of all steps
+	Kind   string  `json:"kind"`   // constant, cosine (to 0), or step (by a tenth at a half and three quarters, as the CutMix paper's CIFAR runs)
+	Warmup float64 `json:"warmup"` // share of all steps
 }
 
 // Validate says what in the schedule makes no sense.

@@ -99,7 +99,7 @@ func (f *finder) values(name string) (array, error) {
 		return array{}, fmt.Errorf("weight %q is not a constant of the file", name)
 	}
 	if len(t.External) > 0 {
-		loaded, err := f.external(t)
+		loaded, err := external(f.dir, t)
 		if err != nil {
 			return array{}, err
 		}
@@ -122,9 +122,8 @@ func (f *finder) values(name string) (array, error) {
 	return a, nil
 }
 
-// external reads the values of a tensor from the file beside the model that
-// holds them.
-func (f *finder) external(t *onnx.Tensor) (*onnx.Tensor, error) {
+// external reads the values of a tensor from the file in the model's folder that holds them.
+func external(dir string, t *onnx.Tensor) (*onnx.Tensor, error) {
 	location := t.External["location"]
 	if !filepath.IsLocal(filepath.FromSlash(location)) {
 		return nil, fmt.Errorf("tensor %q lies in %q, outside the model's folder", t.Name, location)
@@ -133,7 +132,10 @@ func (f *finder) external(t *onnx.Tensor) (*onnx.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	size := int64(n) * int64(map[onnx.Type]int{onnx.Float32: 4, onnx.Float16: 2, onnx.Float64: 8}[t.Type])
+	size := int64(n) * t.Type.Size()
+	if t.Type.Size() == 0 {
+		return nil, fmt.Errorf("tensor %q of type %v lies in an external file", t.Name, t.Type)
+	}
 	number := func(key string, def int64) (int64, error) {
 		if t.External[key] == "" {
 			return def, nil
@@ -148,7 +150,7 @@ func (f *finder) external(t *onnx.Tensor) (*onnx.Tensor, error) {
 	if err != nil || length != size {
 		return nil, fmt.Errorf("tensor %q has %d bytes in %q, its shape %v needs %d", t.Name, length, location, t.Dims, size)
 	}
-	file, err := os.Open(filepath.Join(f.dir, filepath.FromSlash(location)))
+	file, err := os.Open(filepath.Join(dir, filepath.FromSlash(location)))
 	if err != nil {
 		return nil, fmt.Errorf("tensor %q: external data: %w", t.Name, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -113,12 +114,15 @@ func freed(t *onnx.Tensor, batch int64) ([]int64, bool) {
 // Layer is a linear layer: Weight is row-major, len(Bias) x inputs.
 type Layer struct{ Weight, Bias []float32 }
 
+// mostMoved is how many bytes of external files one ONNX file can take, and the rest.
+const mostMoved = 2000 << 20
+
 // ReplaceHead returns the model with other linear layers in place of the head
 // that Head found, with a ReLU between each two: the first takes h.Features
 // values, the last gives one value a class; classes are their names. The number of
 // classes may change. The activation behind the head, if any, stays. meta is added
-// to the metadata. Weights that nothing else uses are left out; other weights in
-// external files stay there, so the result belongs into the model's folder.
+// to the metadata; a value of "" takes a key out. Weights that nothing else uses are left
+// out; those in external files are put into the file, which can hold 2 GiB.
 func (m *Model) ReplaceHead(h *Head, layers []Layer, classes []string, meta map[string]string) ([]byte, error) {
 	if h.linear == nil {
 		return nil, errors.New("the head was not found in this model")
@@ -162,6 +166,7 @@ func (m *Model) ReplaceHead(h *Head, layers []Layer, classes []string, meta map[
 		return nil, err
 	}
 	add = append(own, add...)
+	moved := 0
 	edit := func(field protowire.Number, msg []byte) ([]byte, error) {
 		switch field {
 		case onnx.FieldValue:
@@ -173,6 +178,15 @@ func (m *Model) ReplaceHead(h *Head, layers []Layer, classes []string, meta map[
 				return nil, err
 			case !used[t.Name]:
 				return nil, nil
+			case len(t.External) > 0:
+				loaded, err := external(filepath.Dir(m.Path), &t)
+				if err != nil {
+					return nil, err
+				}
+				if moved += len(loaded.Raw); moved > mostMoved {
+					return nil, errors.New("its weights, which lie in external files, are too many for one ONNX file of 2 GiB")
+				}
+				return onnx.EncodeTensor(t.Name, t.Type, t.Dims, loaded.Raw), nil
 			case slices.Contains(h.after, t.Name):
 				if v, ok := renumbered(&t, h.Classes, k); ok {
 					return onnx.EncodeInt64s(t.Name, v), nil
@@ -212,8 +226,10 @@ func (m *Model) ReplaceHead(h *Head, layers []Layer, classes []string, meta map[
 		set["classes"] = string(names)
 	}
 	var order []string
-	for key := range set {
-		order = append(order, key)
+	for key, v := range set {
+		if v != "" {
+			order = append(order, key)
+		}
 	}
 	slices.Sort(order)
 	if data, err = onnx.SetMeta(data, set, order); err != nil {
@@ -224,7 +240,6 @@ func (m *Model) ReplaceHead(h *Head, layers []Layer, classes []string, meta map[
 	if err != nil {
 		return nil, fmt.Errorf("the rewritten model: %w", err)
 	}
-	again.Path = m.Path
 	if got, err := again.Head(); err != nil || got.Classes != k || got.Features != features {
 		return nil, fmt.Errorf("the rewritten model has no head of %d classes: %w", k, cmp.Or(err, errors.New("another one was found")))
 	}

@@ -64,7 +64,6 @@ func TestReplaceHead(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				n.Path = m.Path // external weights lie there
 				got, err := n.Head()
 				if err != nil {
 					t.Fatal(err)
@@ -75,7 +74,14 @@ func TestReplaceHead(t *testing.T) {
 				if !slices.Equal(got.Weight, v.weight) || !slices.Equal(got.Bias, v.bias) || got.Features != h.Features {
 					t.Error("the weights that were put in are not those that are read back")
 				}
-				src := runtime.Source{Path: m.Path, Data: data}
+				bare, err := n.ReplaceHead(got, []Layer{{v.weight, v.bias}}, nil, map[string]string{"made_by": ""})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if b, err := FromBytes("bare", bare, ""); err != nil || b.Metadata("made_by") != "" || !slices.Equal(b.ClassNames, names) {
+					t.Errorf("a key that was taken out: %q, %v", b.Metadata("made_by"), err)
+				}
+				src := runtime.Source{Path: "new.onnx", Data: data} // what lay in external files is in it
 				want, z := make([]float32, k), []float32(nil)
 				feature := h.Penultimate
 				if h.PerPlace {

@@ -48,8 +48,21 @@ func (r *Report) csv(w io.Writer) error {
 
 func (r *Report) markdown(w io.Writer) error {
 	b := &strings.Builder{}
-	fmt.Fprintf(b, "### %s: %s on %s\n\n", r.Task, escape(r.Model.Name), escape(r.Dataset.Name))
-	fmt.Fprintf(b, "n = %s; shares in percent; 95 %% intervals. Pixels: %s (%s).\n\n", thousands(r.Dataset.N), escape(r.Preprocessing.Summary), r.Preprocessing.Source)
+	if r.Model.Name == "" { // several models, or data sets
+		fmt.Fprintf(b, "### %s\n\n", r.Task)
+	} else {
+		fmt.Fprintf(b, "### %s: %s on %s\n\n", r.Task, escape(r.Model.Name), escape(r.Dataset.Name))
+	}
+	n := r.Dataset.N
+	if len(r.Metrics) > 0 {
+		n = r.Metrics[0].N
+	}
+	if n > 0 {
+		fmt.Fprintf(b, "n = %s; shares in percent; 95 %% intervals. Pixels: %s (%s).\n\n", thousands(n), escape(r.Preprocessing.Summary), r.Preprocessing.Source)
+	}
+	if r.Options != "" {
+		fmt.Fprintf(b, "Options: %s\n\n", escape(r.Options))
+	}
 	if len(r.Metrics) > 0 {
 		table(b, []string{"metric", "value", "interval", "method"}, len(r.Metrics), func(i int) []string {
 			m := r.Metrics[i]

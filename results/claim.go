@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -182,4 +183,47 @@ func (r *Run) tidy(s Shard) error {
 		}
 	}
 	return nil
+}
+
+// IsRun says whether dir holds a run, damaged or not.
+func IsRun(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, manifestName))
+	return err == nil
+}
+
+// files of a run beside its manifest and selection: parts, and what processes that died left.
+var partFile = regexp.MustCompile(`^(` + regexp.QuoteMeta(temporary) + `)?\d{6,}\.`)
+
+// Discard removes the run in dir, damaged or not. What is no file of a run stays, and so does a
+// folder that holds something else, or no manifest. No process may be at work on the run.
+func Discard(dir string) error {
+	if !IsRun(dir) {
+		return nil
+	}
+	var errs []error
+	remove := func(path string) {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	for folder, ours := range map[string]func(name string) bool{
+		partsName: partFile.MatchString,
+		locksName: func(name string) bool { return name == "manifest" || strings.HasPrefix(name, "shard-") },
+	} {
+		entries, err := os.ReadDir(filepath.Join(dir, folder))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
+		for _, e := range entries {
+			if ours(e.Name()) {
+				remove(filepath.Join(dir, folder, e.Name()))
+			}
+		}
+	}
+	remove(filepath.Join(dir, selectionName))
+	remove(filepath.Join(dir, manifestName))
+	for _, folder := range []string{filepath.Join(dir, partsName), filepath.Join(dir, locksName), dir} {
+		_ = os.Remove(folder) // where it is empty
+	}
+	return errors.Join(errs...)
 }

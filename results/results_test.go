@@ -3,6 +3,7 @@ package results
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -170,6 +171,60 @@ func TestRows(t *testing.T) {
 	}
 	if bad == 0 || bad > 16 {
 		t.Errorf("%d rows of a damaged part are refused", bad)
+	}
+}
+
+// A run is removed, whole or damaged; what is not its own stays.
+func TestDiscard(t *testing.T) {
+	for _, damage := range []string{"", "{", "none"} {
+		dir := t.TempDir()
+		r := claimed(t, filepath.Join(dir, "run"), manifest(), upTo(50), Shard{})
+		if err := fill(t, r, r.Missing(Shard{})); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		mine := filepath.Join(dir, "run", "parts", "photo.png")
+		if err := os.WriteFile(mine, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		switch damage {
+		case "none":
+			if err := os.Remove(filepath.Join(dir, "run", manifestName)); err != nil {
+				t.Fatal(err)
+			}
+		case "{":
+			if err := os.WriteFile(filepath.Join(dir, "run", manifestName), []byte("{"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := Discard(filepath.Join(dir, "run")); err != nil {
+			t.Fatal(err)
+		}
+		var left []string
+		err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			if err == nil && !e.IsDir() {
+				left = append(left, filepath.Base(path))
+			}
+			return err
+		})
+		if err != nil || !slices.Contains(left, "photo.png") || (len(left) == 1) != (damage != "none") {
+			t.Errorf("damage %q: %v is left: %v", damage, left, err)
+		}
+		if damage == "none" {
+			continue
+		}
+		if err := os.Remove(mine); err != nil {
+			t.Fatal(err)
+		}
+		r = claimed(t, filepath.Join(dir, "run"), manifest(), nil, Shard{}) // another selection
+		if n := len(r.Missing(Shard{})); n != samples {
+			t.Errorf("%d of the samples are missing in a new run", n)
+		}
+	}
+	if err := Discard(filepath.Join(t.TempDir(), "gone")); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -72,7 +72,8 @@ JSON of "models" (name, model) and "data" (name, train, val, test).`,
 	fs.StringVar(&f.suite, "suite", "", "JSON `FILE` of several backbones and data sets")
 	fs.StringVar(&t.Multi, "multi-label", "", "`FILE` or VOC folder with several labels an image: the head gets a sigmoid loss, and mAP is reported")
 	fs.StringVar(&t.MultiSplit, "multi-split", "", "of a VOC folder, the lists of the training images (default: the only one)")
-	fs.StringVar(&t.MultiVal, "multi-val-split", "", "of a VOC folder, the lists of the validation images")
+	fs.StringVar(&t.MultiVal, "multi-val-split", "", "of a VOC folder, the lists of the validation images (of --val; default: of --train)")
+	fs.StringVar(&t.MultiTest, "multi-test-split", "", "of a VOC folder, the lists of the test images (of --test; default: of --train)")
 
 	m := &t.Mix
 	fs.StringVar(&f.mix, "mix", string(m.Method), "cutmix, feature-cutmix, mixup, cutout or none")

@@ -398,6 +398,11 @@ func TestFinetuneSuite(t *testing.T) {
 	if !sameGroups(r.Groups, again.Groups) || len(r.Groups) != 4 || len(r.Tables) != 2 || len(r.Tables[1].Rows) != 2 || len(r.Tables[0].Rows) != 2 {
 		t.Fatalf("%+v", r)
 	}
+	code, shown, errs := command(t, "report", filepath.Join(dir, "out"), "--format", "json")
+	var kept report.Report
+	if err := json.Unmarshal([]byte(shown), &kept); code != exitDone || err != nil || !sameGroups(kept.Groups, r.Groups) {
+		t.Errorf("report: %d %v %s", code, err, errs)
+	}
 	for _, data := range []string{"few", "split"} {
 		n := map[string]int{"few": 2000, "split": 100}[data]
 		a, b := of(t, r, data, "base", "top1"), of(t, r, data, "cutmix", "top1")
@@ -406,7 +411,7 @@ func TestFinetuneSuite(t *testing.T) {
 			t.Errorf("%s: %+v, %+v, difference %+v", data, a, b, d)
 		}
 	}
-	for _, name := range []string{"few-base.onnx", "few-cutmix.onnx", "split-base.onnx", "split-cutmix.onnx"} {
+	for _, name := range []string{"few/base.onnx", "few/cutmix.onnx", "split/base.onnx", "split/cutmix.onnx"} {
 		if _, err := os.Stat(filepath.Join(dir, "out", name)); err != nil {
 			t.Error(err)
 		}

@@ -42,6 +42,21 @@ func (t Type) String() string {
 	return fmt.Sprintf("type %d", int32(t))
 }
 
+// Size is the number of bytes of an element; 0 where it has no fixed one.
+func (t Type) Size() int64 {
+	switch t {
+	case Uint8, Int8, Bool:
+		return 1
+	case 4, 5, Float16, BFloat16: // 16-bit integers too
+		return 2
+	case Float32, Int32, 12:
+		return 4
+	case Float64, Int64, 13:
+		return 8
+	}
+	return 0
+}
+
 // Model is a parsed file. Its tensors alias the bytes it was parsed from.
 type Model struct {
 	IR       int64

@@ -23,6 +23,21 @@ func (t *tuning) check(context.Context) error {
 			t.warn("%d of the %d %s images are training images too (the same tensor): their numbers are too good", twice, s.n(), s.name)
 		}
 	}
+	if len(t.evaluated) == 2 {
+		val, test := map[int64]bool{}, t.evaluated[1]
+		for _, c := range t.evaluated[0].content {
+			val[c] = true
+		}
+		twice := 0
+		for _, c := range test.content {
+			if val[c] {
+				twice++
+			}
+		}
+		if twice > 0 && !t.config.Last {
+			t.warn("%d of the %d test images are validation images too (the same tensor), which chose the epoch", twice, test.n())
+		}
+	}
 	if t.truth.multi != nil {
 		return t.checkMulti()
 	}

@@ -72,7 +72,7 @@ func load(dir string, key results.Key, parameters int) (state, error) {
 	}
 	c, s, err := parseCheckpoint(f, info.Size(), parameters)
 	if err != nil {
-		return state{}, fmt.Errorf("checkpoint %q: %w; remove it (--restart) to train from the beginning", path, err)
+		return state{}, fmt.Errorf("checkpoint %q: %w", path, err)
 	}
 	return s, c.Key.Same(dir, key)
 }

@@ -68,7 +68,7 @@ func (m Mix) Validate() error {
 	case !label:
 		return fmt.Errorf("labels %q of mixed images are not one of shares, one-hot, complete", m.Labels)
 	case !(m.Length > 0 && m.Length <= 1):
-		return fmt.Errorf("a cut-out square of %v of the side", m.Length)
+		return fmt.Errorf("a cut-out square of %v of the side is not above 0 and at most 1", m.Length)
 	}
 	return nil
 }
@@ -140,6 +140,7 @@ type Config struct {
 	Multi      string  `json:"multi_label"`    // file or folder with several labels an image; empty: one
 	MultiSplit string  `json:"multi_split"`    // of it that trains, where it has several
 	MultiVal   string  `json:"multi_validate"` // of it that validates
+	MultiTest  string  `json:"multi_test"`     // of it that tests
 }
 
 // DefaultConfig is what the command line starts from: CutMix as in the paper's CIFAR
@@ -157,6 +158,9 @@ func DefaultConfig() Config {
 
 // settle fills what follows from other options.
 func (t *Training) settle() {
+	if t.Optimiser == LBFGSName { // which has none of these
+		t.Epochs, t.Batch, t.Rate, t.Momentum, t.Schedule, t.Patience, t.Last = 1, 1, 0, 0, heads.Schedule{Kind: "constant"}, 0, true
+	}
 	if t.Fixed() {
 		t.Augment = Augment{Scale: t.Augment.Scale, Ratio: t.Augment.Ratio}
 	}
@@ -172,15 +176,19 @@ func (t Training) Fixed() bool {
 func (t Training) Validate() error {
 	switch {
 	case t.Hidden < 0 || t.Hidden > 1<<16:
-		return fmt.Errorf("a hidden layer of %d units", t.Hidden)
+		return fmt.Errorf("a hidden layer of %d units is not within 0 and 65536", t.Hidden)
 	case !(t.Dropout >= 0 && t.Dropout < 1):
 		return fmt.Errorf("a dropout of %v is not a share below 1", t.Dropout)
 	case t.Epochs < 1 || t.Batch < 1:
 		return fmt.Errorf("%d epochs of batches of %d", t.Epochs, t.Batch)
 	case !slices.Contains([]string{SGDName, AdamWName, LBFGSName}, t.Optimiser):
 		return fmt.Errorf("optimiser %q is not one of sgd, adamw, lbfgs", t.Optimiser)
-	case !(t.Rate >= 0 && t.Rate < 1e6) || !(t.Decay >= 0 && t.Decay < 1e6) || !(t.Momentum >= 0 && t.Momentum < 1):
-		return fmt.Errorf("a learning rate of %v, a weight decay of %v, a momentum of %v", t.Rate, t.Decay, t.Momentum)
+	case !(t.Rate >= 0 && t.Rate < 1e6):
+		return fmt.Errorf("a learning rate of %v is not above 0 and below 1e6", t.Rate)
+	case !(t.Decay >= 0 && t.Decay < 1e6):
+		return fmt.Errorf("a weight decay of %v is not within 0 and 1e6", t.Decay)
+	case !(t.Momentum >= 0 && t.Momentum < 1):
+		return fmt.Errorf("a momentum of %v is not a share below 1", t.Momentum)
 	case !(t.Smoothing >= 0 && t.Smoothing < 1):
 		return fmt.Errorf("a label smoothing of %v is not a share below 1", t.Smoothing)
 	case t.Patience < 0:
@@ -210,6 +218,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("%d bins: at least 2 are needed", c.Bins)
 	case c.Replicates < 100:
 		return fmt.Errorf("%d bootstrap replicates: at least 100", c.Replicates)
+	case c.Multi == "" && c.MultiSplit+c.MultiVal+c.MultiTest != "":
+		return errors.New("lists of --multi-label are named, and that is not given")
 	case c.Multi != "" && (c.Keep || c.Balanced):
 		return errors.New("images of several labels get a new head, and its classes are not weighted")
 	case c.Multi != "" && c.Mix.Labels == "one-hot":

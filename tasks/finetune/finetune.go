@@ -12,6 +12,7 @@ import (
 
 	"cutmix-eval/evaluation"
 	"cutmix-eval/heads"
+	"cutmix-eval/internal/filelock"
 	"cutmix-eval/model"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
@@ -66,6 +67,8 @@ type tuning struct {
 	report    *report.Report
 	warnings  []string
 	alike     []string // notes on how things were done
+	release   func()   // gives the folder's lock back
+	file      []byte   // that was written
 }
 
 func (t *tuning) warn(format string, a ...any) {
@@ -95,18 +98,31 @@ func Run(ctx context.Context, on evaluation.Config, c Config, o Options) (*repor
 	defer s.Close()
 	t := &tuning{config: c, options: o, setup: s}
 	defer t.close()
-	for _, step := range []func(context.Context) error{t.open, t.collect, t.divide, t.check, t.tune, t.write, t.evaluate} {
-		var different *results.DifferentRunError
-		if err := step(ctx); errors.As(err, &different) {
-			return nil, fmt.Errorf("%w; or begin anew with --restart", err)
-		} else if err != nil {
+	for _, step := range []func(context.Context) error{t.open, t.claim, t.collect, t.divide, t.check, t.tune, t.write, t.evaluate, t.keep} {
+		if err := step(ctx); err != nil {
 			return nil, err
 		}
 	}
-	return t.report, t.keep()
+	return t.report, nil
+}
+
+// check says whether Run would find model and data fit, before anything is computed.
+func check(ctx context.Context, on evaluation.Config, c Config, o Options) error {
+	on.Prefer = "train"
+	s, err := evaluation.Prepare(on)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	t := &tuning{config: c, options: o, setup: s}
+	defer t.close()
+	return t.open(ctx)
 }
 
 func (t *tuning) close() {
+	if t.release != nil {
+		t.release()
+	}
 	for _, s := range t.sets {
 		if s.rec != nil {
 			_ = s.rec.Close() // only read
@@ -122,12 +138,10 @@ func (t *tuning) open(ctx context.Context) (err error) {
 	if filepath.Ext(t.options.Out) != ".onnx" {
 		return fmt.Errorf("the file to write, %q, must end in .onnx", t.options.Out)
 	}
-	s := t.setup
-	if a, err := os.Stat(t.options.Out); err == nil && s.Model.Path != "" {
-		if b, err := os.Stat(s.Model.Path); err == nil && os.SameFile(a, b) {
-			return fmt.Errorf("the file to write, %q, is the model itself: give another --out", t.options.Out)
-		}
+	if err := t.checkOut(); err != nil {
+		return err
 	}
+	s := t.setup
 	if t.head, err = s.Model.Head(); err != nil {
 		return err
 	}
@@ -144,24 +158,75 @@ func (t *tuning) open(ctx context.Context) (err error) {
 	if t.config.Multi != "" && s.Model.Activation != "" && s.Model.Activation != "Sigmoid" {
 		return fmt.Errorf("model %q ends in %s, and several labels need scores of each class for itself: export it without", s.Model.Name, s.Model.Activation)
 	}
-	if err := os.MkdirAll(t.options.Folder(), 0o755); err != nil {
-		return err
-	}
 	if err := t.openTruth(ctx); err != nil {
 		return err
 	}
+	plain := t.config.Training
+	plain.Standardise = false
+	if _, err := t.rewritten(t.newNetwork(plain)); err != nil { // it would fail in the end
+		return err
+	}
 	t.sets = []*set{{name: "train", setup: s, truth: t.truth}}
-	for _, v := range []struct{ name, path string }{{"val", t.options.Val}, {"test", t.options.Test}} {
+	for _, v := range []struct{ name, path, lists string }{{"val", t.options.Val, t.config.MultiVal}, {"test", t.options.Test, t.config.MultiTest}} {
+		if v.path == "" && v.lists != "" {
+			v.path = s.Config.Data // VOC's images lie in one folder
+		}
 		if v.path == "" {
 			continue
 		}
-		one, err := t.other(v.name, v.path)
+		one, err := t.other(v.name, v.path, v.lists)
 		if one != nil {
 			t.sets = append(t.sets, one)
 		}
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkOut says whether the file can be written, and its folder, without harm to anything.
+func (t *tuning) checkOut() error {
+	out := t.options.Out
+	if a, err := os.Stat(out); err == nil {
+		if a.IsDir() {
+			return fmt.Errorf("the file to write, %q, is a folder: give another --out", out)
+		}
+		if b, err := os.Stat(t.setup.Model.Path); err == nil && os.SameFile(a, b) {
+			return fmt.Errorf("the file to write, %q, is the model itself: give another --out", out)
+		}
+	}
+	for _, data := range []string{t.setup.Config.Data, t.options.Val, t.options.Test} {
+		if info, err := os.Stat(data); err != nil || !info.IsDir() {
+			continue
+		}
+		for _, path := range []string{out, t.options.Folder()} {
+			if inside(path, data) {
+				return fmt.Errorf("%q lies among the images of %q, which it would be taken for: give another --out or --run", path, data)
+			}
+		}
+	}
+	return nil
+}
+
+// inside says whether a path lies in a folder.
+func inside(path, dir string) bool {
+	path, err := filepath.Abs(path)
+	dir, err2 := filepath.Abs(dir)
+	if err != nil || err2 != nil {
+		return false
+	}
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+// claim makes the folder and keeps other processes from training there.
+func (t *tuning) claim(ctx context.Context) (err error) {
+	if err := os.MkdirAll(filepath.Dir(t.options.Out), 0o755); err != nil {
+		return err
+	}
+	if t.release, err = filelock.Acquire(ctx, filepath.Join(t.options.Folder(), ".lock"), 0); err != nil {
+		return fmt.Errorf("training in %q: %w", t.options.Folder(), err)
 	}
 	return nil
 }
@@ -214,7 +279,7 @@ func (t *tuning) openTruth(ctx context.Context) error {
 }
 
 // other opens images of another role, with the training images' classes.
-func (t *tuning) other(name, path string) (*set, error) {
+func (t *tuning) other(name, path, lists string) (*set, error) {
 	c := t.setup.Config
 	c.Data, c.Prefer, c.Limit, c.Subset = path, name, 0, ""
 	setup, err := t.setup.With(c)
@@ -223,7 +288,7 @@ func (t *tuning) other(name, path string) (*set, error) {
 	}
 	s := &set{name: name, setup: setup, truth: t.truth}
 	if t.truth.multi != nil {
-		m, err := setup.Data.MultiLabels(t.config.Multi, t.config.MultiVal)
+		m, err := setup.Data.MultiLabels(t.config.Multi, lists)
 		if err != nil {
 			return s, fmt.Errorf("%s images: %w", name, err)
 		}
@@ -262,12 +327,12 @@ func (t *tuning) collect(ctx context.Context) error {
 			dir, maps = dir+"-maps", t.head
 		}
 		s.dir = dir
-		err := s.open(ctx, maps, t.options.Install)
-		if different := new(results.DifferentRunError); t.options.Restart && errors.As(err, &different) {
-			if err := os.RemoveAll(dir); err != nil {
-				return err
-			}
-			err = s.open(ctx, maps, t.options.Install)
+		open := func() error { return s.open(ctx, maps, t.options.Install) }
+		var err error
+		if t.options.Restart {
+			err = anew(ctx, dir, open)
+		} else if err = open(); err != nil && ctx.Err() == nil && results.IsRun(dir) {
+			err = fmt.Errorf("%w; or begin anew with --restart", err)
 		}
 		if err != nil {
 			return err
@@ -286,12 +351,24 @@ func (t *tuning) collect(ctx context.Context) error {
 	return nil
 }
 
+// anew opens a run that can be made again: where that fails, what is there is removed first.
+func anew(ctx context.Context, dir string, open func() error) error {
+	err := open()
+	if err == nil || ctx.Err() != nil || errors.Is(err, filelock.ErrHeld) {
+		return err
+	}
+	if err := results.Discard(dir); err != nil {
+		return err
+	}
+	return open()
+}
+
 // divide says which images train and which validate.
 func (t *tuning) divide(context.Context) error {
 	t.train = t.sets[0]
 	t.evaluated = t.sets[1:]
 	d := t.head.Features
-	if t.options.Val == "" {
+	if len(t.evaluated) == 0 || t.evaluated[0].name != "val" {
 		train, held := split(t.train.class, t.train.content, t.config.Split, t.setup.Config.Seed)
 		if len(held) == 0 {
 			return fmt.Errorf("no image is left to validate on: %d images of %d classes with --split %v; give more, or --val", t.train.n(), len(t.truth.classes), t.config.Split)

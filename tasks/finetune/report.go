@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -89,6 +90,13 @@ func (t *tuning) evaluate(ctx context.Context) error {
 	if t.searched != nil {
 		r.Tables = append(r.Tables, t.searchTable())
 	}
+	guessing := math.Log(float64(len(t.truth.classes)))
+	if t.truth.multi != nil {
+		guessing = math.Ln2
+	}
+	if chosen := t.state.chosen(t.config.Last); chosen.ValLoss > guessing {
+		t.warn("the validation loss of %.4g is above %.4g, that of guessing: the head is overconfident; a lower --lr or a larger --weight-decay helps", chosen.ValLoss, guessing)
+	}
 	if fit := t.state.history[0].Fit; fit != nil && fit.Gradient > 1e-6 {
 		t.warn("the optimum was not reached: %s; a larger --weight-decay makes it steeper", fit)
 	}
@@ -145,22 +153,34 @@ func (t Training) describe() string {
 		s += fmt.Sprintf(", flips %s", number(t.Augment.Flip))
 	}
 	if t.Optimiser == LBFGSName {
-		return s + fmt.Sprintf(", optimum by L-BFGS, weight decay %s", number(t.Decay))
+		s += fmt.Sprintf(", optimum by L-BFGS, weight decay %s", number(t.Decay))
+	} else {
+		s += t.describeSteps()
 	}
-	rate := "by the features"
-	if t.Rate > 0 {
-		rate = number(t.Rate)
-	}
-	s += fmt.Sprintf(", %s, rate %s, %s", t.Optimiser, rate, t.Schedule.Kind)
-	if t.Schedule.Warmup > 0 {
-		s += fmt.Sprintf(" after a warm-up of %s", number(t.Schedule.Warmup))
-	}
-	s += fmt.Sprintf(", weight decay %s, batches of %d", number(t.Decay), t.Batch)
 	if t.Smoothing > 0 {
 		s += fmt.Sprintf(", label smoothing %s", number(t.Smoothing))
 	}
 	if t.Balanced {
 		s += ", balanced classes"
+	}
+	return s
+}
+
+func (t Training) describeSteps() string {
+	rate := "by the features"
+	if t.Rate > 0 {
+		rate = number(t.Rate)
+	}
+	s := fmt.Sprintf(", %s, rate %s, %s", t.Optimiser, rate, t.Schedule.Kind)
+	if t.Schedule.Warmup > 0 {
+		s += fmt.Sprintf(" after a warm-up of %s", number(t.Schedule.Warmup))
+	}
+	if t.Optimiser == SGDName && t.Momentum != 0.9 {
+		s += fmt.Sprintf(", momentum %s", number(t.Momentum))
+	}
+	s += fmt.Sprintf(", weight decay %s, batches of %d", number(t.Decay), t.Batch)
+	if !t.Standardise {
+		s += ", plain features"
 	}
 	return s
 }
@@ -283,12 +303,13 @@ func (t *tuning) candidates(ctx context.Context, s *set, probe *heads.Network, p
 func (t *tuning) scored(ctx context.Context, setup *evaluation.Setup, s *set) ([][]float32, error) {
 	defer setup.Close()
 	one := &set{name: s.name, dir: filepath.Join(t.options.Folder(), tunedName+s.name), setup: setup, truth: s.truth}
-	if err := one.open(ctx, nil, t.options.Install); err != nil {
+	err := anew(ctx, one.dir, func() error { return one.open(ctx, nil, t.options.Install) })
+	if err != nil {
 		return nil, err
 	}
 	defer one.rec.Close()
 	done, end := t.options.stage(tunedName+s.name, len(one.rec.Todo))
-	err := one.collect(ctx, nil, done)
+	err = one.collect(ctx, nil, done)
 	end()
 	if err != nil {
 		return nil, err
@@ -414,14 +435,17 @@ func (t *tuning) reportMulti(ctx context.Context, s *set, list []candidate) erro
 
 // classes reports the tuned head's average precision of every class that has an image.
 func (t *tuning) classes(s *set, values []float64, boot [][]float64) {
+	table := report.Table{Name: s.name + " classes", Title: s.name + ", average precision of the tuned head by class, percent", Columns: []string{"class", "", ""}}
 	for k, name := range t.truth.classes {
 		if len(boot[k]) == 0 || values[k] != values[k] {
 			continue
 		}
 		iv := metrics.Percentile(boot[k])
+		table.Rows = append(table.Rows, []string{name, report.Percent(values[k]), report.PercentRange(iv)})
 		t.report.Groups = append(t.report.Groups, report.Group{Kind: s.name + " class", Name: name, Metrics: []report.Metric{
 			{Name: "average_precision", Value: values[k], Unit: report.Fraction, N: s.n(), Interval: &iv, HigherIsBetter: true}}})
 	}
+	t.report.Tables = append(t.report.Tables, table)
 }
 
 // epochsTable lists the training's epochs.
@@ -457,20 +481,13 @@ func (t *tuning) writeLog(history []Epoch) error {
 }
 
 // put writes a file of the folder.
-func (t *tuning) put(name string, data []byte) error {
-	return results.Save(filepath.Join(t.options.Folder(), name), func(w io.Writer) error {
+func (t *tuning) put(name string, data []byte) error { return put(t.options.Folder(), name, data) }
+
+func put(dir, name string, data []byte) error {
+	return results.Save(filepath.Join(dir, name), func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
 	})
-}
-
-// keep writes the report into the folder.
-func (t *tuning) keep() error {
-	var text bytes.Buffer
-	if err := t.report.Write(&text, report.JSON); err != nil {
-		return err
-	}
-	return errors.Join(t.writeLog(t.state.history), t.put(reportName, text.Bytes()))
 }
 
 // Tuned are the records of a tuned head on a set, val or test, in the folder of a
@@ -503,9 +520,9 @@ func Load(dir string) (*report.Report, error) {
 	if err := json.Unmarshal(data, &r); err != nil {
 		return nil, fmt.Errorf("reading %s of %q: %w; run the same command again", reportName, dir, err)
 	}
-	if r.Task != Name {
+	if r.Task != Name && r.Task != suiteTask {
 		return nil, fmt.Errorf("%s of %q is of task %q", reportName, dir, r.Task)
 	}
-	r.HideGroups, r.Tried = true, r.Dataset.N+len(r.BadImages)
+	r.HideGroups, r.Tried = true, max(r.Dataset.N, 1)+len(r.BadImages) // only the bad ones count
 	return &r, nil
 }

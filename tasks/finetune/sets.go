@@ -231,6 +231,9 @@ func (s *set) read(ctx context.Context) error {
 	s.at, s.class, s.y, s.x, s.content, s.bad = nil, nil, nil, nil, nil, nil
 	err := results.Each[Record](ctx, s.rec.Run, []string{evaluation.Features}, func(r *Record, arrays [][]float32) error {
 		i := int(r.Index)
+		if _, asked := slices.BinarySearch(s.setup.Selected, i); s.setup.Selected != nil && !asked {
+			return nil // the run has more images than this time are asked for
+		}
 		if r.Status != results.OK {
 			s.bad = append(s.bad, report.BadImage{ID: s.name + "/" + r.ID, Reason: r.Error})
 			return nil

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"cutmix-eval/evaluation"
 	"cutmix-eval/metrics"
@@ -43,6 +44,9 @@ type SuiteData struct {
 	Labels string `json:"labels,omitempty"`
 	Limit  int    `json:"limit,omitempty"` // training images
 }
+
+// suiteTask is the task of a suite's report.
+const suiteTask = Name + "-suite"
 
 var suiteName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._ -]{0,63}$`)
 
@@ -85,7 +89,8 @@ func parseSuite(data []byte) (*Suite, error) {
 	}
 	for _, names := range [][]string{models, sets} {
 		for i, n := range names {
-			if !suiteName.MatchString(n) || slices.Contains(names[:i], n) {
+			twice := slices.ContainsFunc(names[:i], func(m string) bool { return strings.EqualFold(m, n) }) // they name files
+			if !suiteName.MatchString(n) || twice {
 				return nil, fmt.Errorf("the name %q is there twice, or is not of letters, digits, spaces, dots, - and _", n)
 			}
 		}
@@ -97,25 +102,22 @@ func parseSuite(data []byte) (*Suite, error) {
 // is common; o.Told and o.Stage are told of every run.
 func RunSuite(ctx context.Context, s *Suite, c evaluation.Config, task Config, o Options, dir string) (*report.Report, error) {
 	task.settle()
-	out := &report.Report{Task: Name + "-suite", Tool: o.Tool, Config: c.Told(task), HideGroups: true}
+	out := &report.Report{Task: suiteTask, Tool: o.Tool, Config: c.Told(task), HideGroups: true}
 	out.Option("%s", task.describe())
 	models := report.Table{Name: "models", Title: "backbones", Columns: []string{"name", "model", "sha256", "training", "pixels"}}
+	for _, d := range s.Data { // what can be known before hours of work
+		for _, m := range s.Models {
+			name, on, options := s.pair(d, m, c, o, dir)
+			if err := check(ctx, on, task, options); err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
 	for _, d := range s.Data {
 		var runs []compare.Run
 		for k, m := range s.Models {
-			one := c
-			one.Model, one.Output, one.Data, one.Labels, one.Limit = m.Model, m.Output, d.Train, d.Labels, d.Limit
-			if m.Recipe != "" {
-				one.Recipe = m.Recipe
-			}
-			options := o
-			name := d.Name + ", " + m.Name
-			options.Out = filepath.Join(dir, d.Name+"-"+m.Name+".onnx")
-			options.Val, options.Test, options.Dir = d.Val, d.Test, ""
-			if o.Stage != nil {
-				options.Stage = func(what string, n int) (func(int), func()) { return o.Stage(name+": "+what, n) }
-			}
-			r, err := Run(ctx, one, task, options)
+			name, on, options := s.pair(d, m, c, o, dir)
+			r, err := Run(ctx, on, task, options)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
@@ -156,7 +158,26 @@ func RunSuite(ctx context.Context, s *Suite, c evaluation.Config, task Config, o
 	}
 	holm(out)
 	out.Tables = append(out.Tables, s.table(out.Groups), models)
-	return out, nil
+	var text bytes.Buffer
+	if err := out.Write(&text, report.JSON); err != nil {
+		return nil, err
+	}
+	return out, put(dir, reportName, text.Bytes())
+}
+
+// pair is the fine-tuning of a backbone on a data set: DIR/DATA/MODEL.onnx.
+func (s *Suite) pair(d SuiteData, m SuiteModel, c evaluation.Config, o Options, dir string) (string, evaluation.Config, Options) {
+	c.Model, c.Output, c.Data, c.Labels, c.Limit = m.Model, m.Output, d.Train, d.Labels, d.Limit
+	if m.Recipe != "" {
+		c.Recipe = m.Recipe
+	}
+	name, stage := d.Name+", "+m.Name, o.Stage
+	o.Out = filepath.Join(dir, d.Name, m.Name+".onnx")
+	o.Val, o.Test, o.Dir = d.Val, d.Test, ""
+	if stage != nil {
+		o.Stage = func(what string, n int) (func(int), func()) { return stage(name+": "+what, n) }
+	}
+	return name, c, o
 }
 
 // table shows the groups: a row for each data set, with the models in order.

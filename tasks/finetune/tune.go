@@ -143,11 +143,11 @@ func (t *tuning) tune(ctx context.Context) (err error) {
 		}
 	}
 	if t.state, err = load(dir, t.key, len(t.network.At)); err != nil {
-		return err
+		return fmt.Errorf("%w; or begin anew with --restart", err)
 	}
 	if len(t.state.history) == 0 { // what other heads gave is not this one's
-		for _, s := range t.evaluated {
-			if err := errors.Join(os.RemoveAll(filepath.Join(dir, tunedName+s.name)), os.RemoveAll(filepath.Join(dir, beforeName+s.name))); err != nil {
+		for _, run := range []string{tunedName + "val", tunedName + "test", beforeName + "val", beforeName + "test"} {
+			if err := results.Discard(filepath.Join(dir, run)); err != nil {
 				return err
 			}
 		}
@@ -206,8 +206,12 @@ func (t *tuning) source(ctx context.Context) (Source, func(), error) {
 		if err := s.Start(ctx, t.options.Install); err != nil {
 			return nil, nil, err
 		}
-		if fixed := s.Session.Fixed; fixed > 0 && c.Mix.Method != None && c.Mix.Method != Cutout && fixed != c.Batch {
-			return nil, nil, fmt.Errorf("model %q insists on batches of %d images, and images are mixed within batches of %d: export it with an open batch axis, or give --mix feature-cutmix", s.Model.Name, fixed, c.Batch)
+		if fixed := s.Session.Fixed; fixed > 0 && c.Mix.Method != None && fixed != c.Batch {
+			hint := fmt.Sprintf("give --batch-size %d", fixed)
+			if fixed == 1 {
+				hint = "export it with an open batch axis, or give --mix none"
+			}
+			return nil, nil, fmt.Errorf("model %q insists on batches of %d images, and images are mixed within batches of %d: %s", s.Model.Name, fixed, c.Batch, hint)
 		}
 	}
 	at := -1

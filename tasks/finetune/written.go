@@ -1,34 +1,44 @@
 package finetune
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
+	"cutmix-eval/heads"
 	"cutmix-eval/internal/onnx"
 	"cutmix-eval/metrics"
 	"cutmix-eval/model"
 	"cutmix-eval/model/lock"
+	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/tasks/classify"
 )
 
-// write writes the model with its new head.
-func (t *tuning) write(context.Context) error {
+// trainingKey is where models of the embedded pair and of tools/convert tell of their training.
+const trainingKey = "training"
+
+// rewritten is the model with a head in place of its own.
+func (t *tuning) rewritten(n *heads.Network) ([]byte, error) {
 	c := t.config
 	recipe, err := model.EncodeRecipe(t.setup.Recipe)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	chosen := t.state.chosen(c.Last)
-	training := lock.Training{Method: string(c.Mix.Method), Epochs: chosen.Epoch, Head: true}
+	training := lock.Training{Method: string(c.Mix.Method), Head: true}
+	if len(t.state.history) > 0 {
+		training.Epochs = t.state.chosen(c.Last).Epoch
+	}
 	if c.Mix.Method == CutMix || c.Mix.Method == FeatureCutMix || c.Mix.Method == Mixup {
 		training.Beta, training.Prob = &c.Mix.Alpha, &c.Mix.Prob
 	}
@@ -39,32 +49,57 @@ func (t *tuning) write(context.Context) error {
 	for key, v := range map[string]any{lock.TrainingKey: training, "cutmix_eval.finetune": c.Training} {
 		text, err := json.Marshal(v)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		meta[key] = string(text)
+	}
+	if before := t.setup.Model.Metadata(trainingKey); before != "" { // the backbone's
+		meta["cutmix_eval.backbone_training"], meta[trainingKey] = before, ""
 	}
 	names := t.truth.classes
 	if c.Keep {
 		names = t.setup.Model.ClassNames // as it was
 	}
 	var layers []model.Layer
-	for _, l := range t.network.Layers() {
+	for _, l := range n.Layers() {
 		layers = append(layers, model.Layer(l))
 	}
-	data, err := t.setup.Model.ReplaceHead(t.head, layers, names, meta)
+	return t.setup.Model.ReplaceHead(t.head, layers, names, meta)
+}
+
+// trial is where the file lies until it was found to be right.
+func (t *tuning) trial() string {
+	return filepath.Join(t.options.Folder(), filepath.Base(t.options.Out))
+}
+
+// write writes the model with its new head, to be tried.
+func (t *tuning) write(context.Context) (err error) {
+	if t.file, err = t.rewritten(t.network); err != nil {
+		return err
+	}
+	return t.put(filepath.Base(t.trial()), t.file)
+}
+
+// keep puts the file in its place, and the report into the folder.
+func (t *tuning) keep(context.Context) error {
+	var text bytes.Buffer
+	if err := t.report.Write(&text, report.JSON); err != nil {
+		return err
+	}
+	err := results.Save(t.options.Out, func(w io.Writer) error {
+		_, err := w.Write(t.file)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	return results.Save(t.options.Out, func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	})
+	return errors.Join(t.writeLog(t.state.history), t.put(reportName, text.Bytes()), os.Remove(t.trial()))
 }
 
 // tuned opens the file that was written, for the images of a set.
 func (t *tuning) tuned(s *set) (*evaluation.Setup, error) {
 	c := s.setup.Config
-	c.Model, c.Output, c.Recipe, c.Changes = t.options.Out, t.setup.Config.Output, "", evaluation.Changes{}
+	c.Model, c.Output, c.Recipe, c.Changes = t.trial(), t.setup.Config.Output, "", evaluation.Changes{}
 	if s.setup.Data.ClassMap != nil {
 		c.Labels = "" // it is of the old head's outputs
 	}
@@ -74,7 +109,7 @@ func (t *tuning) tuned(s *set) (*evaluation.Setup, error) {
 	}
 	if setup.Recipe.Fingerprint() != t.setup.Recipe.Fingerprint() {
 		setup.Close()
-		return nil, fmt.Errorf("the file that was written, %q, has other preprocessing (%s) than the images were prepared with (%s)", t.options.Out, setup.Recipe, t.setup.Recipe)
+		return nil, fmt.Errorf("the file that was written, %q, has other preprocessing (%s) than the images were prepared with (%s)", t.trial(), setup.Recipe, t.setup.Recipe)
 	}
 	s.choose(setup)
 	return setup, nil
@@ -98,7 +133,12 @@ func (t *tuning) run(ctx context.Context, s *evaluation.Setup, name, reuse strin
 	defer s.Close()
 	config := classify.DefaultConfig()
 	config.Bins, config.Replicates = t.config.Bins, t.config.Replicates
-	j, err := classify.Open(ctx, s, config, evaluation.Store{Dir: filepath.Join(t.options.Folder(), name), Reuse: reuse}, t.options.Tool, t.options.Install)
+	store := evaluation.Store{Dir: filepath.Join(t.options.Folder(), name), Reuse: reuse}
+	var j *classify.Job
+	err := anew(ctx, store.Dir, func() (err error) {
+		j, err = classify.Open(ctx, s, config, store, t.options.Tool, t.options.Install)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +178,7 @@ func (t *tuning) reproduced(s *set, scores []float32, got [][]float32) error {
 		}
 		for k, v := range row {
 			if want := scores[i*c+k]; !(math.Abs(float64(v-want)) <= tolerance*top) {
-				return fmt.Errorf("the file that was written, %q, gives %v for class %s of %s, and the head that was trained %v", t.options.Out, v, t.truth.classes[k], s.setup.Data.Samples[s.at[i]].ID, want)
+				return fmt.Errorf("the file that was written, %q, gives %v for class %s of %s, and the head that was trained %v", t.trial(), v, t.truth.classes[k], s.setup.Data.Samples[s.at[i]].ID, want)
 			}
 		}
 	}
