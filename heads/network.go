@@ -192,30 +192,47 @@ func (n *Network) Scores(x []float32) []float32 {
 	return out
 }
 
-// inputs are rows of x, at most so many, as the head sees them, each with a 1 for the biases.
-func (n *Network) inputs(x []float32, most int) *mat.Dense {
+// some are at most 4096 rows of x, evenly spread.
+func (n *Network) some(x []float32) []float32 {
+	const most = 4096
 	all := len(x) / n.features
-	rows := min(all, most)
-	in := mat.NewDense(rows, n.features+1, nil)
-	for i := range rows {
-		row, from := in.RawRowView(i), i*all/rows
-		n.Scale.apply(row, x[from*n.features:(from+1)*n.features])
-		row[n.features] = 1
+	if all <= most {
+		return x
 	}
-	return in
+	out := make([]float32, 0, most*n.features)
+	for i := range most {
+		from := i * all / most
+		out = append(out, x[from*n.features:(from+1)*n.features]...)
+	}
+	return out
 }
 
-// mostInputs is how many rows are looked at for a learning rate.
-const mostInputs = 4096
+// ones are rows of inputs, each with a 1 for the biases.
+func ones(in *mat.Dense) *mat.Dense {
+	rows, columns := in.Dims()
+	out := mat.NewDense(rows, columns+1, nil)
+	for i := range rows {
+		row := out.RawRowView(i)
+		row[copy(row, in.RawRowView(i))] = 1
+	}
+	return out
+}
 
-// SGDRate is the learning rate of SGD that suits the rows of x: half of 1/L, where L is the
-// largest eigenvalue of the second moments of inputs and 1. The curvature of softmax's loss is
-// L/2 at most (Böhning, 1992).
+// SGDRate is the learning rate of SGD that suits the rows of x: a quarter of 1/M, where M
+// bounds the curvature of the loss. With the largest eigenvalue L of the second moments of the
+// last layer's inputs and 1, M is L/2 for softmax (Böhning, 1992), and L/4 over the number of
+// classes for sigmoids. The last layer's inputs are the features, or the hidden layer's outputs
+// before training.
 func (n *Network) SGDRate(x []float32) float64 {
-	in := n.inputs(x, mostInputs)
-	rows, _ := in.Dims()
-	v := mat.NewVecDense(n.features+1, nil)
-	for i := range n.features + 1 {
+	rows := n.load(n.some(x))
+	n.forward(nil)
+	in := ones(&n.x)
+	if n.hidden > 0 {
+		in = ones(&n.h)
+	}
+	_, columns := in.Dims()
+	v := mat.NewVecDense(columns, nil)
+	for i := range columns {
 		v.SetVec(i, 1+float64(i%7)/7) // no eigenvector, nor at a right angle to the largest
 	}
 	var y mat.VecDense
@@ -226,18 +243,21 @@ func (n *Network) SGDRate(x []float32) float64 {
 		v.MulVec(in.T(), &y)
 		largest = mat.Norm(v, 2) / float64(rows)
 	}
+	if n.Criterion == Sigmoid {
+		return float64(n.classes) / largest
+	}
 	return 0.5 / largest
 }
 
 // AdamWRate is that of AdamW, which changes all weights alike in a step: a logit changes by
 // 0.5 where all agree, on the average row.
 func (n *Network) AdamWRate(x []float32) float64 {
-	in := n.inputs(x, mostInputs)
+	rows := n.load(n.some(x))
+	in := ones(&n.x)
 	size := 0.0
 	for _, v := range in.RawMatrix().Data {
 		size += math.Abs(v)
 	}
-	rows, _ := in.Dims()
 	return 0.5 * float64(rows) / size
 }
 

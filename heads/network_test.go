@@ -95,4 +95,16 @@ func TestRate(t *testing.T) {
 	if got := n.SGDRate(big); math.Abs(got-0.125) > 1e-4 { // the rows that are looked at are not quite half of each
 		t.Errorf("many: %v", got)
 	}
+	sig := NewNetwork(2, 0, 3, 0, Sigmoid, nil)
+	if got := sig.SGDRate(x); math.Abs(got-0.75) > 1e-9 { // 3 classes over 4
+		t.Errorf("sigmoids: %v", got)
+	}
+	deep := NewNetwork(2, 2, 3, 0, Softmax, numbers(1))
+	copy(deep.At, []float64{1, 0, 0, -2}) // W of the first layer
+	copy(deep.At[deep.Weights():], []float64{1, 0})
+	// The hidden layer's outputs with 1: a = (2, 0, 1), b = (2, 4, 1): (a a' + b b')/2 has the
+	// eigenvalues of the Gram matrix (5, 5; 5, 21)/2, the larger (26 + sqrt(16*16 + 100))/4.
+	if got, want := deep.SGDRate(x), 0.5/((26+math.Sqrt(356))/4); math.Abs(got-want) > 1e-9 {
+		t.Errorf("hidden layer: %v, want %v", got, want)
+	}
 }

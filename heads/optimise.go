@@ -13,7 +13,7 @@ type Optimiser interface {
 	Step(at, grad []float64, rate float64)
 	// State are the numbers to go on with after a stop; Restore takes them.
 	State() [][]float64
-	Restore(state [][]float64) error
+	Restore(state [][]float64, parameters int) error
 }
 
 // SGD is stochastic gradient descent with momentum; weight decay is added to the gradient.
@@ -54,9 +54,9 @@ func (o *SGD) Step(at, grad []float64, rate float64) {
 func (o *SGD) State() [][]float64 { return [][]float64{o.velocity} }
 
 // Restore takes a velocity.
-func (o *SGD) Restore(state [][]float64) error {
-	if len(state) != 1 {
-		return fmt.Errorf("a state of %d parts is not SGD's", len(state))
+func (o *SGD) Restore(state [][]float64, parameters int) error {
+	if len(state) != 1 || len(state[0]) != 0 && len(state[0]) != parameters {
+		return fmt.Errorf("a state of %d parts is not SGD's of %d parameters", len(state), parameters)
 	}
 	o.velocity = state[0]
 	return nil
@@ -94,9 +94,9 @@ func (o *AdamW) Step(at, grad []float64, rate float64) {
 func (o *AdamW) State() [][]float64 { return [][]float64{{o.step}, o.mean, o.square} }
 
 // Restore takes them.
-func (o *AdamW) Restore(state [][]float64) error {
-	if len(state) != 3 || len(state[0]) != 1 || len(state[1]) != len(state[2]) {
-		return fmt.Errorf("a state of %d parts is not AdamW's", len(state))
+func (o *AdamW) Restore(state [][]float64, parameters int) error {
+	if len(state) != 3 || len(state[0]) != 1 || len(state[1]) != len(state[2]) || len(state[1]) != 0 && len(state[1]) != parameters {
+		return fmt.Errorf("a state of %d parts is not AdamW's of %d parameters", len(state), parameters)
 	}
 	o.step, o.mean, o.square = state[0][0], state[1], state[2]
 	return nil

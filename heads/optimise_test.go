@@ -51,17 +51,19 @@ func TestOptimisers(t *testing.T) {
 			}
 		}
 		again := c.make()
-		if err := again.Restore(state); err != nil {
+		if err := again.Restore(state, 4); err != nil {
 			t.Fatal(err)
+		}
+		for _, bad := range [][][]float64{nil, {{1}}, {{1}, {2}, {3}}, {{1}, {1, 2, 3, 4}, {1}}, {{1, 2, 3}}, make([][]float64, 7)} {
+			if c.make().Restore(bad, 4) == nil {
+				t.Errorf("%s: the state %v is taken", name, bad)
+			}
 		}
 		for range 2 {
 			again.Step(half, gradient(half), 0.05)
 		}
 		if !slices.Equal(half, at) {
 			t.Errorf("%s: from the middle on %v, not %v", name, half, at)
-		}
-		if c.make().Restore(make([][]float64, 7)) == nil {
-			t.Errorf("%s takes any state", name)
 		}
 	}
 }

@@ -77,6 +77,9 @@ type finder struct {
 	init  map[string]*onnx.Tensor
 }
 
+// Half says whether the layer's weights are float16 in the file.
+func (h *Head) Half() bool { return h.typ == onnx.Float16 }
+
 func newFinder(g *onnx.Graph, dir string) *finder {
 	f := &finder{g: g, dir: dir, maker: make(map[string]*onnx.Node, len(g.Nodes)), init: make(map[string]*onnx.Tensor, len(g.Initializers))}
 	for i := range g.Nodes {

@@ -3,7 +3,6 @@ package results
 import (
 	"encoding/binary"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"slices"
@@ -53,8 +52,8 @@ func (v *Rows) Read(dst []float32, index int) error {
 		}
 	}
 	v.buf = slices.Grow(v.buf[:0], 4*width)[:4*width]
-	if _, err := f.f.ReadAt(v.buf, f.offset+int64(at)*int64(len(v.buf))); err != nil && err != io.EOF {
-		return err
+	if n, err := f.f.ReadAt(v.buf, f.offset+int64(at)*int64(len(v.buf))); n < len(v.buf) {
+		return fmt.Errorf("reading %s: %w", f.f.Name(), err)
 	}
 	for i := range dst {
 		dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(v.buf[4*i:]))

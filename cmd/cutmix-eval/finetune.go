@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -189,6 +191,9 @@ func (f *finetuneFlags) parse(cmd *cobra.Command, c *evaluation.Config) error {
 		}
 		flag.set(k)
 	}
+	if err := f.idle(given); err != nil {
+		return err
+	}
 	if t.Fixed() && given("augment") && f.augment != "none" {
 		return fmt.Errorf("--augment %s makes new images in every epoch, and %s uses features that are computed once: give --augment none", f.augment, map[bool]string{true: "--optimizer lbfgs", false: "--mix " + f.mix}[t.Optimiser == finetune.LBFGSName])
 	}
@@ -205,6 +210,39 @@ func (f *finetuneFlags) parse(cmd *cobra.Command, c *evaluation.Config) error {
 		}
 	}
 	return t.Validate()
+}
+
+// mixFlags are the flags of mixing, with the ways of --mix that they say something about.
+var mixFlags = map[string][]finetune.Method{
+	"alpha":           {finetune.CutMix, finetune.FeatureCutMix, finetune.Mixup},
+	"mix-prob":        {finetune.CutMix, finetune.FeatureCutMix, finetune.Mixup, finetune.Cutout},
+	"cutmix-box":      {finetune.CutMix, finetune.FeatureCutMix},
+	"mix-labels":      {finetune.CutMix, finetune.FeatureCutMix, finetune.Mixup},
+	"mix-scheduled":   {finetune.CutMix, finetune.FeatureCutMix, finetune.Mixup, finetune.Cutout},
+	"mix-per-image":   {finetune.CutMix, finetune.FeatureCutMix, finetune.Mixup},
+	"mix-uncorrected": {finetune.CutMix, finetune.FeatureCutMix},
+	"cutout-length":   {finetune.Cutout},
+}
+
+// idle says which flag would say nothing.
+func (f *finetuneFlags) idle(given func(string) bool) error {
+	t := &f.task
+	for _, flag := range slices.Sorted(maps.Keys(mixFlags)) {
+		if given(flag) && slices.Contains(finetune.Methods(), t.Mix.Method) && !slices.Contains(mixFlags[flag], t.Mix.Method) {
+			return fmt.Errorf("--%s says nothing about --mix %s", flag, t.Mix.Method)
+		}
+	}
+	if t.Optimiser == finetune.LBFGSName {
+		for _, flag := range []string{"lr", "batch-size", "epochs", "momentum", "schedule", "warmup", "patience", "select", "standardize"} {
+			if given(flag) {
+				return fmt.Errorf("--%s says nothing about --optimizer lbfgs, which goes to the optimum of all images at once", flag)
+			}
+		}
+	}
+	if given("momentum") && t.Optimiser == finetune.AdamWName {
+		return errors.New("--momentum says nothing about --optimizer adamw")
+	}
+	return nil
 }
 
 func runFinetune(ctx context.Context, s streams, c evaluation.Config, f *finetuneFlags, flags *shared, format report.Format) error {

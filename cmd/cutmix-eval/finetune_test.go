@@ -52,7 +52,7 @@ func TestFinetuneCommand(t *testing.T) {
 	whole(t)
 	dir := t.TempDir()
 	out := filepath.Join(dir, "tuned.onnx")
-	args := []string{"--epochs", "4", "--out", out}
+	args := []string{"--epochs", "4", "--select", "last", "--out", out}
 	r, errs := tune(t, args...)
 	if strings.Count(errs, "epoch ") != 4 || !strings.Contains(errs, "epoch 4/4: loss ") || !strings.Contains(errs, "val top1") {
 		t.Errorf("progress: %s", errs)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"cutmix-eval/internal/npy"
 	"cutmix-eval/results"
@@ -51,9 +52,6 @@ func save(dir string, key results.Key, s state) error {
 	return results.Save(filepath.Join(dir, checkpointName), a.Write)
 }
 
-// maxCheckpoint bounds what is unpacked of a checkpoint.
-const maxCheckpoint = 8 << 30
-
 // load reads the checkpoint in dir, of a training with this key and number of parameters;
 // without one it is the beginning.
 func load(dir string, key results.Key, parameters int) (state, error) {
@@ -71,16 +69,21 @@ func load(dir string, key results.Key, parameters int) (state, error) {
 		return state{}, err
 	}
 	c, s, err := parseCheckpoint(f, info.Size(), parameters)
+	if c.Version == checkpointVersion { // another training has other parameters, too
+		if err := c.Key.Same(dir, key); err != nil {
+			return state{}, err
+		}
+	}
 	if err != nil {
 		return state{}, fmt.Errorf("checkpoint %q: %w", path, err)
 	}
-	return s, c.Key.Same(dir, key)
+	return s, nil
 }
 
 func parseCheckpoint(r io.ReaderAt, size int64, parameters int) (checkpoint, state, error) {
 	var c checkpoint
 	var s state
-	a, err := npy.ReadArchive(r, size, maxCheckpoint)
+	a, err := npy.ReadArchive(r, size, 64<<20+5*8*int64(parameters)) // the history, and five vectors
 	if err == nil {
 		err = json.Unmarshal(a.Texts[textName], &c)
 	}
@@ -96,13 +99,16 @@ func parseCheckpoint(r io.ReaderAt, size int64, parameters int) (checkpoint, sta
 		if !ok {
 			break
 		}
-		if len(v.Data) != parameters && len(v.Data) > 1 {
-			return c, s, fmt.Errorf("it holds %d values of the optimiser, not %d", len(v.Data), parameters)
+		if len(v.Data) != parameters && len(v.Data) > 1 || !finite(v.Data) {
+			return c, s, fmt.Errorf("it holds %d values of the optimiser, not %d, or some that are not finite", len(v.Data), parameters)
 		}
 		if len(v.Data) == 0 {
 			v.Data = nil // not begun
 		}
 		s.optimiser = append(s.optimiser, v.Data)
+	}
+	if !slices.ContainsFunc(s.history, func(e Epoch) bool { return e.Best }) {
+		return c, s, errors.New("it names no best epoch")
 	}
 	if len(s.at) != parameters || len(s.best) != parameters || len(s.history) == 0 || !finite(s.at) || !finite(s.best) {
 		return c, s, fmt.Errorf("it holds %d parameters of %d, or some that are not finite", len(s.at), parameters)

@@ -160,6 +160,7 @@ func DefaultConfig() Config {
 func (t *Training) settle() {
 	if t.Optimiser == LBFGSName { // which has none of these
 		t.Epochs, t.Batch, t.Rate, t.Momentum, t.Schedule, t.Patience, t.Last = 1, 1, 0, 0, heads.Schedule{Kind: "constant"}, 0, true
+		t.Standardise = false // its weight decay is of weights for plain features
 	}
 	if t.Fixed() {
 		t.Augment = Augment{Scale: t.Augment.Scale, Ratio: t.Augment.Ratio}

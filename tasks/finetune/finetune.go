@@ -246,6 +246,7 @@ func (t *tuning) openTruth(ctx context.Context) error {
 		t.alike = append(t.alike, m.Notes...)
 	case t.config.Keep:
 		labels, err := t.setup.Labels(ctx, t.options.Install)
+		t.setup.Stop() // other sets have sessions of their own
 		if err != nil {
 			return fmt.Errorf("to keep the head, the data must have the model's classes: %w", err)
 		}
@@ -376,7 +377,9 @@ func (t *tuning) divide(context.Context) error {
 		val := t.train.only(held, d)
 		val.name, val.bad = "val", nil
 		t.evaluated = append([]*set{val}, t.evaluated...)
-		t.train = t.train.only(train, d)
+		all := t.train
+		t.train = all.only(train, d)
+		all.x, all.y = nil, nil
 		t.alike = append(t.alike, fmt.Sprintf("%d of the images train and %d validate, by class (--split %v); images of equal content are on one side", t.train.n(), val.n(), t.config.Split))
 	}
 	return nil

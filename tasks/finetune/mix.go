@@ -147,8 +147,12 @@ func pooled(dst, own, other []float32, channels, h, w int, b augment.Box) {
 
 // blend writes the targets of a mixed image: the share own of y, the rest of other.
 func blend(dst, y, other []float64, own float64) {
-	if own == 1 {
+	switch own { // what is not known of an image that is not seen does not matter
+	case 1:
 		copy(dst, y)
+		return
+	case 0:
+		copy(dst, other)
 		return
 	}
 	for c, v := range y {

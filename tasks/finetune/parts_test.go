@@ -83,8 +83,23 @@ func TestCheckpoint(t *testing.T) {
 	if _, err := load(dir, other, 3); err == nil || !strings.Contains(err.Error(), dir) {
 		t.Errorf("another model's: %v", err)
 	}
-	if _, err := load(dir, key(), 4); err == nil || !strings.Contains(err.Error(), "--restart") {
+	if _, err := load(dir, key(), 4); err == nil || !strings.Contains(err.Error(), "not 4") {
 		t.Errorf("other parameters: %v", err)
+	}
+	if _, err := load(dir, other, 4); err == nil || !strings.Contains(err.Error(), "another one") {
+		t.Errorf("another model's with other parameters: %v", err)
+	}
+	for name, bad := range map[string]state{
+		"best epoch": {history: []Epoch{{Epoch: 1}}, at: want.at, best: want.best, optimiser: want.optimiser},
+		"finite":     {history: want.history, at: want.at, best: want.best, optimiser: [][]float64{{math.NaN()}}},
+	} {
+		other := t.TempDir()
+		if err := save(other, key(), bad); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := load(other, key(), 3); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 	path := filepath.Join(dir, checkpointName)
 	data, err := os.ReadFile(path)
@@ -102,8 +117,8 @@ func TestCheckpoint(t *testing.T) {
 func FuzzCheckpoint(f *testing.F) {
 	dir := f.TempDir()
 	for _, s := range []state{
-		{history: []Epoch{{Epoch: 1}}, at: []float64{1, 2, 3}, best: []float64{4, 5, 6}, optimiser: [][]float64{{7, 8, 9}}},
-		{history: []Epoch{{Epoch: 1}}, at: []float64{1}, best: []float64{4}, optimiser: [][]float64{{1}, {}, {}}},
+		{history: []Epoch{{Epoch: 1, Best: true}}, at: []float64{1, 2, 3}, best: []float64{4, 5, 6}, optimiser: [][]float64{{7, 8, 9}}},
+		{history: []Epoch{{Epoch: 1, Best: true}}, at: []float64{1}, best: []float64{4}, optimiser: [][]float64{{1}, {}, {}}},
 	} {
 		if err := save(dir, key(), s); err != nil {
 			f.Fatal(err)

@@ -228,7 +228,7 @@ func (t *tuning) probe(ctx context.Context) (*heads.Network, string, error) {
 	}
 	n := heads.NewNetwork(t.head.Features, 0, len(t.truth.classes), 0, t.criterion(), nil)
 	n.Set(h.W, h.B)
-	return n, fmt.Sprintf("linear head of least loss on the images as they are, weight decay %s, %s", number(t.config.Probe), fit), nil
+	return n, fmt.Sprintf("linear head of least loss on the images as they are, weight decay %s%s, %s", number(t.config.Probe), map[bool]string{true: ", stopped early"}[fit.Gradient > stop.Gradient], fit), nil
 }
 
 // candidates are the tuned head, from its file, and what it is compared with.
@@ -247,6 +247,9 @@ func (t *tuning) candidates(ctx context.Context, s *set, probe *heads.Network, p
 	} else {
 		var one *classified
 		if one, err = t.run(ctx, setup, tunedName+s.name, ""); err == nil {
+			if !slices.Equal(one.labels, s.class) {
+				return nil, fmt.Errorf("the classes of %s were matched to other outputs of the file than they were trained for", s.setup.Data.Name)
+			}
 			tuned.outcomes, got = one.outcomes, one.logits
 		}
 	}
@@ -327,7 +330,7 @@ func (t *tuning) scored(ctx context.Context, setup *evaluation.Setup, s *set) ([
 // reportSet reports the candidates on a set of images with one label.
 func (t *tuning) reportSet(ctx context.Context, s *set, list []candidate) error {
 	table := report.Table{Name: s.name, Title: fmt.Sprintf("%s, n = %d; differences to tuned with 95 %% intervals", s.name, s.n()),
-		Columns: []string{"head", "top1 %", "", "nll", "ece %", "top1 less tuned's", "", "p (McNemar)"}}
+		Columns: []string{"head", "top1 %", "", "nll", "ece %", "top1 less tuned's", "", "p (McNemar, Holm)"}}
 	for k, one := range list {
 		v := one.outcomes
 		all := metrics.Evaluate(v, t.config.Bins)
@@ -341,7 +344,7 @@ func (t *tuning) reportSet(ctx context.Context, s *set, list []candidate) error 
 		}
 		add("top1", all.Top1, report.Fraction, iv.Top1, true)
 		row := []string{one.name, report.Percent(all.Top1), report.PercentRange(iv.Top1), "-", "-", "", "", ""}
-		if len(t.truth.classes) > 5 {
+		if len(t.truth.classes) > 5 && !one.sharesOnly {
 			add("top5", all.Top5, report.Fraction, iv.Top5, true)
 		}
 		add("balanced_accuracy", all.BalancedAccuracy, report.Fraction, iv.Balanced, true)
@@ -356,13 +359,34 @@ func (t *tuning) reportSet(ctx context.Context, s *set, list []candidate) error 
 				return err
 			}
 			g.Metrics = append(g.Metrics, report.Metric{Name: differenceName, Value: d.Value, Unit: report.Fraction, N: s.n(), Interval: &d.Interval, HigherIsBetter: true, P: &d.P, Test: d.Test, Note: "less the tuned head's"})
-			row[5], row[6], row[7] = signed(d.Value), report.PercentRange(d.Interval), strconv.FormatFloat(d.P, 'g', 2, 64)
+			row[5], row[6] = signed(d.Value), report.PercentRange(d.Interval)
 		}
 		t.report.Groups = append(t.report.Groups, g)
 		table.Rows = append(table.Rows, row)
 	}
+	t.tested(s.name, &table)
 	t.report.Tables = append(t.report.Tables, table)
 	return nil
+}
+
+// tested corrects the p-values of a set's differences for their number, and writes them into
+// the last column of its table.
+func (t *tuning) tested(set string, table *report.Table) {
+	var groups []report.Group
+	for _, g := range t.report.Groups {
+		if g.Kind == set {
+			groups = append(groups, g)
+		}
+	}
+	holm(groups)
+	for k, g := range groups {
+		for _, m := range g.Metrics {
+			if m.PAdjusted != nil {
+				row := table.Rows[k]
+				row[len(row)-1] = strconv.FormatFloat(*m.PAdjusted, 'g', 2, 64)
+			}
+		}
+	}
 }
 
 func signed(share float64) string {
@@ -399,7 +423,7 @@ func paired(ctx context.Context, a, b []metrics.Outcome, replicates int, seed ui
 func (t *tuning) reportMulti(ctx context.Context, s *set, list []candidate) error {
 	c := len(t.truth.classes)
 	table := report.Table{Name: s.name, Title: fmt.Sprintf("%s, n = %d; mean average precision with 95 %% intervals", s.name, s.n()),
-		Columns: []string{"head", "map %", "", "map less tuned's", "", "p (bootstrap)"}}
+		Columns: []string{"head", "map %", "", "map less tuned's", "", "p (bootstrap, Holm)"}}
 	ones := slices.Repeat([]uint16{1}, s.n())
 	var tuned *metrics.MultiLabel
 	for k, one := range list {
@@ -424,11 +448,12 @@ func (t *tuning) reportMulti(ctx context.Context, s *set, list []candidate) erro
 				return err
 			}
 			g.Metrics = append(g.Metrics, report.Metric{Name: "map_difference", Value: d[0].Value, Unit: report.Fraction, N: s.n(), Interval: &d[0].Interval, HigherIsBetter: true, P: &d[0].P, Test: d[0].Test, Note: "less the tuned head's"})
-			row[3], row[4], row[5] = signed(d[0].Value), report.PercentRange(d[0].Interval), strconv.FormatFloat(d[0].P, 'g', 2, 64)
+			row[3], row[4] = signed(d[0].Value), report.PercentRange(d[0].Interval)
 		}
 		t.report.Groups = append(t.report.Groups, g)
 		table.Rows = append(table.Rows, row)
 	}
+	t.tested(s.name, &table)
 	t.report.Tables = append(t.report.Tables, table)
 	return nil
 }
@@ -443,7 +468,7 @@ func (t *tuning) classes(s *set, values []float64, boot [][]float64) {
 		iv := metrics.Percentile(boot[k])
 		table.Rows = append(table.Rows, []string{name, report.Percent(values[k]), report.PercentRange(iv)})
 		t.report.Groups = append(t.report.Groups, report.Group{Kind: s.name + " class", Name: name, Metrics: []report.Metric{
-			{Name: "average_precision", Value: values[k], Unit: report.Fraction, N: s.n(), Interval: &iv, HigherIsBetter: true}}})
+			{Name: "average_precision", Value: values[k], Unit: report.Fraction, N: s.known(k), Interval: &iv, HigherIsBetter: true}}})
 	}
 	t.report.Tables = append(t.report.Tables, table)
 }

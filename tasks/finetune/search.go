@@ -2,19 +2,27 @@ package finetune
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
+	"os"
+	"path/filepath"
 	"strconv"
 
 	"cutmix-eval/heads"
 	"cutmix-eval/report"
+	"cutmix-eval/results"
 )
 
 // trial is one learning rate and weight decay that the search has tried.
 type trial struct {
-	rate, decay float64
-	loss, score float64 // on the held-out part
+	Rate     float64 `json:"lr"`
+	Decay    float64 `json:"weight_decay"`
+	Diverged bool    `json:"diverged,omitempty"`
+	Loss     float64 `json:"loss"` // on the held-out part
+	Score    float64 `json:"score"`
 }
 
 // What the search tries: rates times these, and weight decays.
@@ -28,8 +36,8 @@ var (
 // search finds learning rate and weight decay: heads are trained on four fifths of the training
 // images, by the features of the images as they are, and judged on the rest. The best is the
 // one of the highest top-1 or mAP, then of the lowest loss. Validation images are not looked
-// at.
-func (t *tuning) search(ctx context.Context) error {
+// at. Trials are kept as they end, for training with this key.
+func (t *tuning) search(ctx context.Context, key results.Key) (err error) {
 	fit, held := split(t.train.class, t.train.content, searchedPart, t.setup.Config.Seed+1)
 	if len(held) == 0 {
 		return fmt.Errorf("%d training images are too few to hold some out for --search", t.train.n())
@@ -50,50 +58,95 @@ func (t *tuning) search(ctx context.Context) error {
 	done, end := t.options.stage("search", len(rates)*len(decays))
 	defer end()
 	t.held = judge.n()
-	best := trial{score: math.Inf(-1)}
-	for _, rate := range rates {
-		for _, decay := range decays {
-			if err := ctx.Err(); err != nil {
+	if t.searched, err = t.loadSearch(key); err != nil {
+		return err
+	}
+	for k := len(t.searched); k < len(rates)*len(decays); k++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		one := trial{Rate: rates[k/len(decays)], Decay: decays[k%len(decays)]}
+		c.Rate, c.Decay = one.Rate, one.Decay
+		n := t.newNetwork(c)
+		if c.Optimiser == LBFGSName {
+			h, _, err := t.problem(part, y, one.Decay).Optimum(ctx, near, nil)
+			if err != nil {
 				return err
 			}
-			c.Rate, c.Decay = rate, decay
-			n := t.newNetwork(c)
-			one := trial{rate: rate, decay: decay, loss: math.Inf(1)}
-			if c.Optimiser == LBFGSName {
-				h, _, err := t.problem(part, y, decay).Optimum(ctx, near, nil)
-				if err != nil {
-					return err
-				}
-				n.Set(h.W, h.B)
-			} else {
-				tr := trainer{config: c, seed: t.setup.Config.Seed, network: n, validate: func(*heads.Network) (float64, float64) { return 0, 0 }}
-				src := &stored{config: c, seed: t.setup.Config.Seed, features: t.head.Features, classes: len(t.truth.classes), x: part.x, y: y}
-				if _, err := tr.run(ctx, src, state{}); errors.As(err, &diverged{}) {
-					t.searched = append(t.searched, one)
-					done(len(t.searched))
-					continue
-				} else if err != nil {
-					return err
-				}
+			n.Set(h.W, h.B)
+		} else {
+			tr := trainer{config: c, seed: t.setup.Config.Seed, network: n, validate: func(*heads.Network) (float64, float64) { return 0, 0 }}
+			src := &stored{config: c, seed: t.setup.Config.Seed, features: t.head.Features, classes: len(t.truth.classes), x: part.x, y: y}
+			if _, err := tr.run(ctx, src, state{}); errors.As(err, &diverged{}) {
+				one.Diverged = true
+			} else if err != nil {
+				return err
 			}
-			one.loss, one.score = validate(n)
-			if one.score > best.score || one.score == best.score && one.loss < best.loss {
-				best = one
-			}
-			t.searched = append(t.searched, one)
-			done(len(t.searched))
+		}
+		if !one.Diverged {
+			one.Loss, one.Score = validate(n)
+			one.Diverged = math.IsNaN(one.Loss) || math.IsInf(one.Loss, 0)
+		}
+		if one.Diverged {
+			one.Loss, one.Score = 0, 0
+		}
+		t.searched = append(t.searched, one)
+		if err := t.saveSearch(key); err != nil {
+			return err
+		}
+		done(len(t.searched))
+	}
+	best := -1
+	for k, one := range t.searched {
+		if !one.Diverged && (best < 0 || one.Score > t.searched[best].Score || one.Score == t.searched[best].Score && one.Loss < t.searched[best].Loss) {
+			best = k
 		}
 	}
-	if math.IsInf(best.score, -1) {
+	if best < 0 {
 		return fmt.Errorf("every learning rate of the search made the loss infinite; give a lower --lr than %v", t.config.Rate)
 	}
-	t.config.Rate, t.config.Decay = best.rate, best.decay
-	what := fmt.Sprintf("learning rate %s and weight decay %s", number(best.rate), number(best.decay))
+	t.config.Rate, t.config.Decay = t.searched[best].Rate, t.searched[best].Decay
+	what := fmt.Sprintf("learning rate %s and weight decay %s", number(t.config.Rate), number(t.config.Decay))
 	if c.Optimiser == LBFGSName {
-		what = "weight decay " + number(best.decay)
+		what = "weight decay " + number(t.config.Decay)
 	}
 	t.alike = append(t.alike, fmt.Sprintf("%s were found on %d held-out training images, of %d trials (highest %s, then lowest loss)", what, t.held, len(t.searched), t.score()))
 	return nil
+}
+
+// kept is a search in a file of the folder.
+type kept struct {
+	Key    results.Key `json:"key"`
+	Trials []trial     `json:"trials"`
+}
+
+const searchName = "search.json"
+
+func (t *tuning) saveSearch(key results.Key) error {
+	text, err := json.MarshalIndent(kept{key, t.searched}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return t.put(searchName, append(text, '\n'))
+}
+
+// loadSearch reads the trials that were kept: none where there are none, or of something else.
+func (t *tuning) loadSearch(key results.Key) ([]trial, error) {
+	if t.options.Restart {
+		return nil, nil
+	}
+	data, err := os.ReadFile(filepath.Join(t.options.Folder(), searchName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var k kept
+	if json.Unmarshal(data, &k) != nil || k.Key.Same(t.options.Folder(), key) != nil || len(k.Trials) > len(rateFactors)*len(decaysToTry) {
+		return nil, nil // it is done again
+	}
+	return k.Trials, nil
 }
 
 func number(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }
@@ -102,9 +155,9 @@ func number(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }
 func (t *tuning) searchTable() report.Table {
 	out := report.Table{Name: "search", Title: fmt.Sprintf("search, on %d held-out training images", t.held), Columns: []string{"lr", "weight decay", t.score() + " %", "loss"}}
 	for _, s := range t.searched {
-		row := []string{number(s.rate), number(s.decay), "-", "diverged"}
-		if !math.IsInf(s.loss, 0) {
-			row[2], row[3] = report.Percent(s.score), strconv.FormatFloat(s.loss, 'f', 4, 64)
+		row := []string{number(s.Rate), number(s.Decay), "-", "diverged"}
+		if !s.Diverged {
+			row[2], row[3] = report.Percent(s.Score), strconv.FormatFloat(s.Loss, 'f', 4, 64)
 		}
 		out.Rows = append(out.Rows, row)
 	}

@@ -71,7 +71,7 @@ type set struct {
 	truth   *truth
 	at      []int // samples, ascending: those that could be read and have a label
 	class   []int
-	y       []float64 // rows of 0 and 1
+	y       []float64 // rows of 0 and 1, NaN for what is not known
 	x       []float32 // rows of features
 	content []int64
 	bad     []report.BadImage
@@ -79,6 +79,17 @@ type set struct {
 }
 
 func (s *set) n() int { return len(s.at) }
+
+// known is how many images are known to be of class k, or not.
+func (s *set) known(k int) int {
+	n, c := 0, len(s.truth.classes)
+	for i := k; i < len(s.y); i += c {
+		if !math.IsNaN(s.y[i]) {
+			n++
+		}
+	}
+	return n
+}
 
 // only is the set with some of its images, ascending.
 func (s *set) only(at []int, features int) *set {

@@ -156,7 +156,7 @@ func RunSuite(ctx context.Context, s *Suite, c evaluation.Config, task Config, o
 			out.Groups = append(out.Groups, g)
 		}
 	}
-	holm(out)
+	holm(out.Groups)
 	out.Tables = append(out.Tables, s.table(out.Groups), models)
 	var text bytes.Buffer
 	if err := out.Write(&text, report.JSON); err != nil {
@@ -209,12 +209,12 @@ func (s *Suite) table(groups []report.Group) report.Table {
 }
 
 // holm corrects the p-values of all differences for their number.
-func holm(r *report.Report) {
+func holm(groups []report.Group) {
 	var at []*report.Metric
 	var p []float64
-	for g := range r.Groups {
-		for k := range r.Groups[g].Metrics {
-			if m := &r.Groups[g].Metrics[k]; m.P != nil {
+	for g := range groups {
+		for k := range groups[g].Metrics {
+			if m := &groups[g].Metrics[k]; m.P != nil {
 				at, p = append(at, m), append(p, *m.P)
 			}
 		}

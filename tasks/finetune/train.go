@@ -80,7 +80,7 @@ func (t *trainer) run(ctx context.Context, src Source, s state) (state, error) {
 	o := t.optimiser()
 	if len(s.history) > 0 {
 		copy(t.network.At, s.at)
-		if err := o.Restore(s.optimiser); err != nil {
+		if err := o.Restore(s.optimiser, len(t.network.At)); err != nil {
 			return s, err
 		}
 	}

@@ -2,6 +2,9 @@ package finetune
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -15,6 +18,34 @@ import (
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 )
+
+// identity is what the training depends on.
+func (t *tuning) identity() results.Key {
+	s := t.setup
+	kept := t.config.Training
+	kept.Last = false // a checkpoint holds both heads
+	return results.Key{
+		Task: Name, Model: results.Model{SHA256: s.Model.SHA256, Output: s.Model.Logits}, Preprocessing: s.Recipe.Fingerprint(),
+		Data: results.Data{Fingerprint: s.Data.Fingerprint() + " " + t.evaluated[0].setup.Data.Fingerprint(), N: t.train.n(), Labels: strings.Join(t.truth.classes, ","), Truth: t.targetsSum()},
+		Config: struct {
+			Training
+			Split float64 `json:"split"`
+			Seed  uint64  `json:"seed"`
+			Limit int     `json:"limit"`
+		}{kept, t.config.Split, s.Config.Seed, s.Config.Limit},
+		Device: t.sets[0].rec.Manifest.Key.Device,
+	}
+}
+
+// targetsSum is a checksum of what the images that train and validate are.
+func (t *tuning) targetsSum() string {
+	h := sha256.New()
+	for _, s := range []*set{t.train, t.evaluated[0]} {
+		_ = binary.Write(h, binary.LittleEndian, s.y) // a hash takes everything
+		_ = binary.Write(h, binary.LittleEndian, s.content)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
 
 // targets are what images are trained on: smoothed, and weighted by class.
 func (t *tuning) targets(s *set) []float64 {
@@ -115,25 +146,12 @@ func (t *tuning) tune(ctx context.Context) (err error) {
 			t.config.Rate = n.SGDRate(t.train.x)
 		}
 	}
+	t.key = t.identity()
 	if t.config.Search {
-		if err := t.search(ctx); err != nil {
+		if err := t.search(ctx, t.key); err != nil {
 			return err
 		}
-	}
-	var data []string
-	for _, one := range t.sets {
-		data = append(data, one.setup.Data.Fingerprint())
-	}
-	t.key = results.Key{
-		Task: Name, Model: results.Model{SHA256: s.Model.SHA256, Output: s.Model.Logits}, Preprocessing: s.Recipe.Fingerprint(),
-		Data: results.Data{Fingerprint: strings.Join(data, " "), N: t.train.n(), Labels: strings.Join(t.truth.classes, ",")},
-		Config: struct {
-			Training
-			Split float64 `json:"split"`
-			Seed  uint64  `json:"seed"`
-			Limit int     `json:"limit"`
-		}{t.config.Training, t.config.Split, s.Config.Seed, s.Config.Limit},
-		Device: t.sets[0].rec.Manifest.Key.Device,
+		t.key = t.identity()
 	}
 	t.network = t.newNetwork(t.config.Training)
 	dir := t.options.Folder()
@@ -205,6 +223,9 @@ func (t *tuning) source(ctx context.Context) (Source, func(), error) {
 		s.Taps, s.Penultimate = []string{t.head.Penultimate}, true
 		if err := s.Start(ctx, t.options.Install); err != nil {
 			return nil, nil, err
+		}
+		if now := (results.Device{ORT: s.Library.Version, Name: s.Session.Device.String()}); now != t.key.Device {
+			return nil, nil, fmt.Errorf("the features in %s are of ONNX Runtime %s on %s, and this is %s on %s: train there, or choose another --out", t.sets[0].dir, t.key.Device.ORT, t.key.Device.Name, now.ORT, now.Name)
 		}
 		if fixed := s.Session.Fixed; fixed > 0 && c.Mix.Method != None && fixed != c.Batch {
 			hint := fmt.Sprintf("give --batch-size %d", fixed)
