@@ -12,7 +12,9 @@ import (
 	"testing"
 
 	"cutmix-eval/datasets"
+	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/internal/cache"
+	"cutmix-eval/internal/filelock"
 	"cutmix-eval/internal/golden"
 	"cutmix-eval/report"
 	"cutmix-eval/runtime/ortest"
@@ -159,7 +161,7 @@ func TestFinetuneWays(t *testing.T) {
 		{"--patience 1 --epochs 30 --mix none", 0.35, "of "},
 	} {
 		args := append([]string{"--train", "scenes:new-train", "--val", "scenes:new-val", "--limit", "150", "--quiet", "--out", filepath.Join(dir, fmt.Sprintf("%d.onnx", i))}, strings.Fields(c.args)...)
-		if !strings.Contains(c.args, "--epochs") {
+		if !strings.Contains(c.args, "--epochs") && !strings.Contains(c.args, "lbfgs") {
 			args = append(args, "--epochs", "5")
 		}
 		r, _ := tune(t, args...)
@@ -301,6 +303,10 @@ func TestFinetuneData(t *testing.T) {
 	if code != exitDone || !strings.Contains(out, "31 of the images train and 30 validate") || strings.Contains(out, "between 1 and") || !strings.Contains(out, "1 of 5 classes have no val image ("+classes[2]+")") {
 		t.Errorf("--split: %d %s %s", code, out, errs)
 	}
+	if err := os.Mkdir(in("folder.onnx"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	tiny := []string{"--resize", "16x16", "--crop", "16", "--limit", "20", "--bootstrap", "100", "--epochs", "1"}
 	for _, c := range []struct {
 		want string
 		code int
@@ -321,15 +327,35 @@ func TestFinetuneData(t *testing.T) {
 		{"--lr 0 is not above 0", exitUsage, []string{"--lr", "0"}},
 		{"give --mix none", exitUsage, []string{"--optimizer", "lbfgs"}},
 		{"give a lower one with --lr or --weight-decay\n", exitFailed, []string{"--lr", "1e5", "--weight-decay", "1e5", "--mix", "feature-cutmix", "--limit", "100"}},
+		{"--alpha says nothing about --mix none", exitUsage, []string{"--mix", "none", "--alpha", "0.3"}},
+		{"--cutmix-box says nothing about --mix mixup", exitUsage, []string{"--mix", "mixup", "--cutmix-box", "fixed"}},
+		{"--epochs says nothing about --optimizer lbfgs", exitUsage, []string{"--mix", "none", "--optimizer", "lbfgs", "--epochs", "3"}},
+		{"--multi-label are named", exitUsage, []string{"--multi-split", "train"}},
+		{"is a folder: give another --out", exitFailed, []string{"--out", in("folder.onnx")}},
+		{"lies among the images of", exitFailed, []string{"--train", in("train"), "--out", in("train/x.onnx")}},
+		{"lies among the images of", exitFailed, []string{"--train", in("train"), "--val", in("val"), "--run", in("val/run")}},
+		{"export it with an open batch axis, or give --mix none", exitFailed, append([]string{"--model", "../../model/testdata/heads/fixed-stuck.onnx", "--mix", "cutout"}, tiny...)},
+		{"no classifier head", exitFailed, append([]string{"--model", "../../model/testdata/heads/no-head.onnx"}, tiny...)},
+		{"there is no head to tune", exitFailed, append([]string{"--model", "../../model/testdata/heads/squeezenet.onnx"}, tiny...)},
 		{"needs --out FOLDER", exitUsage, []string{"--suite", in("s.json"), "--out", ""}},
 		{"says what the suite says", exitUsage, []string{"--suite", in("s.json"), "--model", "scenes-base"}},
 		{"s.json", exitFailed, []string{"--suite", in("s.json"), "--out", in("suite")}},
 	} {
-		args := append([]string{"finetune", "--out", in("c.onnx"), "--quiet"}, c.args...)
+		args := append([]string{"finetune", "--out", in("c.onnx"), "--restart", "--quiet"}, c.args...)
 		code, _, errs := command(t, args...)
 		if code != c.code || !strings.Contains(errs, c.want) || strings.Count(errs, "\n") > 2 {
 			t.Errorf("%v: exit code %d: %s", c.args, code, errs)
 		}
+	}
+	for _, name := range []string{"train/x.run", "val/run", "c.onnx"} {
+		if _, err := os.Stat(in(name)); err == nil {
+			t.Errorf("%s was left", name)
+		}
+	}
+	// Weights in an external file come along.
+	ext, _ := tune(t, append([]string{"--model", "../../model/testdata/heads/external.onnx", "--out", in("external.onnx"), "--quiet", "--train", "scenes:new-train", "--val", "scenes:new-val"}, tiny[:6]...)...)
+	if alone := classifyJSON(t, exitDone, "--model", in("external.onnx"), "--data", "scenes:new-val", "--bootstrap", "0"); metric(t, alone, "top1").Value != metric(t, ext, "top1").Value {
+		t.Error("external weights: classify gives another accuracy")
 	}
 	// What was computed before the error is kept; no half file is.
 	if _, err := os.Stat(in("c.onnx")); err == nil {
@@ -360,7 +386,7 @@ func TestFinetuneMultiLabel(t *testing.T) {
 	}
 	for _, mix := range []string{"cutmix", "feature-cutmix", "none --augment none --optimizer lbfgs"} {
 		out := filepath.Join(dir, strings.Fields(mix)[0]+".onnx")
-		r, _ := tune(t, append([]string{"--train", filepath.Join(dir, "images"), "--multi-label", labels, "--split", "0.5", "--epochs", "10", "--out", out, "--quiet", "--mix"}, strings.Fields(mix)...)...)
+		r, _ := tune(t, append([]string{"--train", filepath.Join(dir, "images"), "--multi-label", labels, "--split", "0.5", "--out", out, "--quiet", "--mix"}, strings.Fields(mix)...)...)
 		m := metric(t, r, "map")
 		if m.Value < 0.5 || m.Value > 1 || m.Interval == nil || m.Interval.Low > m.Value || m.Interval.High < m.Value || r.Model.Classes != 5 {
 			t.Errorf("%s: %+v of %d classes", mix, m, r.Model.Classes)
@@ -466,5 +492,144 @@ func TestFinetuneTinyImageNet(t *testing.T) {
 	}
 	if d := of(t, r, "Tiny-ImageNet", "CutMix", "top1_difference"); d.Interval.Low == d.Interval.High || d.P == nil || d.Interval.Low > d.Value || d.Interval.High < d.Value {
 		t.Errorf("%+v", d)
+	}
+}
+
+// TestFinetuneAgain: what lies in OUT.run from before is used, refused or begun anew, and never
+// passed over.
+func TestFinetuneAgain(t *testing.T) {
+	whole(t)
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	args := func(more ...string) []string {
+		return append([]string{"finetune", "--train", "scenes:new-train", "--val", "scenes:new-val", "--limit", "80", "--mix", "feature-cutmix", "--epochs", "2", "--bootstrap", "100", "--out", in("a.onnx"), "--quiet"}, more...)
+	}
+	run := func(want int, text string, more ...string) {
+		t.Helper()
+		code, out, errs := command(t, args(more...)...)
+		if code != want || !strings.Contains(out+errs, text) {
+			t.Errorf("%v: exit code %d, want %d and %q: %s %s", more, code, want, text, out, errs)
+		}
+	}
+	run(exitDone, "top1")
+	first, err := os.ReadFile(in("a.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(exitFailed, "--restart", "--seed", "3")
+	run(exitFailed, "--restart", "--limit", "40")
+	run(exitDone, "top1", "--seed", "3", "--restart")
+	run(exitDone, "n = 500", "--limit", "40", "--restart")
+	run(exitDone, "top1", "--restart")
+	if again, err := os.ReadFile(in("a.onnx")); err != nil || !bytes.Equal(first, again) {
+		t.Errorf("begun anew, it ends otherwise: %v", err)
+	}
+	// Test images can come later, and the other epoch can be chosen.
+	run(exitDone, "2000 images of scenes:new-test", "--test", "scenes:new-test")
+	run(exitDone, "epoch 2 of 2 kept", "--select", "last")
+	run(exitDone, "500 test images are validation images too", "--test", "scenes:new-val", "--restart")
+	// Damage.
+	for _, name := range []string{"val/manifest.json", "train-maps/manifest.json"} {
+		if err := os.WriteFile(in("a.run/"+name), []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		run(exitFailed, "--restart")
+		run(exitDone, "top1", "--restart")
+	}
+	if err := os.WriteFile(in("a.run/tuned-val/manifest.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(exitDone, "top1")
+	// One process at a time.
+	release, err := filelock.Acquire(context.Background(), in("a.run/.lock"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(exitFailed, "another process is at work there")
+	release()
+	run(exitDone, "top1")
+	// The old head with a class map: the new file's outputs are the old ones.
+	s, err := scenes.ParseSplit("val")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := scenes.Classes(s)
+	sorted := slices.Sorted(slices.Values(names))
+	var lines strings.Builder
+	for _, n := range sorted {
+		fmt.Fprintf(&lines, "%s %d\n", n, slices.Index(names, n))
+	}
+	if err := os.WriteFile(in("map.txt"), []byte(lines.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pictures(t, in("old"), "val", 12, 12, 12, 12, 12, 12, 12, 12, 12, 12)
+	r, _ := tune(t, "--train", in("old"), "--labels", in("map.txt"), "--split", "0.5", "--head", "keep", "--lr", "1e-12", "--mix", "none", "--augment", "none", "--epochs", "1", "--out", in("kept.onnx"), "--quiet")
+	if a, b := of(t, r, "val", "tuned", "top1"), of(t, r, "val", "before", "top1"); a.Value != b.Value || a.Value < 0.8 {
+		t.Errorf("class map: tuned %+v, before %+v", a, b)
+	}
+	// Labels that are other ones are another training.
+	table := func(flip bool) {
+		var b strings.Builder
+		fmt.Fprintln(&b, "image,a,b")
+		for k, class := range entries(t, in("old")) {
+			for _, name := range entries(t, in("old/"+class)) {
+				fmt.Fprintf(&b, "%s/%s,%d,%d\n", class, name, map[bool]int{true: 1}[(k%2 == 0) != flip], map[bool]int{true: 1}[k%3 == 0])
+			}
+		}
+		if err := os.WriteFile(in("labels.csv"), []byte(b.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	multi := []string{"finetune", "--train", in("old"), "--multi-label", in("labels.csv"), "--split", "0.5", "--mix", "none", "--augment", "none", "--epochs", "1", "--bootstrap", "100", "--out", in("multi.onnx"), "--quiet"}
+	table(false)
+	if code, _, errs := command(t, multi...); code != exitDone {
+		t.Fatal(errs)
+	}
+	table(true)
+	if code, _, errs := command(t, multi...); code != exitFailed || !strings.Contains(errs, "is another one") {
+		t.Errorf("other labels: %d %s", code, errs)
+	}
+}
+
+// TestFinetuneVOC: lists of VOC's form, whose pictures lie in one folder: each role its own.
+func TestFinetuneVOC(t *testing.T) {
+	whole(t)
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	classes := pictures(t, in("JPEGImages"), "new-train", 30, 30)
+	if err := os.MkdirAll(in("ImageSets/Main"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for split, from := range map[string]int{"train": 0, "val": 12, "test": 20} {
+		to := map[string]int{"train": 12, "val": 20, "test": 30}[split]
+		for k, name := range []string{"one", "two"} {
+			var lines strings.Builder
+			for c, class := range classes {
+				for i, file := range entries(t, in("JPEGImages/"+class))[from:to] {
+					v := map[bool]int{true: 1, false: -1}[c == k]
+					if i == 0 && k == 1 {
+						v = 0 // difficult
+					}
+					fmt.Fprintf(&lines, "%s %2d\n", strings.TrimSuffix(class+"/"+file, ".png"), v)
+				}
+			}
+			if err := os.WriteFile(in("ImageSets/Main/"+name+"_"+split+".txt"), []byte(lines.String()), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	r, _ := tune(t, "--train", in("JPEGImages"), "--multi-label", dir, "--multi-split", "train", "--multi-val-split", "val", "--multi-test-split", "test", "--mix", "feature-cutmix", "--mix-per-image", "--epochs", "5", "--out", in("voc.onnx"), "--quiet")
+	for kind, n := range map[string]int{"val": 16, "test": 20} {
+		if m := of(t, r, kind, "tuned", "map"); m.N != n || m.Value < 0.6 {
+			t.Errorf("%s: %+v, want %d images", kind, m, n)
+		}
+		if m := of(t, r, kind+" class", "two", "average_precision"); m.N != n-2 {
+			t.Errorf("%s: %d images are known to be of class two, or not", kind, m.N)
+		}
+	}
+	for _, w := range r.Warnings {
+		if strings.Contains(w, "too (the same tensor)") {
+			t.Error(w)
+		}
 	}
 }

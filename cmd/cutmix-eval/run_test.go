@@ -68,10 +68,11 @@ func parts(dir string) int {
 	return len(names)
 }
 
-// TestKilled kills a real process fifty times in one evaluation, three times in five
+// TestKilled kills a real process fifty times in an evaluation, three times in five
 // at any moment since its start, else just after a part has appeared, when the next
 // is being made. The report is that of a run that was left alone, bit for bit,
-// though that used other threads, workers and batches.
+// though that used other threads, workers and batches. On a fast machine so many kills
+// need more than one evaluation.
 func TestKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
@@ -86,7 +87,24 @@ func TestKilled(t *testing.T) {
 	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 	const kills = 50
 	began := 0 // kills of a process that had made a part
+	complete := func() {
+		t.Helper()
+		if code, _, errs := command(t, append(args, "--out", killed)...); code != exitDone {
+			t.Fatalf("%d: %s", code, errs)
+		}
+		if a, b := reported(t, whole), reported(t, killed); a != b {
+			t.Errorf("reports differ:\n%s\n%s", a, b)
+		}
+		left, err := filepath.Glob(filepath.Join(killed, "parts", ".tmp-*"))
+		if err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v %v", left, err)
+		}
+	}
 	for i := range kills {
+		if parts(killed) > parts(whole)-4 { // a process could end before it is killed
+			complete()
+			killed = filepath.Join(tmp, fmt.Sprint("killed", i))
+		}
 		cmd := exec.Command(bin, append(args, "--out", killed, "--threads", "1", "--workers", "1", "--batch", "16")...)
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
@@ -115,19 +133,10 @@ func TestKilled(t *testing.T) {
 			began++
 		}
 	}
-	if done := parts(killed); done >= parts(whole) || began < 2*kills/5 {
-		t.Errorf("%d of %d parts after %d kills, %d of them after a new part", done, parts(whole), kills, began)
+	if began < 2*kills/5 {
+		t.Errorf("%d of %d kills came after a new part", began, kills)
 	}
-	if code, _, errs := command(t, append(args, "--out", killed)...); code != exitDone {
-		t.Fatalf("%d: %s", code, errs)
-	}
-	if a, b := reported(t, whole), reported(t, killed); a != b {
-		t.Errorf("reports differ:\n%s\n%s", a, b)
-	}
-	left, err := filepath.Glob(filepath.Join(killed, "parts", ".tmp-*"))
-	if err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v %v", left, err)
-	}
+	complete()
 }
 
 // TestSevenShards runs seven shares in random order, two at once, into one folder

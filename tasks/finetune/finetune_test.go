@@ -5,12 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"cutmix-eval/evaluation"
+	"cutmix-eval/imageproc"
 	"cutmix-eval/runtime/ortest"
 )
 
@@ -157,5 +160,183 @@ func TestRunRefuses(t *testing.T) {
 	}
 	if _, err := Load(dir); err == nil {
 		t.Error("an empty folder has a report")
+	}
+}
+
+// TestPixelBatches: the features that a head learns from are those of the mixed tensors: what
+// plan and pixels, which are compared with the authors' code, make of the images as they are.
+func TestPixelBatches(t *testing.T) {
+	ortest.Load(t)
+	const heads = "../../model/testdata/heads/"
+	for _, c := range []struct {
+		model  string
+		side   int
+		method Method
+	}{{"scenes-cutmix", 64, CutMix}, {"scenes-cutmix", 64, Mixup}, {heads + "tf2onnx.onnx", 16, CutMix}, {heads + "tf2onnx.onnx", 16, Cutout}, {heads + "resnet-fixed.onnx", 32, CutMix}} {
+		size := imageproc.Size{H: c.side, W: c.side}
+		on := evaluation.DefaultConfig()
+		on.Model, on.Data = c.model, "scenes:new-train"
+		if c.model != "scenes-cutmix" {
+			on.Changes.Resize, on.Changes.Crop = &size, &size
+		}
+		s, err := evaluation.Prepare(on)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		head, err := s.Model.Head()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Taps, s.Penultimate = []string{head.Penultimate}, true
+		if err := s.Start(context.Background(), nil); err != nil {
+			t.Fatal(err)
+		}
+		config := DefaultConfig().Training
+		config.Mix.Method, config.Mix.Prob, config.Batch = c.method, 1, 8
+		config.Augment.Crop, config.Augment.Flip = false, 0
+		samples := make([]int, 20) // the last batch is of 4
+		y := make([]float64, 0, 200)
+		for i := range samples {
+			samples[i] = 7 * i
+			for k := range 10 {
+				y = append(y, map[bool]float64{true: 1}[k == i%10])
+			}
+		}
+		src := &pixels{config: config, seed: 3, setup: s, samples: samples, features: head.Features, classes: 10, y: y}
+		transform, err := imageproc.NewTransform(s.Cropped())
+		if err != nil {
+			t.Fatal(err)
+		}
+		exact, err := imageproc.NewTransform(s.Recipe)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := s.Size()
+		channels, depth := 3, 1
+		if s.Recipe.Layout == imageproc.NHWC {
+			channels, depth = 1, 3
+		}
+		load := s.Data.Loader()
+		order := random(3, ordering, 0, 0).Perm(20)
+		step, differ := 0, 0
+		err = src.Epoch(context.Background(), 0, func(got Batch) error {
+			at := order[step*8 : min(step*8+8, 20)]
+			b, err := s.Session.NewBatch(len(at))
+			if err != nil {
+				return err
+			}
+			defer b.Close()
+			features := func() []float32 {
+				if err := b.Run(context.Background(), len(at)); err != nil {
+					t.Fatal(err)
+				}
+				var out []float32
+				for i := range at {
+					out = append(out, b.Output(len(s.Session.Outputs)-1, i)...)
+				}
+				return out
+			}
+			for i, k := range at {
+				im, err := load.Load(samples[k])
+				if err != nil {
+					return err
+				}
+				im, err = exact.Pixels(im)
+				if err == nil {
+					err = transform.Apply(im, b.Slot(i))
+				}
+				if err != nil {
+					return err
+				}
+			}
+			plain := features()
+			mix := config.Mix.plan(random(3, mixingOf, 0, step), len(at), in.H, in.W, 0)
+			var scratch []float32
+			config.Mix.pixels(mix, b.Slot, &scratch, channels, in.H, in.W, depth)
+			want, targets := features(), mix.targets(nil, y, at, 10)
+			if len(got.X) != len(want) || !slices.Equal(got.Y, targets) {
+				t.Errorf("%s, %s: %d values, want %d; targets %v, want %v", c.model, c.method, len(got.X), len(want), got.Y, targets)
+				return nil
+			}
+			for i, w := range want {
+				if math.Abs(float64(got.X[i]-w)) > 1e-4*max(1, math.Abs(float64(w))) { // batches of another size, float32
+					t.Errorf("%s, %s: feature %d of batch %d is %v, want %v", c.model, c.method, i, step, got.X[i], w)
+					return nil
+				}
+				if math.Abs(float64(plain[i]-w)) > 1e-3*max(1, math.Abs(float64(w))) {
+					differ++
+				}
+			}
+			step++
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if step != 3 || differ < 100 {
+			t.Errorf("%s, %s: %d batches, and mixing changed %d features", c.model, c.method, step, differ)
+		}
+	}
+}
+
+// TestAugmenter: a crop is that of the picture, resized; a mirror image is one; the same in
+// the same epoch, another in the next.
+func TestAugmenter(t *testing.T) {
+	im := imageproc.Image{W: 40, H: 30, Pix: make([]byte, 40*30*3)}
+	for i := range im.Pix {
+		im.Pix[i] = byte(i * 31 % 251)
+	}
+	recipe := imageproc.Standard()
+	recipe.Resize, recipe.Crop = imageproc.Size{H: 16, W: 16}, imageproc.Size{H: 16, W: 16}
+	transform, err := imageproc.NewTransform(recipe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	make := func(crop bool, flip float64, epoch, image int) []byte {
+		a := &augmenter{config: Augment{Crop: crop, Scale: [2]float64{0.3, 0.6}, Ratio: [2]float64{0.8, 1.2}, Flip: flip}, recipe: recipe, size: imageproc.Size{H: 16, W: 16}, transform: transform, seed: 1, epoch: epoch, image: image}
+		out, err := a.apply(im)
+		if err != nil || out.W != 16 || out.H != 16 || out.Of != im.Size() {
+			t.Fatalf("%d x %d, %v", out.W, out.H, err)
+		}
+		box, _ := a.draw(im.W, im.H)
+		if w := a.window(im.W, im.H); crop && (w.Min.X != box.X0 || w.Max.Y != box.Y1 || w.Dx() >= 40 && w.Dy() >= 30) {
+			t.Errorf("window %v, box %+v", w, box)
+		}
+		return slices.Clone(out.Pix)
+	}
+	plain, err := transform.Pixels(im)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(make(false, 0, 0, 0), plain.Pix) {
+		t.Error("without augmentation it is another picture than at evaluation")
+	}
+	mirror := make(false, 1, 0, 0)
+	for y := range 16 {
+		for x := range 16 {
+			if !slices.Equal(mirror[3*(y*16+x):3*(y*16+x)+3], plain.Pix[3*(y*16+15-x):3*(y*16+15-x)+3]) {
+				t.Fatalf("the mirror image differs at %d, %d", x, y)
+			}
+		}
+	}
+	a := make(true, 0, 2, 5)
+	if !slices.Equal(a, make(true, 0, 2, 5)) || slices.Equal(a, make(true, 0, 3, 5)) || slices.Equal(a, make(true, 0, 2, 6)) {
+		t.Error("crops are not those of image and epoch")
+	}
+}
+
+// TestUnknownTargets: what is not known of an image is not known of a mix with it, unless
+// nothing of it is seen.
+func TestUnknownTargets(t *testing.T) {
+	nan := math.NaN()
+	for own, want := range map[float64][]float64{1: {1, nan, 0}, 0: {0, 1, nan}, 0.25: {0.25, nan, nan}} {
+		got := make([]float64, 3)
+		blend(got, []float64{1, nan, 0}, []float64{0, 1, nan}, own)
+		for c, w := range want {
+			if got[c] != w && !(math.IsNaN(w) && math.IsNaN(got[c])) {
+				t.Errorf("own %v: %v, want %v", own, got, want)
+			}
+		}
 	}
 }

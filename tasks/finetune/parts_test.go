@@ -154,6 +154,7 @@ func TestSuiteFile(t *testing.T) {
 		`{}`:                                     "no models or no data",
 		good + "{}":                              "behind the end",
 		strings.Replace(good, `"b b"`, `"a"`, 1): "twice",
+		strings.Replace(good, `"b b"`, `"A"`, 1): "twice",
 		strings.Replace(good, `"b b"`, `"../b"`, 1):             "letters",
 		strings.Replace(good, `"b.onnx"`, `""`, 1):              "no file",
 		strings.Replace(good, `"train": "y"`, `"train": ""`, 1): "no training images",

@@ -329,7 +329,7 @@ func (t *tuning) scored(ctx context.Context, setup *evaluation.Setup, s *set) ([
 
 // reportSet reports the candidates on a set of images with one label.
 func (t *tuning) reportSet(ctx context.Context, s *set, list []candidate) error {
-	table := report.Table{Name: s.name, Title: fmt.Sprintf("%s, n = %d; differences to tuned with 95 %% intervals", s.name, s.n()),
+	table := report.Table{Name: s.name, Title: fmt.Sprintf("%s, n = %d%s; differences to tuned with 95 %% intervals", s.name, s.n(), t.chose(s)),
 		Columns: []string{"head", "top1 %", "", "nll", "ece %", "top1 less tuned's", "", "p (McNemar, Holm)"}}
 	for k, one := range list {
 		v := one.outcomes
@@ -367,6 +367,14 @@ func (t *tuning) reportSet(ctx context.Context, s *set, list []candidate) error 
 	t.tested(s.name, &table)
 	t.report.Tables = append(t.report.Tables, table)
 	return nil
+}
+
+// chose says that a set chose the epoch.
+func (t *tuning) chose(s *set) string {
+	if s.name != "val" || len(t.state.history) < 2 || t.config.Last {
+		return ""
+	}
+	return ", which chose the epoch"
 }
 
 // tested corrects the p-values of a set's differences for their number, and writes them into
@@ -422,7 +430,7 @@ func paired(ctx context.Context, a, b []metrics.Outcome, replicates int, seed ui
 // reportMulti reports the candidates on a set of images with several labels.
 func (t *tuning) reportMulti(ctx context.Context, s *set, list []candidate) error {
 	c := len(t.truth.classes)
-	table := report.Table{Name: s.name, Title: fmt.Sprintf("%s, n = %d; mean average precision with 95 %% intervals", s.name, s.n()),
+	table := report.Table{Name: s.name, Title: fmt.Sprintf("%s, n = %d%s; mean average precision with 95 %% intervals", s.name, s.n(), t.chose(s)),
 		Columns: []string{"head", "map %", "", "map less tuned's", "", "p (bootstrap, Holm)"}}
 	ones := slices.Repeat([]uint16{1}, s.n())
 	var tuned *metrics.MultiLabel
