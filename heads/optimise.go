@@ -36,8 +36,7 @@ func (o *SGD) Step(at, grad []float64, rate float64) {
 		}
 		return
 	}
-	first := o.velocity == nil
-	if first {
+	if o.velocity == nil {
 		o.velocity = make([]float64, len(at))
 	}
 	for i, g := range grad {

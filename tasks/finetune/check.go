@@ -89,7 +89,7 @@ func (t *tuning) checkMulti() error {
 	for _, s := range append([]*set{t.train}, t.evaluated...) {
 		var none []string
 		for k := range c {
-			if !hasPositive(s.y, k, c) {
+			if !s.any(k) {
 				none = append(none, t.truth.classes[k])
 			}
 		}
@@ -101,13 +101,4 @@ func (t *tuning) checkMulti() error {
 		}
 	}
 	return nil
-}
-
-func hasPositive(y []float64, k, c int) bool {
-	for i := k; i < len(y); i += c {
-		if y[i] == 1 {
-			return true
-		}
-	}
-	return false
 }

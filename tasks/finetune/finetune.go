@@ -106,8 +106,8 @@ func Run(ctx context.Context, on evaluation.Config, c Config, o Options) (*repor
 	return t.report, nil
 }
 
-// check says whether Run would find model and data fit, before anything is computed.
-func check(ctx context.Context, on evaluation.Config, c Config, o Options) error {
+// fits says whether Run would find model and data fit, before anything is computed.
+func fits(ctx context.Context, on evaluation.Config, c Config, o Options) error {
 	on.Prefer = "train"
 	s, err := evaluation.Prepare(on)
 	if err != nil {
@@ -379,7 +379,7 @@ func (t *tuning) divide(context.Context) error {
 		t.evaluated = append([]*set{val}, t.evaluated...)
 		all := t.train
 		t.train = all.only(train, d)
-		all.x, all.y = nil, nil
+		all.x, all.labels = nil, labels{}
 		t.alike = append(t.alike, fmt.Sprintf("%d of the images train and %d validate, by class (--split %v); images of equal content are on one side", t.train.n(), val.n(), t.config.Split))
 	}
 	return nil

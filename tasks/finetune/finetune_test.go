@@ -196,14 +196,12 @@ func TestPixelBatches(t *testing.T) {
 		config.Mix.Method, config.Mix.Prob, config.Batch = c.method, 1, 8
 		config.Augment.Crop, config.Augment.Flip = false, 0
 		samples := make([]int, 20) // the last batch is of 4
-		y := make([]float64, 0, 200)
+		y := &labels{classes: 10}
 		for i := range samples {
 			samples[i] = 7 * i
-			for k := range 10 {
-				y = append(y, map[bool]float64{true: 1}[k == i%10])
-			}
+			y.class = append(y.class, i%10)
 		}
-		src := &pixels{config: config, seed: 3, setup: s, samples: samples, features: head.Features, classes: 10, y: y}
+		src := &pixels{config: config, seed: 3, setup: s, samples: samples, features: head.Features, y: y}
 		transform, err := imageproc.NewTransform(s.Cropped())
 		if err != nil {
 			t.Fatal(err)
@@ -254,7 +252,7 @@ func TestPixelBatches(t *testing.T) {
 			mix := config.Mix.plan(random(3, mixingOf, 0, step), len(at), in.H, in.W, 0)
 			var scratch []float32
 			config.Mix.pixels(mix, b.Slot, &scratch, channels, in.H, in.W, depth)
-			want, targets := features(), mix.targets(nil, y, at, 10)
+			want, targets := features(), mix.targets(nil, y, at)
 			if len(got.X) != len(want) || !slices.Equal(got.Y, targets) {
 				t.Errorf("%s, %s: %d values, want %d; targets %v, want %v", c.model, c.method, len(got.X), len(want), got.Y, targets)
 				return nil
@@ -339,4 +337,36 @@ func TestUnknownTargets(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestLabels: targets of one label and of several, smoothed, weighted, and of some images.
+func TestLabels(t *testing.T) {
+	one := &labels{classes: 3, class: []int{0, 0, 2}}
+	if got := one.rows(); !slices.Equal(got, []float64{1, 0, 0, 1, 0, 0, 0, 0, 1}) {
+		t.Errorf("%v", got)
+	}
+	one.balanced()
+	if one.smoothing = 0.3; !close12(one.rows(), []float64{0.6, 0.1, 0.15, 0.6, 0.1, 0.15, 0.075, 0.1, 1.2}) { // weights 0.75, 1 and 1.5
+		t.Errorf("balanced and smoothed: %v", one.rows())
+	}
+	some := one.only([]int{2})
+	if got := some.rows(); !close12(got, []float64{0.075, 0.1, 1.2}) {
+		t.Errorf("one image: %v", got)
+	}
+	nan := math.NaN()
+	many := &labels{classes: 2, class: []int{0, 2, 1}, several: []float64{1, nan, 0, 0, nan, 1}, smoothing: 0.2}
+	got := many.rows()
+	if !math.IsNaN(got[1]) || !math.IsNaN(got[4]) || got[0] != 0.9 || got[2] != 0.1 || got[5] != 0.9 {
+		t.Errorf("several: %v", got)
+	}
+	if many.known(0) != 2 || many.known(1) != 2 || !many.any(0) || !many.any(1) {
+		t.Errorf("known: %d, %d", many.known(0), many.known(1))
+	}
+	if none := many.only([]int{1}); none.any(0) || none.any(1) || none.known(0) != 1 {
+		t.Error("an image of no class is of one")
+	}
+}
+
+func close12(a, b []float64) bool {
+	return slices.EqualFunc(a, b, func(x, y float64) bool { return math.Abs(x-y) < 1e-12 })
 }

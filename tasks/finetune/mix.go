@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 
 	"cutmix-eval/augment"
 )
@@ -29,8 +30,8 @@ func random(seed, concern uint64, epoch, i int) *rand.Rand {
 }
 
 // mixing is how a batch is mixed: image i gets from image partner[i] what is in box[i], or,
-// of Mixup, the share 1 - lambda[i] of all pixels. own[i] is what of the label it keeps. An
-// image that is its own partner stays as it is.
+// of Mixup, the share 1 - lambda[i] of all pixels; of Cutout box[i] is erased. own[i] is what of
+// the label it keeps.
 type mixing struct {
 	partner []int
 	box     []augment.Box
@@ -160,16 +161,18 @@ func blend(dst, y, other []float64, own float64) {
 	}
 }
 
-// targets are those of a batch, whose images have the rows at of all.
-func (p *mixing) targets(dst, all []float64, at []int, classes int) []float64 {
-	dst = dst[:0]
+// targets are those of a batch: the images at of all.
+func (p *mixing) targets(dst []float64, all *labels, at []int) []float64 {
+	dst = slices.Grow(dst[:0], len(at)*all.classes)[:len(at)*all.classes]
+	y, other := make([]float64, all.classes), make([]float64, all.classes)
 	for i, a := range at {
-		y := all[a*classes : (a+1)*classes]
-		dst = append(dst, y...)
-		if p != nil && p.partner[i] != i {
-			o := at[p.partner[i]]
-			blend(dst[len(dst)-classes:], y, all[o*classes:(o+1)*classes], p.own[i])
+		row := dst[i*all.classes : (i+1)*all.classes]
+		if all.row(row, a); p == nil || p.partner[i] == i || p.own[i] == 1 {
+			continue
 		}
+		copy(y, row)
+		all.row(other, at[p.partner[i]])
+		blend(row, y, other, p.own[i])
 	}
 	return dst
 }

@@ -57,12 +57,8 @@ func TestMixGolden(t *testing.T) {
 	all := func(partner []int, b augment.Box, lambda, own float64) *mixing {
 		return &mixing{partner, slices.Repeat([]augment.Box{b}, n), slices.Repeat([]float64{lambda}, n), slices.Repeat([]float64{own}, n)}
 	}
-	plain := func(smoothing float64) []float64 {
-		y := slices.Repeat([]float64{smoothing / classes}, n*classes)
-		for i, l := range v.Labels {
-			y[i*classes+l] += 1 - smoothing
-		}
-		return y
+	plain := func(smoothing float64) *labels {
+		return &labels{classes: classes, class: v.Labels, smoothing: smoothing}
 	}
 	var perImage mixing
 	var perSoft, larger [][]float64
@@ -117,7 +113,7 @@ func TestMixGolden(t *testing.T) {
 		if !slices.Equal(together, apart(c.pixels)) {
 			t.Errorf("%s: pixels with channels together differ", c.name)
 		}
-		y := c.p.targets(nil, plain(c.smoothing), []int{0, 1, 2, 3}, classes)
+		y := c.p.targets(nil, plain(c.smoothing), []int{0, 1, 2, 3})
 		for i, want := range slices.Concat(c.soft...) {
 			if math.Abs(y[i]-want) > 1e-15 { // a sum or two in float64
 				t.Errorf("%s: target %d of image %d is %v, want %v", c.name, i%classes, i/classes, y[i], want)
@@ -125,7 +121,7 @@ func TestMixGolden(t *testing.T) {
 		}
 	}
 	// The loss of mixed labels is the official code's sum of two.
-	y := all(v.Permutation, box, lambda, lambda).targets(nil, plain(0), []int{0, 1, 2, 3}, classes)
+	y := all(v.Permutation, box, lambda, lambda).targets(nil, plain(0), []int{0, 1, 2, 3})
 	loss := 0.0
 	for i, z := range cut.Example.Logits {
 		loss += heads.Softmax.Of(slices.Clone(z), y[i*classes:(i+1)*classes]) / n

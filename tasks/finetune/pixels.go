@@ -19,8 +19,7 @@ type pixels struct {
 	setup    *evaluation.Setup // its session is open; the penultimate vector is its last output
 	samples  []int             // of the data, of the training images
 	features int
-	classes  int
-	y        []float64             // rows of targets
+	y        *labels
 	progress func(epoch, done int) // may be nil
 
 	scratch []float32
@@ -69,7 +68,7 @@ func (s *pixels) Epoch(ctx context.Context, epoch int, each func(Batch) error) e
 			return nil
 		}
 		first := r.Index / s.config.Batch * s.config.Batch
-		s.batch.Y = mix.targets(s.batch.Y, s.y, order[first:r.Index+1], s.classes)
+		s.batch.Y = mix.targets(s.batch.Y, s.y, order[first:r.Index+1])
 		err := each(s.batch)
 		s.batch.X = s.batch.X[:0]
 		return err

@@ -39,6 +39,7 @@ var near = heads.Stop{Gradient: 1e-4, Steps: 1000}
 // of the linear probe. The probe stops early then, but not before so many steps.
 const (
 	mostSimilar = 2e11
+	mostUnits   = 1 << 28 // features of training images that k-NN holds in float64
 	mostProbe   = 3e10
 	leastSteps  = 30
 )
@@ -214,21 +215,22 @@ func (m Mix) describe() string {
 // probe trains the linear probe: the optimal head on features of images as they are.
 // Where that takes too long there is none.
 func (t *tuning) probe(ctx context.Context) (*heads.Network, string, error) {
-	p := t.problem(t.train, t.train.y, t.config.Probe)
+	n, c, d := t.train.n(), len(t.truth.classes), t.head.Features
 	stop := near
-	if stop.Steps = int(min(float64(stop.Steps), mostProbe/(float64(p.N)*float64(p.C)*float64(p.D)))); stop.Steps < leastSteps {
-		t.warn("the linear probe was left out: %d images, %d classes and %d features are too many; --mix none --augment none --optimizer lbfgs --weight-decay %v trains it", p.N, p.C, p.D, t.config.Probe)
+	if stop.Steps = int(min(float64(stop.Steps), mostProbe/(float64(n)*float64(c)*float64(d)))); stop.Steps < leastSteps {
+		t.warn("the linear probe was left out: %d images, %d classes and %d features are too many; --mix none --augment none --optimizer lbfgs --weight-decay %v trains it", n, c, d, t.config.Probe)
 		return nil, "", nil
 	}
+	p := t.problem(t.train, &t.train.labels, t.config.Probe)
 	done, end := t.options.stage("linear probe", stop.Steps)
 	h, fit, err := p.Optimum(ctx, stop, done)
 	end()
 	if err != nil {
 		return nil, "", fmt.Errorf("linear probe: %w", err)
 	}
-	n := heads.NewNetwork(t.head.Features, 0, len(t.truth.classes), 0, t.criterion(), nil)
-	n.Set(h.W, h.B)
-	return n, fmt.Sprintf("linear head of least loss on the images as they are, weight decay %s%s, %s", number(t.config.Probe), map[bool]string{true: ", stopped early"}[fit.Gradient > stop.Gradient], fit), nil
+	net := heads.NewNetwork(d, 0, c, 0, t.criterion(), nil)
+	net.Set(h.W, h.B)
+	return net, fmt.Sprintf("linear head of least loss on the images as they are, weight decay %s%s, %s", number(t.config.Probe), map[bool]string{true: ", stopped early"}[fit.Gradient > stop.Gradient], fit), nil
 }
 
 // candidates are the tuned head, from its file, and what it is compared with.
@@ -294,7 +296,7 @@ func (t *tuning) candidates(ctx context.Context, s *set, probe *heads.Network, p
 	if t.truth.multi != nil {
 		return list, nil
 	}
-	if float64(t.train.n())*float64(s.n())*float64(t.head.Features) > mostSimilar {
+	if values := float64(t.train.n()) * float64(t.head.Features); values*float64(s.n()) > mostSimilar || values > mostUnits {
 		t.warn("k-NN was left out: %d x %d similarities are too many", t.train.n(), s.n())
 		return list, nil
 	}
@@ -435,7 +437,7 @@ func (t *tuning) reportMulti(ctx context.Context, s *set, list []candidate) erro
 	ones := slices.Repeat([]uint16{1}, s.n())
 	var tuned *metrics.MultiLabel
 	for k, one := range list {
-		m := metrics.NewMultiLabel(one.scores, s.y, c)
+		m := metrics.NewMultiLabel(one.scores, s.several, c)
 		values := m.Evaluate(ones)
 		boot, err := metrics.Bootstrap(ctx, s.n(), t.config.Replicates, t.setup.Config.Seed, m.Evaluate)
 		if err != nil {

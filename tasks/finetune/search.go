@@ -76,7 +76,7 @@ func (t *tuning) search(ctx context.Context, key results.Key) (err error) {
 			n.Set(h.W, h.B)
 		} else {
 			tr := trainer{config: c, seed: t.setup.Config.Seed, network: n, validate: func(*heads.Network) (float64, float64) { return 0, 0 }}
-			src := &stored{config: c, seed: t.setup.Config.Seed, features: t.head.Features, classes: len(t.truth.classes), x: part.x, y: y}
+			src := &stored{config: c, seed: t.setup.Config.Seed, features: t.head.Features, x: part.x, y: y}
 			if _, err := tr.run(ctx, src, state{}); errors.As(err, &diverged{}) {
 				one.Diverged = true
 			} else if err != nil {

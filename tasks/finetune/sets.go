@@ -8,7 +8,6 @@ import (
 	"math"
 	"slices"
 
-	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/metrics"
 	"cutmix-eval/model"
@@ -26,52 +25,15 @@ type Record struct {
 // mapsArray is the array with the last feature maps: channels x rows x columns.
 const mapsArray = "feature_maps"
 
-// truth says what the images of a data set are: their targets, or why they are left out.
-type truth struct {
-	classes []string
-	index   map[string]int // of classes
-	multi   *datasets.MultiLabels
-}
-
-// row writes the targets of sample i, 0 or 1, NaN where it is not known, and returns its
-// class: of several, the first. -1: it has none.
-func (t *truth) row(dst []float64, d *datasets.Dataset, i int) int {
-	clear(dst)
-	if t.multi == nil {
-		l := d.Samples[i].Label
-		if l == datasets.Unlabelled {
-			return -1
-		}
-		c := t.index[d.Classes[l]]
-		dst[c] = 1
-		return c
-	}
-	if t.multi.Of[i] == nil {
-		return -1
-	}
-	class := len(dst)
-	for c, v := range t.multi.Of[i] {
-		switch v {
-		case 1:
-			dst[c] = 1
-			class = min(class, c)
-		case -1:
-			dst[c] = math.NaN()
-		}
-	}
-	return class // one more than the last for none of them: it is an example of nothing
-}
-
 // set are images of one role, as the backbone sees them.
 type set struct {
-	name    string // train, val, test
-	dir     string // of its records
-	setup   *evaluation.Setup
-	rec     *evaluation.Records
-	truth   *truth
-	at      []int // samples, ascending: those that could be read and have a label
-	class   []int
-	y       []float64 // rows of 0 and 1, NaN for what is not known
+	name  string // train, val, test
+	dir   string // of its records
+	setup *evaluation.Setup
+	rec   *evaluation.Records
+	truth *truth
+	labels
+	at      []int     // samples, ascending: those that could be read and have a label
 	x       []float32 // rows of features
 	content []int64
 	bad     []report.BadImage
@@ -80,25 +42,14 @@ type set struct {
 
 func (s *set) n() int { return len(s.at) }
 
-// known is how many images are known to be of class k, or not.
-func (s *set) known(k int) int {
-	n, c := 0, len(s.truth.classes)
-	for i := k; i < len(s.y); i += c {
-		if !math.IsNaN(s.y[i]) {
-			n++
-		}
-	}
-	return n
-}
-
 // only is the set with some of its images, ascending.
 func (s *set) only(at []int, features int) *set {
 	out := *s
-	out.at, out.class, out.y, out.x, out.content = nil, nil, nil, nil, nil
-	c := len(s.truth.classes)
+	out.at, out.x, out.content = nil, nil, nil
+	out.labels = s.labels.only(at)
 	for _, i := range at {
-		out.at, out.class, out.content = append(out.at, s.at[i]), append(out.class, s.class[i]), append(out.content, s.content[i])
-		out.y, out.x = append(out.y, s.y[i*c:(i+1)*c]...), append(out.x, s.x[i*features:(i+1)*features]...)
+		out.at, out.content = append(out.at, s.at[i]), append(out.content, s.content[i])
+		out.x = append(out.x, s.x[i*features:(i+1)*features]...)
 	}
 	return &out
 }
@@ -239,7 +190,8 @@ func isMean(m, features []float32) error {
 // read reads the records into memory.
 func (s *set) read(ctx context.Context) error {
 	row := make([]float64, len(s.truth.classes))
-	s.at, s.class, s.y, s.x, s.content, s.bad = nil, nil, nil, nil, nil, nil
+	s.at, s.x, s.content, s.bad = nil, nil, nil, nil
+	s.labels = labels{classes: len(s.truth.classes)}
 	err := results.Each[Record](ctx, s.rec.Run, []string{evaluation.Features}, func(r *Record, arrays [][]float32) error {
 		i := int(r.Index)
 		if _, asked := slices.BinarySearch(s.setup.Selected, i); s.setup.Selected != nil && !asked {
@@ -254,7 +206,9 @@ func (s *set) read(ctx context.Context) error {
 			return fmt.Errorf("the run has a record of %s, which has no label", r.ID)
 		}
 		s.at, s.class, s.content = append(s.at, i), append(s.class, c), append(s.content, r.Content)
-		s.y, s.x = append(s.y, row...), append(s.x, arrays[0]...)
+		if s.x = append(s.x, arrays[0]...); s.truth.multi != nil {
+			s.several = append(s.several, row...)
+		}
 		return nil
 	})
 	if err == nil && len(s.at) == 0 {

@@ -108,7 +108,7 @@ func RunSuite(ctx context.Context, s *Suite, c evaluation.Config, task Config, o
 	for _, d := range s.Data { // what can be known before hours of work
 		for _, m := range s.Models {
 			name, on, options := s.pair(d, m, c, o, dir)
-			if err := check(ctx, on, task, options); err != nil {
+			if err := fits(ctx, on, task, options); err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
 		}

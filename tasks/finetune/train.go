@@ -180,9 +180,8 @@ type stored struct {
 	config   Training
 	seed     uint64
 	features int
-	classes  int
-	x        []float32    // rows of features
-	y        []float64    // rows of targets
+	x        []float32 // rows of features
+	y        *labels
 	maps     *featureMaps // of which features are made anew, mixed; nil: features stay
 	batch    Batch
 }
@@ -233,7 +232,7 @@ func (s *stored) Epoch(ctx context.Context, epoch int, each func(Batch) error) e
 				pooled(x[k*s.features:(k+1)*s.features], buf[k], buf[p.partner[k]], s.maps.channels, s.maps.h, s.maps.w, p.box[k])
 			}
 		}
-		s.batch.X, s.batch.Y = x, p.targets(s.batch.Y, s.y, at, s.classes)
+		s.batch.X, s.batch.Y = x, p.targets(s.batch.Y, s.y, at)
 		if err := each(s.batch); err != nil {
 			return err
 		}

@@ -49,7 +49,11 @@ func trainerFor(c Training, x []float32, y []float64) (*trainer, *stored) {
 		}
 		return loss, float64(hits) / float64(p.N)
 	}
-	return &trainer{config: c, seed: 1, network: n, validate: validate}, &stored{config: c, seed: 1, features: 4, classes: 3, x: x, y: y}
+	of := &labels{classes: 3}
+	for i := range p.N {
+		of.class = append(of.class, i%3)
+	}
+	return &trainer{config: c, seed: 1, network: n, validate: validate}, &stored{config: c, seed: 1, features: 4, x: x, y: of}
 }
 
 func training(epochs int, optimiser string, rate float64) Training {

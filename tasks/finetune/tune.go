@@ -41,42 +41,21 @@ func (t *tuning) identity() results.Key {
 func (t *tuning) targetsSum() string {
 	h := sha256.New()
 	for _, s := range []*set{t.train, t.evaluated[0]} {
-		_ = binary.Write(h, binary.LittleEndian, s.y) // a hash takes everything
-		_ = binary.Write(h, binary.LittleEndian, s.content)
+		for i, c := range s.class {
+			_ = binary.Write(h, binary.LittleEndian, [2]int64{int64(c), s.content[i]}) // a hash takes everything
+		}
+		_ = binary.Write(h, binary.LittleEndian, s.several)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // targets are what images are trained on: smoothed, and weighted by class.
-func (t *tuning) targets(s *set) []float64 {
-	c := len(t.truth.classes)
-	y := slices.Clone(s.y)
-	weight := slices.Repeat([]float64{1}, c)
-	if t.config.Balanced {
-		count := make([]float64, c)
-		for _, k := range s.class {
-			count[k]++
-		}
-		present := 0.0
-		for _, n := range count {
-			if n > 0 {
-				present++
-			}
-		}
-		for k, n := range count {
-			if n > 0 { // every class weighs the same, and images 1 on average
-				weight[k] = float64(s.n()) / (present * n)
-			}
-		}
+func (t *tuning) targets(s *set) *labels {
+	y := s.labels
+	if y.smoothing = t.config.Smoothing; t.config.Balanced {
+		y.balanced()
 	}
-	for i, v := range y {
-		if t.truth.multi != nil {
-			y[i] = v*(1-t.config.Smoothing) + t.config.Smoothing/2
-		} else {
-			y[i] = weight[i%c] * (v*(1-t.config.Smoothing) + t.config.Smoothing/float64(c))
-		}
-	}
-	return y
+	return &y
 }
 
 // validator measures a network on images: mean loss without smoothing and weights, and top-1
@@ -86,20 +65,21 @@ func (t *tuning) validator(s *set) func(*heads.Network) (float64, float64) {
 	return func(n *heads.Network) (float64, float64) {
 		scores := n.Scores(s.x)
 		loss, hits := 0.0, 0
-		z := make([]float64, c)
+		z, y := make([]float64, c), make([]float64, c)
 		for i := range s.n() {
 			row := scores[i*c : (i+1)*c]
 			for k, v := range row {
 				z[k] = float64(v)
 			}
-			loss += n.Of(z, s.y[i*c:(i+1)*c])
+			s.row(y, i)
+			loss += n.Of(z, y)
 			if metrics.Argmax(row) == s.class[i] {
 				hits++
 			}
 		}
 		loss /= float64(s.n())
 		if n.Criterion == heads.Sigmoid {
-			return loss, meanAP(scores, s.y, c)
+			return loss, meanAP(scores, s.several, c)
 		}
 		return loss, float64(hits) / float64(s.n())
 	}
@@ -197,7 +177,7 @@ func (t *tuning) source(ctx context.Context) (Source, func(), error) {
 	y := t.targets(t.train)
 	c := t.config.Training
 	if c.Fixed() {
-		src := &stored{config: c, seed: t.setup.Config.Seed, features: t.head.Features, classes: len(t.truth.classes), x: t.train.x, y: y}
+		src := &stored{config: c, seed: t.setup.Config.Seed, features: t.head.Features, x: t.train.x, y: y}
 		if c.Mix.Method != FeatureCutMix {
 			return src, func() {}, nil
 		}
@@ -236,7 +216,7 @@ func (t *tuning) source(ctx context.Context) (Source, func(), error) {
 		}
 	}
 	at := -1
-	src := &pixels{config: c, seed: t.setup.Config.Seed, setup: t.setup, samples: t.train.at, features: t.head.Features, classes: len(t.truth.classes), y: y}
+	src := &pixels{config: c, seed: t.setup.Config.Seed, setup: t.setup, samples: t.train.at, features: t.head.Features, y: y}
 	src.progress = func(epoch, n int) {
 		if epoch != at {
 			end()
@@ -295,6 +275,6 @@ func (t *tuning) optimum(ctx context.Context) error {
 	return save(t.options.Folder(), t.key, t.state)
 }
 
-func (t *tuning) problem(s *set, y []float64, decay float64) *heads.Problem {
-	return &heads.Problem{N: s.n(), C: len(t.truth.classes), D: t.head.Features, X: s.x, Y: y, L2: decay, Criterion: t.criterion()}
+func (t *tuning) problem(s *set, y *labels, decay float64) *heads.Problem {
+	return &heads.Problem{N: s.n(), C: len(t.truth.classes), D: t.head.Features, X: s.x, Y: y.rows(), L2: decay, Criterion: t.criterion()}
 }
