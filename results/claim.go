@@ -2,6 +2,7 @@ package results
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -192,13 +193,21 @@ func IsRun(dir string) bool {
 }
 
 // files of a run beside its manifest and selection: parts, and what processes that died left.
-var partFile = regexp.MustCompile(`^(` + regexp.QuoteMeta(temporary) + `)?\d{6,}\.`)
+var partFile = regexp.MustCompile(`^(` + regexp.QuoteMeta(temporary) + `)?\d{6,}\.([^.]+\.\d+\.npy|parquet)`)
 
 // Discard removes the run in dir, damaged or not. What is no file of a run stays, and so does a
 // folder that holds something else, or no manifest. No process may be at work on the run.
 func Discard(dir string) error {
-	if !IsRun(dir) {
+	text, err := os.ReadFile(filepath.Join(dir, manifestName))
+	if errors.Is(err, os.ErrNotExist) {
 		return nil
+	}
+	var m struct{ Format *int }
+	if err == nil && json.Unmarshal(text, &m) == nil && m.Format == nil { // not damaged: something else
+		err = fmt.Errorf("%s is no run's", filepath.Join(dir, manifestName))
+	}
+	if err != nil {
+		return err
 	}
 	var errs []error
 	remove := func(path string) {

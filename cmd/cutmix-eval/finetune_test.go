@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -316,6 +317,8 @@ func TestFinetuneData(t *testing.T) {
 		{"no such file", exitFailed, []string{"--train", in("train"), "--val", in("gone")}},
 		{"no such file", exitFailed, []string{"--train", in("gone")}},
 		{"have no labels", exitFailed, []string{"--train", in("train/" + classes[0])}},
+		{"val images: those of ", exitFailed, []string{"--train", in("train"), "--val", in("val/" + classes[0])}},
+		{"one image alone is not mixed", exitUsage, []string{"--batch-size", "1"}},
 		{"--out FILE.onnx is missing", exitUsage, []string{"--train", in("train"), "--out", ""}},
 		{"does not end in .onnx", exitUsage, []string{"--out", in("x")}},
 		{"--train is missing", exitUsage, []string{"--val", in("val")}},
@@ -540,6 +543,51 @@ func TestFinetuneAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(exitDone, "top1")
+	values, err := filepath.Glob(in("a.run/train-maps/parts/*.features.*.npy"))
+	if err != nil || len(values) == 0 {
+		t.Fatal(values, err)
+	}
+	data, err := os.ReadFile(values[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)-2] ^= 0xff
+	if err := os.WriteFile(values[0], data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(exitFailed, "damaged")
+	run(exitDone, "top1", "--restart")
+	if again, err := os.ReadFile(in("a.onnx")); err != nil || !bytes.Equal(first, again) {
+		t.Errorf("after damage, it ends otherwise: %v", err)
+	}
+	// Files of the user's stay what they are: as the folder, in it, and beside the file.
+	for name, text := range map[string]string{"own/train/manifest.json": `{"mine": 1}`, "own/train/parts/000001.png": "x", "own/report.json": "mine", "run/.lock": "", "run/train/manifest.json": `{"mine": 1}`, "run/train/parts/000001.features.2.npy": "x"} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(in(name)), 0o755), os.WriteFile(in(name), []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(exitFailed, "holds something else than a training", "--run", in("own"), "--restart")
+	if code, _, errs := command(t, "finetune", "--limit", "40", "--epochs", "1", "--out", in("z.onnx"), "--run", in("run"), "--restart", "--quiet"); code != exitFailed || !strings.Contains(errs, "no run's") {
+		t.Errorf("a manifest of something else: %d %s", code, errs)
+	}
+	for name, size := range map[string]int64{"own/train/manifest.json": 11, "own/train/parts/000001.png": 1, "own/report.json": 4, "run/train/manifest.json": 11, "run/train/parts/000001.features.2.npy": 1} {
+		if info, err := os.Stat(in(name)); err != nil || info.Size() != size {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	beside := []string{"finetune", "--limit", "40", "--epochs", "1", "--bootstrap", "100", "--mix", "feature-cutmix", "--out", in("new/n.onnx"), "--run", in("new"), "--quiet"}
+	if code, _, errs := command(t, beside...); code != exitDone {
+		t.Errorf("the folder of the file as --run: %d %s", code, errs)
+	}
+	if _, err := os.Stat(in("new/n.onnx")); err != nil {
+		t.Error(err)
+	}
+	if err := os.Symlink(in("own"), in("link")); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := command(t, "finetune", "--train", in("own"), "--out", in("link/a.onnx")); code != exitFailed || !strings.Contains(errs, "lies among the images") && !strings.Contains(errs, "no images") {
+		t.Errorf("a link: %d %s", code, errs)
+	}
 	// One process at a time.
 	release, err := filelock.Acquire(context.Background(), in("a.run/.lock"), 0)
 	if err != nil {

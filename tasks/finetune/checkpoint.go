@@ -19,6 +19,8 @@ const (
 	checkpointName = "checkpoint.zip"
 	reportName     = "report.json"
 	logName        = "log" // .csv and .json
+	lockName       = ".lock"
+	trialName      = ".trial" // a folder for the file that is tried
 )
 
 // checkpoint is what a training goes on from: a zip archive of a JSON text and arrays.

@@ -182,6 +182,8 @@ func (t Training) Validate() error {
 		return fmt.Errorf("a dropout of %v is not a share below 1", t.Dropout)
 	case t.Epochs < 1 || t.Batch < 1:
 		return fmt.Errorf("%d epochs of batches of %d", t.Epochs, t.Batch)
+	case t.Batch == 1 && (t.Mix.Method == CutMix || t.Mix.Method == FeatureCutMix || t.Mix.Method == Mixup):
+		return errors.New("one image alone is not mixed: give a larger --batch-size, or --mix none")
 	case !slices.Contains([]string{SGDName, AdamWName, LBFGSName}, t.Optimiser):
 		return fmt.Errorf("optimiser %q is not one of sgd, adamw, lbfgs", t.Optimiser)
 	case !(t.Rate >= 0 && t.Rate < 1e6):
@@ -221,8 +223,10 @@ func (c Config) Validate() error {
 		return fmt.Errorf("%d bootstrap replicates: at least 100", c.Replicates)
 	case c.Multi == "" && c.MultiSplit+c.MultiVal+c.MultiTest != "":
 		return errors.New("lists of --multi-label are named, and that is not given")
-	case c.Multi != "" && (c.Keep || c.Balanced):
-		return errors.New("images of several labels get a new head, and its classes are not weighted")
+	case c.Multi != "" && c.Keep:
+		return errors.New("images of several labels get a new head: no --head keep")
+	case c.Multi != "" && c.Balanced:
+		return errors.New("classes of images of several labels are not weighted: no --class-weights")
 	case c.Multi != "" && c.Mix.Labels == "one-hot":
 		return errors.New("images of several labels have no one-hot label")
 	}

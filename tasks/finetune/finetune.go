@@ -116,7 +116,26 @@ func fits(ctx context.Context, on evaluation.Config, c Config, o Options) error 
 	defer s.Close()
 	t := &tuning{config: c, options: o, setup: s}
 	defer t.close()
-	return t.open(ctx)
+	if err := t.open(ctx); err != nil {
+		return err
+	}
+	if err := s.Start(ctx, o.Install); err != nil {
+		return err
+	}
+	return t.mixable()
+}
+
+// mixable says whether the open session takes batches within which images can be mixed.
+func (t *tuning) mixable() error {
+	c, fixed := t.config, t.setup.Session.Fixed
+	if c.Fixed() || fixed == 0 || c.Mix.Method == None || fixed == c.Batch {
+		return nil
+	}
+	hint := fmt.Sprintf("give --batch-size %d", fixed)
+	if fixed == 1 {
+		hint = "export it with an open batch axis, or give --mix none"
+	}
+	return fmt.Errorf("model %q insists on batches of %d images, and images are mixed within batches of %d: %s", t.setup.Model.Name, fixed, c.Batch, hint)
 }
 
 func (t *tuning) close() {
@@ -182,6 +201,9 @@ func (t *tuning) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if len(t.sets) == 1 || t.sets[1].name != "val" {
+		return t.divisible()
+	}
 	return nil
 }
 
@@ -195,6 +217,9 @@ func (t *tuning) checkOut() error {
 		if b, err := os.Stat(t.setup.Model.Path); err == nil && os.SameFile(a, b) {
 			return fmt.Errorf("the file to write, %q, is the model itself: give another --out", out)
 		}
+	}
+	if resolved(out) == resolved(t.options.Folder()) {
+		return fmt.Errorf("%q cannot be the file to write and its folder: give another --run", out)
 	}
 	for _, data := range []string{t.setup.Config.Data, t.options.Val, t.options.Test} {
 		if info, err := os.Stat(data); err != nil || !info.IsDir() {
@@ -211,22 +236,39 @@ func (t *tuning) checkOut() error {
 
 // inside says whether a path lies in a folder.
 func inside(path, dir string) bool {
-	path, err := filepath.Abs(path)
-	dir, err2 := filepath.Abs(dir)
-	if err != nil || err2 != nil {
-		return false
-	}
-	rel, err := filepath.Rel(dir, path)
+	rel, err := filepath.Rel(resolved(dir), resolved(path))
 	return err == nil && filepath.IsLocal(rel)
+}
+
+// resolved is where a path leads that need not exist: absolute, links followed.
+func resolved(path string) string {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return path
+	}
+	for dir, rest := path, ""; ; dir, rest = filepath.Dir(dir), filepath.Join(filepath.Base(dir), rest) {
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			return filepath.Join(real, rest)
+		}
+		if dir == filepath.Dir(dir) {
+			return path
+		}
+	}
 }
 
 // claim makes the folder and keeps other processes from training there.
 func (t *tuning) claim(ctx context.Context) (err error) {
+	dir := t.options.Folder()
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		if _, err := os.Stat(filepath.Join(dir, lockName)); err != nil { // every training leaves it
+			return fmt.Errorf("the folder %q holds something else than a training: give another --run", dir)
+		}
+	}
 	if err := os.MkdirAll(filepath.Dir(t.options.Out), 0o755); err != nil {
 		return err
 	}
-	if t.release, err = filelock.Acquire(ctx, filepath.Join(t.options.Folder(), ".lock"), 0); err != nil {
-		return fmt.Errorf("training in %q: %w", t.options.Folder(), err)
+	if t.release, err = filelock.Acquire(ctx, filepath.Join(dir, lockName), 0); err != nil {
+		return fmt.Errorf("training in %q: %w", dir, err)
 	}
 	return nil
 }
@@ -242,6 +284,7 @@ func (t *tuning) openTruth(ctx context.Context) error {
 			return err
 		}
 		t.truth.multi, t.truth.classes = m, m.Classes
+		t.limit()
 		t.alike = append(t.alike, m.Why)
 		t.alike = append(t.alike, m.Notes...)
 	case t.config.Keep:
@@ -279,6 +322,48 @@ func (t *tuning) openTruth(ctx context.Context) error {
 	return nil
 }
 
+// limit takes so many of the images with several labels as are asked for: a larger number
+// holds a smaller one's.
+func (t *tuning) limit() {
+	n := t.setup.Config.Limit
+	if n == 0 {
+		return
+	}
+	var known []int
+	for i, of := range t.truth.multi.Of {
+		if of != nil {
+			known = append(known, i)
+		}
+	}
+	random(t.setup.Config.Seed, splitting, -1, 0).Shuffle(len(known), func(i, j int) { known[i], known[j] = known[j], known[i] })
+	known = known[:min(n, len(known))]
+	slices.Sort(known)
+	t.setup.Selected = known
+}
+
+// divisible says whether some images are left to validate on.
+func (t *tuning) divisible() error {
+	var class []int
+	row := make([]float64, len(t.truth.classes))
+	for _, i := range t.sets[0].wanted() {
+		if c := t.truth.row(row, t.setup.Data, i); c >= 0 {
+			class = append(class, c)
+		}
+	}
+	own := make([]int64, len(class)) // contents are not known yet
+	for i := range own {
+		own[i] = int64(i)
+	}
+	if _, held := split(class, own, t.config.Split, t.setup.Config.Seed); len(held) == 0 {
+		return t.indivisible(len(class))
+	}
+	return nil
+}
+
+func (t *tuning) indivisible(n int) error {
+	return fmt.Errorf("no image is left to validate on: %d images of %d classes with --split %v; give more, or --val", n, len(t.truth.classes), t.config.Split)
+}
+
 // other opens images of another role, with the training images' classes.
 func (t *tuning) other(name, path, lists string) (*set, error) {
 	c := t.setup.Config
@@ -298,6 +383,9 @@ func (t *tuning) other(name, path, lists string) (*set, error) {
 		}
 		s.truth = &truth{classes: m.Classes, multi: m}
 		return s, nil
+	}
+	if !setup.Data.Labelled() {
+		return s, fmt.Errorf("%s images: those of %s have no labels (%s); give them with --labels", name, setup.Data.Name, setup.Data.Why)
 	}
 	var unknown []string
 	for _, class := range setup.Data.Classes {
@@ -323,26 +411,17 @@ func some(names []string) string {
 // collect runs the backbone once over all images, where that was not done before.
 func (t *tuning) collect(ctx context.Context) error {
 	for _, s := range t.sets {
-		dir, maps := filepath.Join(t.options.Folder(), s.name), (*model.Head)(nil)
+		s.dir = filepath.Join(t.options.Folder(), s.name)
+		var maps *model.Head
 		if s.name == "train" && t.config.Mix.Method == FeatureCutMix {
-			dir, maps = dir+"-maps", t.head
+			s.dir, maps = s.dir+"-maps", t.head
 		}
-		s.dir = dir
-		open := func() error { return s.open(ctx, maps, t.options.Install) }
+		pass := func() error { return t.pass(ctx, s, maps) }
 		var err error
 		if t.options.Restart {
-			err = anew(ctx, dir, open)
-		} else if err = open(); err != nil && ctx.Err() == nil && results.IsRun(dir) {
+			err = anew(ctx, s.dir, pass)
+		} else if err = pass(); err != nil && ctx.Err() == nil && s.rec == nil && results.IsRun(s.dir) {
 			err = fmt.Errorf("%w; or begin anew with --restart", err)
-		}
-		if err != nil {
-			return err
-		}
-		done, end := t.options.stage("features of "+s.name+" images", len(s.rec.Todo))
-		err = s.collect(ctx, maps, done)
-		end()
-		if err == nil {
-			err = s.read(ctx)
 		}
 		if err != nil {
 			return err
@@ -350,6 +429,26 @@ func (t *tuning) collect(ctx context.Context) error {
 		t.alike = append(t.alike, s.notes...)
 	}
 	return nil
+}
+
+// pass opens a set's records, makes what is missing and reads them.
+func (t *tuning) pass(ctx context.Context, s *set, maps *model.Head) error {
+	if s.rec != nil {
+		_ = s.rec.Close() // of the pass before
+		s.rec = nil
+	}
+	s.notes = nil
+	if err := s.open(ctx, maps, t.options.Install); err != nil {
+		s.rec = nil
+		return err
+	}
+	done, end := t.options.stage("features of "+s.name+" images", len(s.rec.Todo))
+	err := s.collect(ctx, maps, done)
+	end()
+	if err != nil {
+		return err
+	}
+	return s.read(ctx)
 }
 
 // anew opens a run that can be made again: where that fails, what is there is removed first.
@@ -372,7 +471,7 @@ func (t *tuning) divide(context.Context) error {
 	if len(t.evaluated) == 0 || t.evaluated[0].name != "val" {
 		train, held := split(t.train.class, t.train.content, t.config.Split, t.setup.Config.Seed)
 		if len(held) == 0 {
-			return fmt.Errorf("no image is left to validate on: %d images of %d classes with --split %v; give more, or --val", t.train.n(), len(t.truth.classes), t.config.Split)
+			return t.indivisible(t.train.n())
 		}
 		val := t.train.only(held, d)
 		val.name, val.bad = "val", nil

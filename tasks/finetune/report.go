@@ -295,6 +295,9 @@ func (t *tuning) writeLog(history []Epoch) error {
 func (t *tuning) put(name string, data []byte) error { return put(t.options.Folder(), name, data) }
 
 func put(dir, name string, data []byte) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
 	return results.Save(filepath.Join(dir, name), func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err

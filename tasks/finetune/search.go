@@ -36,8 +36,8 @@ var (
 // search finds learning rate and weight decay: heads are trained on four fifths of the training
 // images, by the features of the images as they are, and judged on the rest. The best is the
 // one of the highest top-1 or mAP, then of the lowest loss. Validation images are not looked
-// at. Trials are kept as they end, for training with this key.
-func (t *tuning) search(ctx context.Context, key results.Key) (err error) {
+// at. Trials are kept as they end.
+func (t *tuning) search(ctx context.Context) (err error) {
 	fit, held := split(t.train.class, t.train.content, searchedPart, t.setup.Config.Seed+1)
 	if len(held) == 0 {
 		return fmt.Errorf("%d training images are too few to hold some out for --search", t.train.n())
@@ -58,7 +58,7 @@ func (t *tuning) search(ctx context.Context, key results.Key) (err error) {
 	done, end := t.options.stage("search", len(rates)*len(decays))
 	defer end()
 	t.held = judge.n()
-	if t.searched, err = t.loadSearch(key); err != nil {
+	if t.searched, err = t.loadSearch(); err != nil {
 		return err
 	}
 	for k := len(t.searched); k < len(rates)*len(decays); k++ {
@@ -91,7 +91,7 @@ func (t *tuning) search(ctx context.Context, key results.Key) (err error) {
 			one.Loss, one.Score = 0, 0
 		}
 		t.searched = append(t.searched, one)
-		if err := t.saveSearch(key); err != nil {
+		if err := t.saveSearch(); err != nil {
 			return err
 		}
 		done(len(t.searched))
@@ -122,16 +122,16 @@ type kept struct {
 
 const searchName = "search.json"
 
-func (t *tuning) saveSearch(key results.Key) error {
-	text, err := json.MarshalIndent(kept{key, t.searched}, "", "  ")
+func (t *tuning) saveSearch() error {
+	text, err := json.MarshalIndent(kept{t.key, t.searched}, "", "  ")
 	if err != nil {
 		return err
 	}
 	return t.put(searchName, append(text, '\n'))
 }
 
-// loadSearch reads the trials that were kept: none where there are none, or of something else.
-func (t *tuning) loadSearch(key results.Key) ([]trial, error) {
+// loadSearch reads the trials that were kept.
+func (t *tuning) loadSearch() ([]trial, error) {
 	if t.options.Restart {
 		return nil, nil
 	}
@@ -143,8 +143,11 @@ func (t *tuning) loadSearch(key results.Key) ([]trial, error) {
 		return nil, err
 	}
 	var k kept
-	if json.Unmarshal(data, &k) != nil || k.Key.Same(t.options.Folder(), key) != nil || len(k.Trials) > len(rateFactors)*len(decaysToTry) {
-		return nil, nil // it is done again
+	if json.Unmarshal(data, &k) != nil || len(k.Trials) > len(rateFactors)*len(decaysToTry) {
+		return nil, nil // damaged: it is done again
+	}
+	if err := k.Key.Same(t.options.Folder(), t.key); err != nil {
+		return nil, fmt.Errorf("%w; or begin anew with --restart", err)
 	}
 	return k.Trials, nil
 }
@@ -156,6 +159,9 @@ func (t *tuning) searchTable() report.Table {
 	out := report.Table{Name: "search", Title: fmt.Sprintf("search, on %d held-out training images", t.held), Columns: []string{"lr", "weight decay", t.score() + " %", "loss"}}
 	for _, s := range t.searched {
 		row := []string{number(s.Rate), number(s.Decay), "-", "diverged"}
+		if s.Rate == 0 {
+			row[0] = "-" // L-BFGS
+		}
 		if !s.Diverged {
 			row[2], row[3] = report.Percent(s.Score), strconv.FormatFloat(s.Loss, 'f', 4, 64)
 		}

@@ -54,6 +54,18 @@ func (s *set) only(at []int, features int) *set {
 	return &out
 }
 
+// wanted are the samples that are asked for.
+func (s *set) wanted() []int {
+	if s.setup.Selected != nil {
+		return s.setup.Selected
+	}
+	all := make([]int, len(s.setup.Data.Samples))
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
 // labelled are the samples with a label; nil is all.
 func (s *set) labelled() []int {
 	var at []int

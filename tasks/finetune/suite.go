@@ -90,7 +90,7 @@ func parseSuite(data []byte) (*Suite, error) {
 	for _, names := range [][]string{models, sets} {
 		for i, n := range names {
 			twice := slices.ContainsFunc(names[:i], func(m string) bool { return strings.EqualFold(m, n) }) // they name files
-			if !suiteName.MatchString(n) || twice {
+			if !suiteName.MatchString(n) || twice || strings.EqualFold(n, reportName) {
 				return nil, fmt.Errorf("the name %q is there twice, or is not of letters, digits, spaces, dots, - and _", n)
 			}
 		}

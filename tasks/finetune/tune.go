@@ -119,6 +119,7 @@ func (t *tuning) newNetwork(c Training) *heads.Network {
 // tune trains the head.
 func (t *tuning) tune(ctx context.Context) (err error) {
 	s := t.setup
+	t.key = t.identity() // by the options that were given
 	if t.config.Rate == 0 && t.config.Optimiser != LBFGSName {
 		if n := t.newNetwork(t.config.Training); t.config.Optimiser == AdamWName {
 			t.config.Rate = n.AdamWRate(t.train.x)
@@ -126,12 +127,10 @@ func (t *tuning) tune(ctx context.Context) (err error) {
 			t.config.Rate = n.SGDRate(t.train.x)
 		}
 	}
-	t.key = t.identity()
 	if t.config.Search {
-		if err := t.search(ctx, t.key); err != nil {
+		if err := t.search(ctx); err != nil {
 			return err
 		}
-		t.key = t.identity()
 	}
 	t.network = t.newNetwork(t.config.Training)
 	dir := t.options.Folder()
@@ -144,6 +143,9 @@ func (t *tuning) tune(ctx context.Context) (err error) {
 		return fmt.Errorf("%w; or begin anew with --restart", err)
 	}
 	if len(t.state.history) == 0 { // what other heads gave is not this one's
+		if err := os.Remove(filepath.Join(dir, reportName)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
 		for _, run := range []string{tunedName + "val", tunedName + "test", beforeName + "val", beforeName + "test"} {
 			if err := results.Discard(filepath.Join(dir, run)); err != nil {
 				return err
@@ -207,12 +209,8 @@ func (t *tuning) source(ctx context.Context) (Source, func(), error) {
 		if now := (results.Device{ORT: s.Library.Version, Name: s.Session.Device.String()}); now != t.key.Device {
 			return nil, nil, fmt.Errorf("the features in %s are of ONNX Runtime %s on %s, and this is %s on %s: train there, or choose another --out", t.sets[0].dir, t.key.Device.ORT, t.key.Device.Name, now.ORT, now.Name)
 		}
-		if fixed := s.Session.Fixed; fixed > 0 && c.Mix.Method != None && fixed != c.Batch {
-			hint := fmt.Sprintf("give --batch-size %d", fixed)
-			if fixed == 1 {
-				hint = "export it with an open batch axis, or give --mix none"
-			}
-			return nil, nil, fmt.Errorf("model %q insists on batches of %d images, and images are mixed within batches of %d: %s", s.Model.Name, fixed, c.Batch, hint)
+		if err := t.mixable(); err != nil {
+			return nil, nil, err
 		}
 	}
 	at := -1

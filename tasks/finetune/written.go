@@ -69,7 +69,7 @@ func (t *tuning) rewritten(n *heads.Network) ([]byte, error) {
 
 // trial is where the file lies until it was found to be right.
 func (t *tuning) trial() string {
-	return filepath.Join(t.options.Folder(), filepath.Base(t.options.Out))
+	return filepath.Join(t.options.Folder(), trialName, filepath.Base(t.options.Out))
 }
 
 // write writes the model with its new head, to be tried.
@@ -77,7 +77,7 @@ func (t *tuning) write(context.Context) (err error) {
 	if t.file, err = t.rewritten(t.network); err != nil {
 		return err
 	}
-	return t.put(filepath.Base(t.trial()), t.file)
+	return put(filepath.Dir(t.trial()), filepath.Base(t.trial()), t.file)
 }
 
 // keep puts the file in its place, and the report into the folder.
@@ -93,7 +93,7 @@ func (t *tuning) keep(context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(t.writeLog(t.state.history), t.put(reportName, text.Bytes()), os.Remove(t.trial()))
+	return errors.Join(t.writeLog(t.state.history), t.put(reportName, text.Bytes()), os.Remove(t.trial()), os.Remove(filepath.Dir(t.trial())))
 }
 
 // tuned opens the file that was written, for the images of a set.
