@@ -60,7 +60,7 @@ func Claim(ctx context.Context, dir string, m Manifest, selection []int, s Shard
 		}
 		more := !within(selection, r.selection)
 		if more && !within(r.selection, selection) {
-			return nil, fmt.Errorf("run %q has other samples (--limit %d with seed %d): give that seed and a larger --limit, or none, or choose another --out", dir, r.Manifest.Limit, r.Manifest.Seed)
+			return nil, fmt.Errorf("run %q %w (--limit %d with seed %d): give that seed and a larger --limit, or none, or choose another --out", dir, ErrOtherSamples, r.Manifest.Limit, r.Manifest.Seed)
 		}
 		if more && others {
 			return nil, fmt.Errorf("other processes are at work on run %q with another --limit or --seed; give the same, or wait", dir)
@@ -185,6 +185,10 @@ func (r *Run) tidy(s Shard) error {
 	}
 	return nil
 }
+
+// ErrOtherSamples is wrapped where a run's samples neither hold those that are asked for nor
+// are among them.
+var ErrOtherSamples = errors.New("has other samples")
 
 // IsRun says whether dir holds a run, damaged or not.
 func IsRun(dir string) bool {

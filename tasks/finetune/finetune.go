@@ -448,14 +448,30 @@ func (t *tuning) pass(ctx context.Context, s *set, maps *model.Head) error {
 	if err != nil {
 		return err
 	}
-	return s.read(ctx)
+	if err := s.read(ctx); err != nil {
+		return fmt.Errorf("%s images: %w: %w", s.name, errUnreadable, err)
+	}
+	if s.n() == 0 {
+		return fmt.Errorf("%s images: not one could be read; the first: %s: %s", s.name, s.bad[0].ID, s.bad[0].Reason)
+	}
+	return nil
 }
 
-// anew opens a run that can be made again: where that fails, what is there is removed first.
+// errUnreadable is wrapped where records are there and cannot be read.
+var errUnreadable = errors.New("its records cannot be used")
+
+// anew opens a run that can be made again: where it is another one, or damaged, it is removed
+// first. Other failures, of a device say, leave what is there.
 func anew(ctx context.Context, dir string, open func() error) error {
 	err := open()
-	if err == nil || ctx.Err() != nil || errors.Is(err, filelock.ErrHeld) {
+	if err == nil || ctx.Err() != nil || !results.IsRun(dir) {
 		return err
+	}
+	var different *results.DifferentRunError
+	if !errors.As(err, &different) && !errors.Is(err, results.ErrOtherSamples) && !errors.Is(err, errUnreadable) {
+		if _, bad := results.Open(dir); bad == nil {
+			return err
+		}
 	}
 	if err := results.Discard(dir); err != nil {
 		return err

@@ -14,6 +14,8 @@ import (
 
 	"cutmix-eval/evaluation"
 	"cutmix-eval/imageproc"
+	"cutmix-eval/internal/filelock"
+	"cutmix-eval/results"
 	"cutmix-eval/runtime/ortest"
 )
 
@@ -369,4 +371,32 @@ func TestLabels(t *testing.T) {
 
 func close12(a, b []float64) bool {
 	return slices.EqualFunc(a, b, func(x, y float64) bool { return math.Abs(x-y) < 1e-12 })
+}
+
+// TestAnew: what cannot be used is made again; a failure that has nothing to do with the run
+// leaves it.
+func TestAnew(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		gone bool
+	}{"another run": {&results.DifferentRunError{}, true}, "other samples": {results.ErrOtherSamples, true}, "damage": {errUnreadable, true}, "a device": {errors.New("no such device"), false}, "held": {filelock.ErrHeld, false}} {
+		dir := filepath.Join(t.TempDir(), "run")
+		run, err := results.Claim(context.Background(), dir, results.Manifest{Key: results.Key{Task: Name, Data: results.Data{N: 1}, PartSize: 1}}, nil, results.Shard{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := run.Close(); err != nil {
+			t.Fatal(err)
+		}
+		tries := 0
+		err = anew(context.Background(), dir, func() error {
+			if tries++; tries > 1 {
+				return nil
+			}
+			return c.err
+		})
+		if (err == nil) != c.gone || results.IsRun(dir) == c.gone {
+			t.Errorf("%s: %v, the run is there: %v", name, err, results.IsRun(dir))
+		}
+	}
 }
