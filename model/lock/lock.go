@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"cutmix-eval/internal/filelock"
+	"cutmix-eval/internal/strict"
 	"cutmix-eval/model"
 )
 
@@ -141,14 +141,9 @@ var (
 
 // Parse reads and checks a lock file.
 func Parse(data []byte) (*Lock, error) {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
 	var l Lock
-	if err := d.Decode(&l); err != nil {
+	if err := strict.Decode(data, &l); err != nil {
 		return nil, err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is something behind the end of its JSON")
 	}
 	if l.Version != Version {
 		return nil, fmt.Errorf("version %d; this program reads version %d", l.Version, Version)

@@ -3,10 +3,8 @@ package finetune
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,6 +13,7 @@ import (
 	"strings"
 
 	"cutmix-eval/evaluation"
+	"cutmix-eval/internal/strict"
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/tasks/compare"
@@ -64,14 +63,9 @@ func ReadSuite(path string) (*Suite, error) {
 }
 
 func parseSuite(data []byte) (*Suite, error) {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
 	var s Suite
-	if err := d.Decode(&s); err != nil {
+	if err := strict.Decode(data, &s); err != nil {
 		return nil, fmt.Errorf("it is not JSON of models and data: %w", err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is something behind the end of its JSON")
 	}
 	if len(s.Models) == 0 || len(s.Data) == 0 {
 		return nil, errors.New("it names no models or no data")
