@@ -59,7 +59,7 @@ func (r *Record) Outcome() metrics.Outcome {
 
 // About is what a report needs beside the records; it is kept with them.
 type About struct {
-	Report  report.Report    `json:"report"` // model, data, pixels, device, options
+	Report  report.Head      `json:"report"` // model, data, pixels, device, options
 	Config  Config           `json:"config"`
 	Seed    uint64           `json:"seed"`
 	Split   string           `json:"split,omitempty"`
@@ -106,71 +106,63 @@ type Pair struct {
 // ErrNothingLeft says that not one image could be evaluated.
 var ErrNothingLeft = errors.New("not one image could be evaluated")
 
-// Collector turns what the model gives into records.
-type Collector struct {
+// Recorder turns what the model gives into records. Not safe for concurrent use.
+type Recorder struct {
 	about   About
-	compete []int    // outputs that compete
-	place   []int    // of an output among them, -1
+	contest *evaluation.Contest
 	names   []string // class of the data by output
-	z       []float32
 	p       []float64
 }
 
-// NewCollector prepares for the records of a run.
-func NewCollector(a About) *Collector {
-	c := &Collector{about: a, names: make([]string, a.Outputs)}
-	c.compete, c.place = a.competing()
+// NewRecorder prepares for the records of a run.
+func NewRecorder(a About) *Recorder {
+	r := &Recorder{about: a, contest: a.contest(), names: make([]string, a.Outputs)}
 	for class, o := range a.Output {
-		c.names[o] = a.Names[class]
+		r.names[o] = a.Names[class]
 	}
-	c.z, c.p = make([]float32, len(c.compete)), make([]float64, len(c.compete))
-	return c
+	r.p = make([]float64, len(r.contest.Outputs))
+	return r
 }
 
-// Record is the record of sample id of the given class, whose scores are out or
-// which could not be read.
-func (c *Collector) Record(index int, id string, class int, size [2]int, out []float32, bad error) (Record, error) {
-	r := Record{
-		Row:   results.Row{Index: int64(index), ID: id, Class: c.about.Names[class], Status: results.OK, Width: int32(size[0]), Height: int32(size[1])},
-		Label: int32(c.about.Output[class]), Prediction: -1, Rank: -1,
-	}
+// Record is the record of a sample of the given class, whose scores are out or which could
+// not be read.
+func (r *Recorder) Record(row results.Row, class int, out []float32, bad error) (Record, error) {
+	rec := Record{Row: row, Label: int32(r.about.Output[class]), Prediction: -1, Rank: -1}
 	if bad == nil {
 		switch i := metrics.NotFinite(out); {
-		case len(out) != c.about.Outputs:
-			return r, fmt.Errorf("the model gave %d scores, not %d", len(out), c.about.Outputs)
+		case len(out) != r.about.Outputs:
+			return rec, fmt.Errorf("the model gave %d scores, not %d", len(out), r.about.Outputs)
 		case i >= 0:
 			bad = fmt.Errorf("the model gave %v for output %d", out[i], i)
 		}
 	}
 	if bad != nil {
-		r.Status, r.Error = results.Bad, bad.Error()
-		return r, nil
+		rec.Status, rec.Error = results.Bad, bad.Error()
+		return rec, nil
 	}
-	c.about.logits(c.z, out, c.compete)
-	o, err := metrics.Score(c.z, c.place[r.Label], 1)
+	o, err := r.contest.Score(out, int(rec.Label))
 	if err != nil {
-		return r, err
+		return rec, err
 	}
-	r.Prediction, r.Rank, r.Correct = int32(c.compete[o.Pred]), int32(o.Rank), o.Correct()
-	r.PredictedClass = c.names[r.Prediction]
-	r.Confidence, r.Loss, r.Brier = o.Confidence, o.NLL, o.Brier
-	metrics.Softmax(c.p, c.z)
-	for _, i := range metrics.TopK(c.z, 5) {
-		r.Top = append(r.Top, int32(c.compete[i]))
-		r.TopProbability = append(r.TopProbability, float32(c.p[i]))
+	rec.Prediction, rec.Rank, rec.Correct = int32(o.Pred), int32(o.Rank), o.Correct()
+	rec.PredictedClass = r.names[rec.Prediction]
+	rec.Confidence, rec.Loss, rec.Brier = o.Confidence, o.NLL, o.Brier
+	z := r.contest.Logits(out)
+	metrics.Softmax(r.p, z)
+	for _, i := range metrics.TopK(z, 5) {
+		rec.Top = append(rec.Top, int32(r.contest.Outputs[i]))
+		rec.TopProbability = append(rec.TopProbability, float32(r.p[i]))
 	}
-	return r, nil
+	return rec, nil
 }
 
-// logits writes the scores of the outputs compete to z, as logits.
-func (a About) logits(z, scores []float32, compete []int) {
-	for i, o := range compete {
-		z[i] = scores[o]
-		if a.Probabilities {
-			// The smallest probability that is not 0 bounds what rounding to 0 hid.
-			z[i] = float32(math.Log(max(float64(z[i]), math.SmallestNonzeroFloat32)))
-		}
+// contest is the outputs that compete.
+func (a About) contest() *evaluation.Contest {
+	var only []int
+	if a.Config.Restrict {
+		only = a.Output
 	}
+	return evaluation.NewContest(a.Outputs, only, a.Probabilities)
 }
 
 // Evaluate computes all numbers from the records of a run. On cancellation it
@@ -179,8 +171,8 @@ func Evaluate(ctx context.Context, a About, run *results.Run) (*Result, error) {
 	if err := a.Config.Validate(); err != nil {
 		return nil, err
 	}
-	compete, place := a.competing()
-	res := &Result{Outputs: len(compete)}
+	contest := a.contest()
+	res := &Result{Outputs: len(contest.Outputs)}
 	classes := map[string]int{}
 	for i, name := range a.Names {
 		classes[name] = i
@@ -188,7 +180,7 @@ func Evaluate(ctx context.Context, a About, run *results.Run) (*Result, error) {
 	err := results.Each[Record](ctx, run, nil, func(r *Record, _ [][]float32) error {
 		if r.Status == results.OK {
 			class, ok := classes[r.Class]
-			if !ok || int(r.Label) >= a.Outputs || int(r.Prediction) >= a.Outputs || r.Label < 0 || r.Prediction < 0 || place[r.Label] < 0 {
+			if !ok || int(r.Label) >= a.Outputs || int(r.Prediction) >= a.Outputs || r.Label < 0 || r.Prediction < 0 || contest.Place(int(r.Label)) < 0 {
 				return fmt.Errorf("the record of %s does not belong to this run's classes", r.ID)
 			}
 			res.Good, res.class = append(res.Good, len(res.Records)), append(res.class, class)
@@ -209,7 +201,7 @@ func Evaluate(ctx context.Context, a About, run *results.Run) (*Result, error) {
 	if res.Whole, res.Intervals, err = a.evaluate(ctx, res.Outcomes()); err != nil {
 		return nil, err
 	}
-	if err := res.temperature(ctx, a, run, compete, place); err != nil {
+	if err := res.temperature(ctx, a, run, contest); err != nil {
 		return nil, err
 	}
 	res.Pairs = res.confused(a)
@@ -251,33 +243,11 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// competing lists the outputs that compete and where each output is in it (-1
-// where it does not).
-func (a About) competing() (compete, place []int) {
-	place = make([]int, a.Outputs)
-	if a.Config.Restrict {
-		compete = slices.Sorted(slices.Values(a.Output))
-	} else {
-		for o := range a.Outputs {
-			compete = append(compete, o)
-		}
-	}
-	for i := range place {
-		place[i] = -1
-	}
-	for i, o := range compete {
-		place[o] = i
-	}
-	return compete, place
-}
-
 // logitsReader reads the logits of the good records again and again.
 type logitsReader struct {
-	about          About
-	res            *Result
-	values         *results.Values
-	compete, place []int
-	z              []float32
+	res     *Result
+	values  *results.Values
+	contest *evaluation.Contest
 }
 
 // each yields the logits of the outputs that compete, of the good records i for
@@ -294,8 +264,7 @@ func (l *logitsReader) each(ctx context.Context, pick func(int) bool, failed *er
 			if pick != nil && !pick(i-1) {
 				return true
 			}
-			l.about.logits(l.z, v, l.compete)
-			return yield(l.z, l.place[l.res.Records[l.res.Good[i-1]].Label])
+			return yield(l.contest.Logits(v), l.contest.Place(int(l.res.Records[l.res.Good[i-1]].Label)))
 		})
 		if err != nil {
 			*failed = err
@@ -305,7 +274,7 @@ func (l *logitsReader) each(ctx context.Context, pick func(int) bool, failed *er
 
 // temperature fits T on all images, and measures its use without looking at an
 // image twice: even images get the T of the odd ones and the other way round.
-func (res *Result) temperature(ctx context.Context, a About, run *results.Run, compete, place []int) error {
+func (res *Result) temperature(ctx context.Context, a About, run *results.Run, contest *evaluation.Contest) error {
 	if _, ok := run.HasArray(evaluation.Logits); !ok {
 		res.NoTemperature = errors.New("the run keeps no logits")
 		return nil
@@ -314,7 +283,7 @@ func (res *Result) temperature(ctx context.Context, a About, run *results.Run, c
 	if err != nil {
 		return err
 	}
-	rows := &logitsReader{a, res, values, compete, place, make([]float32, len(compete))}
+	rows := &logitsReader{res, values, contest}
 	var failed error
 	whole, err := metrics.FitTemperature(rows.each(ctx, nil, &failed))
 	if failed != nil {
