@@ -15,7 +15,7 @@ import (
 
 // Job is an evaluation that is being made. Records come first: Collect makes those of
 // every pass, Finish does what else is wanted when all are there, and the result is read
-// from the study. Close it.
+// from the records. Close it.
 type Job interface {
 	// Passes are the job's runs, in the order in which they are made.
 	Passes() []*evaluation.Pass
@@ -24,9 +24,33 @@ type Job interface {
 	Collect(ctx context.Context, p *evaluation.Pass, progress func(done int)) error
 	// Finish is called when all records are there.
 	Finish(ctx context.Context) error
-	// Study is what was made.
-	Study() *results.Study
+	// Result is read from the records, as Task.Load reads it.
+	Result(ctx context.Context) (Result, error)
 	Close() error
+}
+
+// Do does all of a job. progress, if not nil, is told how many of the samples that were
+// missing are done.
+func Do(ctx context.Context, j Job, progress func(done, n int)) (Result, error) {
+	n, before := 0, 0
+	for _, p := range j.Passes() {
+		n += len(p.Todo)
+	}
+	for _, p := range j.Passes() {
+		err := j.Collect(ctx, p, func(done int) {
+			if progress != nil {
+				progress(before+done, n)
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		before += len(p.Todo)
+	}
+	if err := j.Finish(ctx); err != nil {
+		return nil, err
+	}
+	return j.Result(ctx)
 }
 
 // Task is a kind of evaluation, whose result can be read from a study.

@@ -71,8 +71,10 @@ func (j *Job) Collect(ctx context.Context, p *evaluation.Pass, progress func(don
 // Finish has nothing to do.
 func (j *Job) Finish(context.Context) error { return nil }
 
-// Study is the run.
-func (j *Job) Study() *results.Study { return results.StudyOf(j.Pass.Run) }
+// Result is read from the records.
+func (j *Job) Result(ctx context.Context) (tasks.Result, error) {
+	return Task{}.Load(ctx, results.StudyOf(j.Pass.Run), tasks.Options{})
+}
 
 // Close closes the run.
 func (j *Job) Close() error { return j.Pass.Close() }
