@@ -38,8 +38,8 @@ type annotated struct {
 
 // find finds the annotations: those at path, those that lie with the data, or those
 // of the embedded scenes.
-func find(s *evaluation.Setup, path string) (*annotated, error) {
-	d := s.Data
+func find(im *evaluation.Images, path string) (*annotated, error) {
+	d := im.Dataset
 	if split, ok := d.SceneSplit(); ok && path == "" {
 		return &annotated{why: "the embedded scenes", fingerprint: "scenes:" + string(split), masks: true, boxes: true, of: func(i int) (objects, error) {
 			sc := scenes.Generate(split, i)
@@ -53,7 +53,7 @@ func find(s *evaluation.Setup, path string) (*annotated, error) {
 			return o, nil
 		}}, nil
 	}
-	set, err := openSet(s, path)
+	set, err := openSet(im, path)
 	if err != nil {
 		return nil, err
 	}
@@ -108,28 +108,28 @@ func find(s *evaluation.Setup, path string) (*annotated, error) {
 	return a, nil
 }
 
-func openSet(s *evaluation.Setup, path string) (*annotations.Set, error) {
+func openSet(im *evaluation.Images, path string) (*annotations.Set, error) {
 	if path != "" {
 		return annotations.Open(path)
 	}
 	for _, name := range annotations.Companions() {
-		data, dir, ok := s.Data.Companion(name)
+		data, dir, ok := im.Companion(name)
 		if !ok {
 			continue
 		}
 		set, err := annotations.Parse(name, data)
-		if images, _, cub := s.Data.Companion("images.txt"); cub && name == annotations.CUBBoxes {
+		if images, _, cub := im.Companion("images.txt"); cub && name == annotations.CUBBoxes {
 			set, err = annotations.ParseCUB(string(images), string(data))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s beside the images: %w", name, err)
 		}
 		if set.Root = dir; dir == "" && len(set.Masks) > 0 {
-			return nil, fmt.Errorf("%s names masks in the archive %s; unpack it, or give --boxes", name, s.Config.Data)
+			return nil, fmt.Errorf("%s names masks in the archive %s; unpack it, or give --boxes", name, im.Config.Path)
 		}
 		return set, nil
 	}
-	return nil, fmt.Errorf("%s has no boxes with it (looked for %v); give them with --boxes", s.Data.Name, annotations.Companions())
+	return nil, fmt.Errorf("%s has no boxes with it (looked for %v); give them with --boxes", im.Name, annotations.Companions())
 }
 
 // stamp tells a file from others, and from what it was before, without reading it.
@@ -143,20 +143,20 @@ func stamp(sum io.Writer, path string) error {
 }
 
 // stampMaps tells the maps of the samples in dir from others. All must be there.
-func stampMaps(s *evaluation.Setup, dir string, samples []int) (string, error) {
+func stampMaps(im *evaluation.Images, dir string, samples []int) (string, error) {
 	if dir == "" {
 		return "", nil
 	}
 	sum := sha256.New()
 	missing, first := 0, ""
 	if samples == nil {
-		samples = make([]int, len(s.Data.Samples))
+		samples = make([]int, im.Len())
 		for i := range samples {
 			samples[i] = i
 		}
 	}
 	for _, i := range samples {
-		path, ok := mapPath(dir, s.Data.Samples[i].ID)
+		path, ok := mapPath(dir, im.ID(i))
 		if !ok || stamp(sum, path) != nil {
 			if missing++; missing == 1 {
 				first = path
