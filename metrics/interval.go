@@ -107,7 +107,7 @@ func bounded(rng *rand.PCG, n uint64) uint64 {
 // Percentile is the 95 % interval between the 2.5 % and 97.5 % quantiles of
 // sorted replicates.
 func Percentile(sorted []float64) Interval {
-	return Interval{quantile(sorted, 0.025), quantile(sorted, 0.975), 0.95, "bootstrap percentile"}
+	return Interval{Quantile(sorted, 0.025), Quantile(sorted, 0.975), 0.95, "bootstrap percentile"}
 }
 
 // Basic is the 95 % basic (reflected) bootstrap interval, cut at 0. It is the
@@ -116,13 +116,14 @@ func Percentile(sorted []float64) Interval {
 // Its upper end can therefore lie below the value.
 func Basic(value float64, sorted []float64) Interval {
 	return Interval{
-		max(0, 2*value-quantile(sorted, 0.975)), max(0, 2*value-quantile(sorted, 0.025)),
+		max(0, 2*value-Quantile(sorted, 0.975)), max(0, 2*value-Quantile(sorted, 0.025)),
 		0.95, "bootstrap basic",
 	}
 }
 
-// quantile interpolates linearly between order statistics.
-func quantile(sorted []float64, q float64) float64 {
+// Quantile is the q-quantile, 0 to 1, of ascending numbers, interpolated linearly between two
+// of them as numpy does by default; NaN of none.
+func Quantile(sorted []float64, q float64) float64 {
 	if len(sorted) == 0 {
 		return math.NaN()
 	}

@@ -28,6 +28,7 @@ var floors = []string{
 	"report",
 	"results",
 	"pipeline",
+	"scores",
 	"metrics",
 	"cam",
 	"boxes",
@@ -57,6 +58,7 @@ var pure = map[string][]string{
 	"augment":         {},
 	"heads":           {"linear"},
 	"linear":          {},
+	"scores":          {"metrics", "linear"},
 	"corrupt":         {"imageproc", "imageproc/jpeg"}, // Pillow's box filter, and JPEG files
 	"imageproc":       {"imageproc/jpeg"},
 	"imageproc/jpeg":  {},

@@ -12,6 +12,7 @@ import (
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
+	"cutmix-eval/scores"
 )
 
 // Report fits the scores, applies them and reports, from the records alone.
@@ -113,7 +114,7 @@ func (r *Runs) reference(found []Found, of Found) *Found {
 		return nil
 	}
 	for i, f := range found {
-		if f.View == of.View && f.Set == of.Set && (Score{Name: f.Score}).is(name) {
+		if f.View == of.View && f.Set == of.Set && scores.Matches(f.Score, name) {
 			return &found[i]
 		}
 	}
