@@ -88,7 +88,7 @@ func (r *Runs) Evaluate(ctx context.Context) (*Result, error) {
 			res.id = append(res.id, sc)
 		}
 	}
-	if err := res.detect(ctx, c.Reference != ""); err != nil {
+	if err := res.separate(ctx, c.Reference != ""); err != nil {
 		return nil, err
 	}
 	shared, err := r.overlaps(ctx)
@@ -156,10 +156,10 @@ func (r *Runs) grid(ctx context.Context, res *Result, g scores.Data) error {
 		for end < len(all) && kind[end] == kind[at] {
 			end++
 		}
-		best, value := -1, metrics.Detection{AUROC: -1}
+		best, value := -1, metrics.Separation{AUROC: -1}
 		for k := at; k < end; k++ {
 			// Scores that are not finite have no AUROC, and are not chosen.
-			if d, err := metrics.Detect(id.values[k], out.values[k]); err == nil && d.AUROC > value.AUROC {
+			if d, err := metrics.Separate(id.values[k], out.values[k]); err == nil && d.AUROC > value.AUROC {
 				best, value = k, d
 			}
 		}
@@ -191,8 +191,8 @@ func joined(sets []*scored, k int) []float64 {
 	return out
 }
 
-// detect compares every OOD set with the ID images, by every score.
-func (res *Result) detect(ctx context.Context, reference bool) error {
+// separate compares every OOD set with the ID images, by every score.
+func (res *Result) separate(ctx context.Context, reference bool) error {
 	keep := reference || len(res.out) > 1 // what means and differences are made of
 	type job struct {
 		at, k int
@@ -216,7 +216,7 @@ func (res *Result) detect(ctx context.Context, reference bool) error {
 			}
 		}
 	}
-	wrong := make([]*metrics.DetectionError, len(jobs))
+	wrong := make([]*metrics.SeparationError, len(jobs))
 	next := make(chan job)
 	var wg sync.WaitGroup
 	for range goruntime.GOMAXPROCS(0) {
@@ -224,11 +224,11 @@ func (res *Result) detect(ctx context.Context, reference bool) error {
 			for j := range next {
 				f := &res.Found[j.at]
 				id, out := joined(j.id, j.k), j.out.values[j.k]
-				d, err := metrics.Detect(id, out)
+				d, err := metrics.Separate(id, out)
 				if errors.As(err, &wrong[j.at]) {
 					continue
 				}
-				f.Detection, f.Histogram = d, histogram(id, out)
+				f.Separation, f.Histogram = d, histogram(id, out)
 				f.Histogram.Kind, f.Histogram.Name = f.kind(), f.Score
 				if keep {
 					f.placements = metrics.Place(id, out)

@@ -47,7 +47,7 @@ func TestPaired(t *testing.T) {
 					}
 				}
 			}
-			want, err := metrics.Detect(id, out)
+			want, err := metrics.Separate(id, out)
 			if err != nil {
 				t.Fatal(err)
 			}

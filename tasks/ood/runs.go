@@ -395,13 +395,13 @@ func funcs(f []fitted) []scores.Func {
 	return out
 }
 
-// Found is the detection of one OOD set by one score.
+// Found is how well one score tells one OOD set from the ID images.
 type Found struct {
 	View  string // empty: the ID images alone; fullSpectrum: with those under covariate shift
 	Set   string
 	Group string
 	Score string
-	metrics.Detection
+	metrics.Separation
 	Histogram  report.Histogram
 	CCR        []report.Metric
 	placements metrics.Placements
