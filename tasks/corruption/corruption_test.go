@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/golden"
 	"cutmix-eval/internal/npy"
+	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/runtime/ortest"
@@ -660,5 +662,27 @@ func TestWriteRefuses(t *testing.T) {
 	}
 	if _, _, err := write(x); err == nil || !strings.Contains(err.Error(), "would both become") {
 		t.Errorf("two images of one name: %v", err)
+	}
+}
+
+// TestCalibration: the mean over variants is, to the bit, that of the ECEs that classify gives.
+func TestCalibration(t *testing.T) {
+	const n = 500
+	rng := rand.New(rand.NewPCG(6, 6))
+	g := made(n, 0.1, map[corrupt.Name]float64{corrupt.Fog: 0.3, corrupt.Snow: 0.55})
+	at, want := []int{0, 1, 6}, 0.0
+	for _, k := range at {
+		v := make([]metrics.Outcome, n)
+		for i := range v {
+			g.conf[k][i] = float64(rng.IntN(200)+1) / 200 // with ties
+			v[i].Confidence = g.conf[k][i]
+			if g.wrong[k][i] {
+				v[i].Pred = 1
+			}
+		}
+		want += metrics.Evaluate(v, g.about.Config.Bins).Width.ECE / float64(len(at))
+	}
+	if got := g.calibration(at); got != want || want == 0 {
+		t.Errorf("%v, want %v", got, want)
 	}
 }

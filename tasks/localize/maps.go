@@ -53,7 +53,7 @@ func mapsOf(h *model.Head, c Config, frame imageproc.Size) (maps, error) {
 	}
 	for k := range h.Classes {
 		m.heads = append(m.heads, cam.Head{
-			Weight: h.Weight[k*h.Features : (k+1)*h.Features], Bias: float64(h.Bias[k]), Scale: scale, PerPlace: h.PerPlace, Relu: h.Relu,
+			Weight: h.Layer().Row(k), Bias: float64(h.Bias[k]), Scale: scale, PerPlace: h.PerPlace, Relu: h.Relu,
 		})
 	}
 	return m, nil

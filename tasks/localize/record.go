@@ -79,10 +79,12 @@ func (c Config) Validate() error {
 		return fmt.Errorf("threshold %v is not from 0 to below 1", *c.At)
 	case !(c.Interval >= 0.001 && c.Interval <= 0.5):
 		return fmt.Errorf("interval %v is not from 0.001 to 0.5", c.Interval)
-	case c.Replicates < 0 || c.Replicates > 0 && c.Replicates < 100:
-		return fmt.Errorf("%d bootstrap replicates: 0 for none, or at least 100", c.Replicates)
 	case c.Worst < 0:
 		return fmt.Errorf("%d worst images", c.Worst)
+	case c.Replicates != 0:
+		if err := metrics.CheckReplicates(c.Replicates); err != nil {
+			return fmt.Errorf("%w, or 0 for none", err)
+		}
 	}
 	for _, kind := range c.By {
 		if !slices.Contains(Groupings(), kind) {
