@@ -269,6 +269,7 @@ func TestOpenErrors(t *testing.T) {
 		{"not Tiny", files{"x/1.png": a, "y/1.png": a}.folder(t), Options{Format: TinyImageNet}, "val_annotations.txt"},
 		{"no folders", files{"1.png": a}.folder(t), Options{Format: ClassFolders}, "no class folders"},
 		{"no end", write(t, "c.tar", string(files{"x/1.png": a, "y/2.png": a}.tarBytes(t)[:2048])), Options{}, "cut off"},
+		{"several images", files{"x/1.png": a, "y/1.png": a, "x/2.png": a}.folder(t), Options{Labels: write(t, "l.csv", "2.png,0\n1.png,1\n")}, "row 2: several images of the data are called"},
 		{"two labels", files{"1.png": a}.folder(t), Options{Labels: write(t, "l.csv", "1.png,1\n1.png,2\n")}, "two labels"},
 		{"no label", files{"1.png": a}.folder(t), Options{Labels: write(t, "l.csv", "path,label\n1.png,\n")}, "no label"},
 		{"negative output", files{"x/1.png": a, "y/1.png": a}.folder(t), Options{Labels: write(t, "l.json", `{"x": -1, "y": 0}`)}, "output -1"},
@@ -643,7 +644,7 @@ func FuzzLabels(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		tr := &tree{kind: "folder", files: []file{{path: "x/1.png"}, {path: "y/2.png"}}}
 		l := &labelFile{path: "labels"}
-		if err := l.parse([]byte(text), tr, "", []int{0, 1}, []string{"x", "y"}); err != nil {
+		if err := l.parse([]byte(text), tr, []int{0, 1}, []string{"x", "y"}); err != nil {
 			return
 		}
 		for _, label := range l.label {

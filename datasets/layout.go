@@ -206,7 +206,7 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 		all := append(slices.Clone(inside), loose...)
 		slices.Sort(all)
 		var err error
-		if labels, err = readLabels(o.Labels, t, base, all, dirs); err != nil {
+		if labels, err = readLabels(o.Labels, t, all, dirs); err != nil {
 			return err
 		}
 		if labels.images() {

@@ -58,14 +58,20 @@ func find(s *evaluation.Setup, path string) (*annotated, error) {
 		return nil, err
 	}
 	a := &annotated{why: set.Format, masks: len(set.Masks) > 0, boxes: len(set.Boxes) > 0}
-	keys := map[int]string{}
+	ids := make([]string, len(d.Samples))
+	for i, sample := range d.Samples {
+		ids[i] = sample.ID
+	}
+	keys, err := set.Match(ids)
+	if err != nil {
+		return nil, err
+	}
 	sum := sha256.New()
 	for i, sample := range d.Samples {
-		key, ok := set.Find(sample.ID)
-		if !ok {
+		key := keys[i]
+		if key == "" {
 			continue
 		}
-		keys[i] = key
 		a.samples = append(a.samples, i)
 		fmt.Fprintf(sum, "%d %v %v\n", i, set.Boxes[key], set.Masks[key])
 		for _, f := range append(slices.Clone(set.Masks[key].Object), set.Masks[key].Ignore...) {
