@@ -326,7 +326,7 @@ func (r *recorder) item(ctx context.Context, sc evaluation.Scored) (*item, error
 	it.head = r.maps.headOf(int(target), it.features)
 	switch {
 	case config.Maps != "":
-		if it.raw, it.rawH, it.rawW, err = foreign(config.Maps, rec.ID); err != nil {
+		if it.raw, it.rawH, it.rawW, err = foreign(config.Maps, r.images.Dataset, sc.Index); err != nil {
 			it.record.Status, it.record.Error = results.Bad, err.Error()
 			return it, nil
 		}

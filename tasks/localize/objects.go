@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"cutmix-eval/boxes"
+	"cutmix-eval/datasets"
 	"cutmix-eval/datasets/annotations"
 	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/evaluation"
@@ -58,14 +59,20 @@ func find(im *evaluation.Images, path string) (*annotated, error) {
 		return nil, err
 	}
 	a := &annotated{why: set.Format, masks: len(set.Masks) > 0, boxes: len(set.Boxes) > 0}
-	keys := map[int]string{}
+	ids := make([]string, len(d.Samples))
+	for i, sample := range d.Samples {
+		ids[i] = sample.ID
+	}
+	keys, err := set.Match(ids)
+	if err != nil {
+		return nil, err
+	}
 	sum := sha256.New()
 	for i, sample := range d.Samples {
-		key, ok := set.Find(sample.ID)
-		if !ok {
+		key := keys[i]
+		if key == "" {
 			continue
 		}
-		keys[i] = key
 		a.samples = append(a.samples, i)
 		fmt.Fprintf(sum, "%d %v %v\n", i, set.Boxes[key], set.Masks[key])
 		for _, f := range append(slices.Clone(set.Masks[key].Object), set.Masks[key].Ignore...) {
@@ -156,7 +163,7 @@ func stampMaps(im *evaluation.Images, dir string, samples []int) (string, error)
 		}
 	}
 	for _, i := range samples {
-		path, ok := mapPath(dir, im.ID(i))
+		path, ok := mapPath(dir, im.Dataset, i)
 		if !ok || stamp(sum, path) != nil {
 			if missing++; missing == 1 {
 				first = path
@@ -170,15 +177,18 @@ func stampMaps(im *evaluation.Images, dir string, samples []int) (string, error)
 }
 
 // mapPath is where the map of an image lies: DIR/ID.npy, with the image's extension or
-// without.
-func mapPath(dir, id string) (path string, ok bool) {
-	full := filepath.Join(dir, filepath.FromSlash(id))
-	for _, p := range []string{full + ".npy", strings.TrimSuffix(full, filepath.Ext(full)) + ".npy"} {
-		if _, err := os.Stat(p); err == nil {
-			return p, true
+// without, where the ID may begin below the folders that all images lie in.
+func mapPath(dir string, d *datasets.Dataset, i int) (path string, ok bool) {
+	id := filepath.Join(dir, filepath.FromSlash(d.Samples[i].ID))
+	short := filepath.Join(dir, filepath.FromSlash(d.Short(i)))
+	for _, full := range []string{id, short} {
+		for _, p := range []string{full + ".npy", strings.TrimSuffix(full, filepath.Ext(full)) + ".npy"} {
+			if _, err := os.Stat(p); err == nil {
+				return p, true
+			}
 		}
 	}
-	return full + ".npy", false
+	return id + ".npy", false
 }
 
 func readMask(path string) (boxes.Mask, error) {
@@ -205,8 +215,8 @@ func readMask(path string) (boxes.Mask, error) {
 }
 
 // foreign reads the map of an image that was made elsewhere.
-func foreign(dir, id string) (m []float64, h, w int, err error) {
-	path, ok := mapPath(dir, id)
+func foreign(dir string, d *datasets.Dataset, i int) (m []float64, h, w int, err error) {
+	path, ok := mapPath(dir, d, i)
 	if !ok {
 		return nil, 0, 0, fmt.Errorf("there is no map %s", path)
 	}
