@@ -178,7 +178,8 @@ func (res *result) bootstrap(ctx context.Context, f metrics.Statistic) ([]*metri
 	}
 	out := make([]*metrics.Interval, len(boot))
 	for k := range boot {
-		if iv, ok := metrics.Percentile(boot[k]); ok {
+		if len(boot[k]) > 0 { // not where every replicate lacked what the number is of
+			iv := metrics.Percentile(boot[k])
 			out[k] = &iv
 		}
 	}
