@@ -404,35 +404,36 @@ func (s *Setup) Pipeline(at []int, progress func(done int)) pipeline.Config {
 	}
 }
 
-// Report starts a report with everything but the task's own part, the session
-// and the time.
-func (s *Setup) Report(tool report.Tool) *report.Report {
-	r := &report.Report{Tool: tool}
-	r.Model = report.Model{
-		Name: s.Model.Name, Path: s.Model.Path, SHA256: s.Model.SHA256, Bytes: s.Model.Size,
-		Classes: s.Outputs, Output: s.Model.Logits, Activation: s.Model.Activation, Training: s.Entry.TrainingText(s.Model),
-	}
-	r.Tables = append(r.Tables, published(s.Entry)...)
-	d := s.Data
-	r.Dataset = report.Dataset{
-		Name: d.Name, Path: s.Config.Data, Format: string(d.Format), Recognised: d.Why,
-		Classes: len(d.Classes), Fingerprint: d.Fingerprint(), Notes: d.Notes,
-	}
+// Head begins a report: everything but the task's own part and the session.
+func (s *Setup) Head(tool report.Tool) report.Head {
 	recipe := s.Recipe
-	if d.Format == datasets.Derived {
+	if s.Data.Format == datasets.Derived {
 		recipe = s.Geometry
 	}
-	r.Preprocessing = report.Preprocessing{
-		Recipe: recipe, Summary: recipe.String(), Source: s.RecipeSource,
-		Decoder: imageproc.DecoderName, Fingerprint: recipe.Fingerprint(),
+	d := s.Data
+	h := report.Head{
+		Tool: tool,
+		Model: report.Model{
+			Name: s.Model.Name, Path: s.Model.Path, SHA256: s.Model.SHA256, Bytes: s.Model.Size,
+			Classes: s.Outputs, Output: s.Model.Logits, Activation: s.Model.Activation, Training: s.Entry.TrainingText(s.Model),
+		},
+		Dataset: report.Dataset{
+			Name: d.Name, Path: s.Config.Data, Format: string(d.Format), Recognised: d.Why,
+			Classes: len(d.Classes), Fingerprint: d.Fingerprint(), Notes: d.Notes,
+		},
+		Preprocessing: report.Preprocessing{
+			Recipe: recipe, Summary: recipe.String(), Source: s.RecipeSource,
+			Decoder: imageproc.DecoderName, Fingerprint: recipe.Fingerprint(),
+		},
+		Published: published(s.Entry),
 	}
 	if s.Config.Subset != "" {
-		r.Option("images named in %s", filepath.Base(s.Config.Subset))
+		h.Option("images named in %s", filepath.Base(s.Config.Subset))
 	}
 	if s.Config.Limit > 0 {
-		r.Option("limit %d (seed %d)", s.Config.Limit, s.Config.Seed)
+		h.Option("limit %d (seed %d)", s.Config.Limit, s.Config.Seed)
 	}
-	return r
+	return h
 }
 
 // Runtime is the report's part about the session, which must be open.
@@ -471,13 +472,8 @@ func (s *Setup) Timing(st pipeline.Stats) *report.Timing {
 	return t
 }
 
-// Told is what a report says a task was told.
-type Told struct {
-	Limit int    `json:"limit"` // 0 is all images
-	Seed  uint64 `json:"seed"`
-	Split string `json:"split,omitempty"`
-	Task  any    `json:"task"`
+// Told is what a report says a task was asked to do: the shared part, with the task's own
+// configuration.
+func (c Config) Told(task any) report.Config {
+	return report.Config{Limit: c.Limit, Seed: c.Seed, Split: c.Split, Task: task}
 }
-
-// Told returns the shared part with the task's own configuration.
-func (c Config) Told(task any) Told { return Told{c.Limit, c.Seed, c.Split, task} }
