@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	cutmixeval "cutmix-eval"
@@ -114,16 +113,19 @@ func OpenModel(name, output string) (m *model.Model, entry *lock.Entry, err erro
 	return m, &e, nil
 }
 
-// published tables what others have measured with a model.
-func published(e *lock.Entry) []report.Table {
-	if e == nil || len(e.Published) == 0 {
+// published are the numbers that others have measured with a model.
+func published(e *lock.Entry) []report.Number {
+	if e == nil {
 		return nil
 	}
-	t := report.Table{Name: "published", Title: "published numbers of this model", Columns: []string{"metric", "value", "data", "source"}}
+	var out []report.Number
 	for _, p := range e.Published {
-		t.Rows = append(t.Rows, []string{p.Metric, strconv.FormatFloat(100*p.Value, 'f', 2, 64) + " %", p.Data, p.Source})
+		out = append(out, report.Number{
+			Name: p.Metric, At: report.Keys{report.KeyDataset.Is(p.Data), report.KeySource.Is(p.Source)},
+			Value: p.Value, Unit: report.Fraction, Better: report.Higher,
+		})
 	}
-	return []report.Table{t}
+	return out
 }
 
 // openSession opens the model on its device. A batch size that is fixed in the
