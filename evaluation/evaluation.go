@@ -289,7 +289,7 @@ func (s *Setup) probabilities(ctx context.Context) (bool, error) {
 // noise fills a batch.
 func noise(b *runtime.Batch, rng *rand.Rand) {
 	for i := range b.Size() {
-		slot := b.Slot(i)
+		slot := b.Input(0, i)
 		for j := range slot {
 			slot[j] = float32(rng.NormFloat64())
 		}
@@ -390,15 +390,13 @@ func (s *Setup) Close() {
 // Pipeline is the configuration that sends the samples at (nil is all) through
 // the model. Output 0 holds the class scores, the taps follow.
 func (s *Setup) Pipeline(at []int, progress func(done int)) pipeline.Config {
-	images := pipeline.Images{N: len(s.Data.Samples), Loader: func() pipeline.Load {
-		return s.Data.Loader().LoadWindow
-	}}
+	n := len(s.Data.Samples)
 	if at != nil {
-		images = images.Subset(at)
+		n = len(at)
 	}
 	return pipeline.Config{
-		Images:   images,
-		Recipe:   s.Recipe,
+		N:        n,
+		Filler:   func() (pipeline.Filler, error) { return Filler(s.Recipe, s.Load(at)) },
 		NewBatch: func(n int) (pipeline.Batch, error) { return s.Session.NewBatch(n) },
 		Batch:    s.Batch, Workers: s.Workers, Progress: progress,
 	}
@@ -466,7 +464,7 @@ func (s *Setup) Timing(st pipeline.Stats) *report.Timing {
 		ModelWaiting: st.Wait.Seconds(), LoadCPU: st.Load.Seconds(),
 	}
 	if st.Wall > 0 {
-		t.ImagesPerSecond = float64(st.Images) / st.Wall.Seconds()
+		t.ImagesPerSecond = float64(st.Samples) / st.Wall.Seconds()
 	}
 	return t
 }

@@ -317,7 +317,7 @@ func (rec *Records) Each(ctx context.Context, progress func(done int), f func(Sc
 	return pipeline.Run(ctx, rec.setup.Pipeline(rec.Todo, progress), func(r pipeline.Result) error {
 		sc := Scored{Index: rec.Todo[r.Index], Err: r.Err, Width: r.Size.X, Height: r.Size.Y}
 		if r.Err == nil {
-			sc.Logits, sc.Input = r.Output(0), r.Input()
+			sc.Logits, sc.Input = r.Output(0), r.Input(0)
 			for k := range taps {
 				sc.Taps = append(sc.Taps, r.Output(1+k))
 			}

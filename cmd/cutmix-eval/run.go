@@ -93,8 +93,8 @@ func collect(ctx context.Context, s streams, store evaluation.Store, quiet bool,
 		}
 		return stats, err
 	}
-	if stats.Images > 0 {
-		say("%d images in %.1f s, %.0f images/s", stats.Images, stats.Wall.Seconds(), float64(stats.Images)/stats.Wall.Seconds())
+	if stats.Samples > 0 {
+		say("%d images in %.1f s, %.0f images/s", stats.Samples, stats.Wall.Seconds(), float64(stats.Samples)/stats.Wall.Seconds())
 	}
 	return stats, nil
 }

@@ -1,12 +1,12 @@
 package localize
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
 	goruntime "runtime"
-	"sync"
 
 	"cutmix-eval/boxes"
 	"cutmix-eval/cam"
@@ -27,61 +27,19 @@ func (j *Job) Collect(ctx context.Context, progress func(done int)) (pipeline.St
 	}
 	j.shape = j.setup.Session.Outputs[1].Shape
 	w := results.NewWriter[Record](j.Run)
-	jobs, order := make(chan *item, 64), make(chan *item, 64)
-	var first error // of the writing goroutine, which closes failed after setting it
-	failed := make(chan struct{})
-	var workers sync.WaitGroup
-	for range goruntime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			m := j.mapper()
-			for it := range jobs {
-				if err := m.finish(it); err != nil {
-					it.err = err
-				}
-				close(it.done)
-			}
-		})
-	}
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		for it := range order {
-			<-it.done
-			if it.err == nil {
-				it.err = w.Add(it.record, j.arrays(it)...)
-			}
-			if it.err != nil {
-				first = it.err
-				close(failed)
-				for it := range order { // nothing more is written
-					<-it.done
-				}
-				return
-			}
-		}
-	}()
+	maps := pipeline.NewOrdered(ctx, goruntime.GOMAXPROCS(0), func() func(*item) (*item, error) {
+		m := j.mapper()
+		return func(it *item) (*item, error) { return it, m.finish(it) }
+	}, func(it *item) error { return w.Add(it.record, j.arrays(it)...) })
 	collector := classify.NewCollector(j.about.Classify)
 	stats, err := j.Each(ctx, progress, func(sc evaluation.Scored) error {
-		select {
-		case <-failed:
-			return first
-		default:
-		}
 		it, err := j.item(ctx, collector, sc)
 		if err != nil {
 			return err
 		}
-		jobs <- it
-		order <- it
-		return nil
+		return maps.Put(it)
 	})
-	close(jobs)
-	workers.Wait()
-	close(order)
-	<-written
-	if first != nil {
-		err = first
-	}
+	err = cmp.Or(maps.Close(), err)
 	if werr := w.Close(); !errors.Is(err, werr) {
 		err = errors.Join(err, werr)
 	}
@@ -114,7 +72,7 @@ func (j *Job) item(ctx context.Context, c *classify.Collector, sc evaluation.Sco
 	if err != nil {
 		return nil, err
 	}
-	it := &item{done: make(chan struct{}), record: Record{Row: rec.Row, Label: rec.Label, Prediction: rec.Prediction, Rank: rec.Rank, Confidence: rec.Confidence}}
+	it := &item{record: Record{Row: rec.Row, Label: rec.Label, Prediction: rec.Prediction, Rank: rec.Rank, Confidence: rec.Confidence}}
 	if rec.Status != results.OK {
 		return it, nil
 	}
@@ -187,7 +145,7 @@ func (j *Job) score(ctx context.Context, f cam.Features, input []float32, class 
 	w, h := j.about.Frame[0], j.about.Frame[1]
 	return cam.Score(f, input, h, w, j.setup.Recipe.Layout == imageproc.NHWC, b.Size(), func(inputs [][]float32) ([]float64, error) {
 		for i, in := range inputs {
-			copy(b.Slot(i), in)
+			copy(b.Input(0, i), in)
 		}
 		if err := b.Run(ctx, len(inputs)); err != nil {
 			return nil, err

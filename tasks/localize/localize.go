@@ -161,11 +161,9 @@ type item struct {
 	pixels   []byte // boxes.Truth, nil without masks
 	arrays   map[string][]float32
 	kept     map[string][]float32 // logits and features
-	err      error
-	done     chan struct{}
 }
 
-// mapper turns feature maps into boxes and overlaps. One a goroutine.
+// mapper turns feature maps into boxes and overlaps. It is used by one goroutine.
 type mapper struct {
 	config Config
 	seed   uint64
