@@ -45,6 +45,7 @@ var floors = []string{
 	".",
 	"runtime/ortest",
 	"runtime",
+	"linear",
 	"internal",
 }
 
@@ -54,7 +55,8 @@ var pure = map[string][]string{
 	"cam":             {},
 	"boxes":           {},
 	"augment":         {},
-	"heads":           {},
+	"heads":           {"linear"},
+	"linear":          {},
 	"corrupt":         {"imageproc", "imageproc/jpeg"}, // Pillow's box filter, and JPEG files
 	"imageproc":       {"imageproc/jpeg"},
 	"imageproc/jpeg":  {},

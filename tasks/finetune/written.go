@@ -60,11 +60,7 @@ func (t *tuning) rewritten(n *heads.Network) ([]byte, error) {
 	if c.Keep {
 		names = t.setup.Model.ClassNames // as it was
 	}
-	var layers []model.Layer
-	for _, l := range n.Layers() {
-		layers = append(layers, model.Layer(l))
-	}
-	return t.setup.Model.ReplaceHead(t.head, layers, names, meta)
+	return t.setup.Model.ReplaceHead(t.head, n.Layers(), names, meta)
 }
 
 // trial is where the file lies until it was found to be right.

@@ -166,7 +166,7 @@ func (j *Job) head(h *model.Head, m cam.Method) error {
 	}
 	for c := range h.Classes {
 		j.heads = append(j.heads, cam.Head{
-			Weight: h.Weight[c*h.Features : (c+1)*h.Features], Bias: float64(h.Bias[c]), Scale: scale, PerPlace: h.PerPlace, Relu: h.Relu,
+			Weight: h.Layer().Row(c), Bias: float64(h.Bias[c]), Scale: scale, PerPlace: h.PerPlace, Relu: h.Relu,
 		})
 	}
 	return nil

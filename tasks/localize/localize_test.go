@@ -114,7 +114,7 @@ func TestScenes(t *testing.T) {
 				}
 				n := int(shape[2] * shape[3])
 				raw, err := cam.Map(m, cam.Features{C: int(shape[1]), H: int(shape[2]), W: int(shape[3]), A: out[i].features},
-					cam.Head{Weight: h.Weight[class*h.Features : (class+1)*h.Features], Bias: float64(h.Bias[class]), Scale: 1 / float64(n)})
+					cam.Head{Weight: h.Layer().Row(class), Bias: float64(h.Bias[class]), Scale: 1 / float64(n)})
 				if err != nil {
 					t.Fatal(err)
 				}
