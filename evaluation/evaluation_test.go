@@ -9,6 +9,8 @@ import (
 
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/cache"
+	"cutmix-eval/internal/onnx"
+	"cutmix-eval/internal/onnx/onnxtest"
 	"cutmix-eval/model/lock"
 	"cutmix-eval/pipeline"
 	"cutmix-eval/runtime/ortest"
@@ -179,23 +181,38 @@ func TestOpenModelErrors(t *testing.T) {
 // be given.
 func TestSizeIsNeeded(t *testing.T) {
 	t.Setenv(cache.EnvDir, t.TempDir())
-	none := imageproc.Size{}
-	raw := func(c *ModelConfig) { c.Changes.Crop, c.Changes.Resize = &none, &none }
-	for name, want := range map[string]string{
-		"scenes-cutmix": "", // 64 x 64
-		repo(t, "model/testdata/heads/"+openSize): "fixes the image size; give --crop",
+	m := onnxtest.Model()
+	g := &m.Graph
+	g.Inputs = []onnx.Value{onnx.NewValue("x", onnx.Float32).WithDims(onnxtest.Axes(-1, 3, -1, -1)...)}
+	g.Nodes = []onnx.Node{onnx.NewNode("GlobalAveragePool", "pool", []string{"x"}, []string{"p"}), onnx.NewNode("Flatten", "flat", []string{"p"}, []string{"y"})}
+	g.Outputs = []onnx.Value{onnx.NewValue("y", onnx.Float32).WithDims(onnxtest.Axes(-1, 3)...)}
+	any := filepath.Join(t.TempDir(), "any-size.onnx")
+	if err := os.WriteFile(any, m.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	none, eight := imageproc.Size{}, imageproc.Size{H: 8, W: 9}
+	for name, c := range map[string]struct {
+		model ModelConfig
+		size  imageproc.Size
+		want  string
+	}{
+		"the model's":  {ModelConfig{Model: "scenes-cutmix", Changes: Changes{Crop: &none, Resize: &none}}, imageproc.Size{H: 64, W: 64}, ""},
+		"a crop":       {ModelConfig{Model: any, Changes: Changes{Crop: &eight, Resize: &none}}, eight, ""},
+		"nothing says": {ModelConfig{Model: any, Changes: Changes{Crop: &none, Resize: &none}}, none, "fixes the image size; give --crop"},
 	} {
-		t.Run(filepath.Base(name), func(t *testing.T) {
-			c := ModelConfig{Model: name}
-			raw(&c)
-			m, err := OpenClassifier(c, DefaultRunning())
-			switch {
-			case want == "" && err != nil:
-				t.Error(err)
-			case want == "" && m.Size() != imageproc.Size{H: 64, W: 64}:
-				t.Errorf("the size is %v", m.Size())
-			case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
-				t.Errorf("%v", err)
+		t.Run(name, func(t *testing.T) {
+			m, err := OpenClassifier(c.model, DefaultRunning())
+			if c.want != "" {
+				if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("%v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := m.Size(); got != c.size {
+				t.Errorf("the size is %v, not %v", got, c.size)
 			}
 		})
 	}
