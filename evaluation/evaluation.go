@@ -90,7 +90,6 @@ type Setup struct {
 	Session     *runtime.Session // nil before Start
 	Taps        []string         // tensors to compute beside the class scores
 	Penultimate bool             // the last of them is the penultimate vector
-	Rewritten   []byte           // the model's graph, where a task has changed it
 	Outputs     int              // class scores per image; 0 where only a session can tell
 	// Probabilities says that the scores are probabilities though nothing in the
 	// graph says so. Known after Start.

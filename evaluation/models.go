@@ -1,6 +1,7 @@
 package evaluation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,11 +15,12 @@ import (
 
 	cutmixeval "cutmix-eval"
 	"cutmix-eval/internal/cache"
-	"cutmix-eval/internal/pin"
+	"cutmix-eval/internal/onnx"
 	"cutmix-eval/model"
 	"cutmix-eval/model/lock"
 	"cutmix-eval/models"
 	"cutmix-eval/report"
+	"cutmix-eval/results"
 	"cutmix-eval/runtime"
 )
 
@@ -100,13 +102,7 @@ func OpenModel(name, output string) (m *model.Model, entry *lock.Entry, err erro
 				return nil, nil, fmt.Errorf("model %q: %w; run: cutmix-eval models fetch %s", name, ErrNoFile, name)
 			}
 		}
-		if err := pin.Check(path, e.SHA256); err != nil { // before anything reads it
-			return nil, nil, fmt.Errorf("model %q: %w", name, err)
-		}
-		m, err = model.Open(path, output)
-		if err == nil {
-			m.Name = name
-		}
+		m, err = model.OpenPinned(name, path, e.SHA256, output)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -126,35 +122,41 @@ func published(e *lock.Entry) []report.Table {
 	return []report.Table{t}
 }
 
+// ModelKey is what of a model enters the key of a run.
+func ModelKey(m *model.Model) results.Model {
+	return results.Model{SHA256: m.SHA256, Edits: m.Edits(), Output: m.Logits}
+}
+
+// source is the model as a session takes it.
+func source(m *model.Model) runtime.Source {
+	return runtime.Source{Name: cmp.Or(m.Path, m.Name), Dir: m.Dir(), Model: m.File()}
+}
+
 // openSession opens the model on its device. A batch size that is fixed in the
 // file is opened where the opened graph runs at other sizes and gives the same
 // values; otherwise the model runs at its own size.
 func (s *Setup) openSession(ctx context.Context, threads int, shape []int64) error {
-	src := runtime.Source{Path: s.Model.Path, Data: s.Model.Data}
-	if s.Rewritten != nil {
-		src.Data = s.Rewritten
+	m := s.Model
+	if t := m.InputType; t != onnx.Float32 && t != onnx.Float16 {
+		return fmt.Errorf("opening model %q: input %q takes %v; float32 and float16 are supported", cmp.Or(m.Path, m.Name), m.Input, t)
 	}
-	if src.Path == "" {
-		src.Path = s.Model.Name
+	o := runtime.Options{
+		Device: s.Config.Device, Threads: threads,
+		Inputs: []runtime.Input{{Name: m.Input, Shape: shape}}, Outputs: append([]string{m.Logits}, s.Taps...),
 	}
-	o := runtime.Options{Device: s.Config.Device, Threads: threads, Input: s.Model.Input, Outputs: append([]string{s.Model.Logits}, s.Taps...), Shape: shape}
 	var err error
-	if s.Session, err = runtime.Open(ctx, src, o); err != nil && s.Rewritten != nil && ctx.Err() == nil {
-		return fmt.Errorf("the changed graph of model %q does not run (its head probably insists on the size of its map): %w", s.Model.Name, err)
+	if s.Session, err = runtime.Open(ctx, source(m), o); err != nil && m.Edits() != "" && ctx.Err() == nil {
+		return fmt.Errorf("the changed graph of model %q does not run (its head probably insists on the size of its map): %w", m.Name, err)
 	}
 	if err != nil || s.Session.Fixed == 0 {
 		return err
 	}
-	fixed := s.Session.Fixed
-	s.FreedBatch = fmt.Sprintf("fixed at %d by the file", fixed)
-	if s.Rewritten != nil {
-		return nil // it runs at the size it has
-	}
-	data, ok, err := s.Model.FreeBatch()
+	s.FreedBatch = fmt.Sprintf("fixed at %d by the file", s.Session.Fixed)
+	freed, ok, err := m.FreeBatch()
 	if err != nil || !ok {
 		return err
 	}
-	free, err := runtime.Open(ctx, runtime.Source{Path: src.Path, Data: data}, o)
+	free, err := runtime.Open(ctx, source(freed), o)
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()

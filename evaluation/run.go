@@ -74,7 +74,7 @@ func (s *Setup) Records(ctx context.Context, store Store, t Task, install runtim
 		selected = t.Select(selected)
 	}
 	m := results.Manifest{Limit: s.Config.Limit, Seed: s.Config.Seed, Key: results.Key{
-		Task: t.Name, Model: results.Model{SHA256: s.Model.SHA256, Output: s.Model.Logits}, Preprocessing: s.Recipe.Fingerprint(),
+		Task: t.Name, Model: ModelKey(s.Model), Preprocessing: s.Recipe.Fingerprint(),
 		Data:   results.Data{Fingerprint: s.Data.Fingerprint(), N: len(s.Data.Samples), Labels: t.Labels, Truth: t.Truth},
 		Config: t.Config, PartSize: cmp.Or(t.PartSize, results.PartSize(len(s.Data.Samples))),
 	}}
@@ -232,7 +232,7 @@ func (rec *Records) reuse(dir string, key results.Key, t Task, save []string) er
 	k := from.Manifest.Key
 	switch {
 	case k.Model != key.Model:
-		err = fmt.Errorf("it is of another model (sha256 %.12s, not %.12s) or another output (%s, not %s)", k.Model.SHA256, key.Model.SHA256, k.Model.Output, key.Model.Output)
+		err = fmt.Errorf("it is of another model or output (%s, not %s)", k.Model, key.Model)
 	case k.Preprocessing != key.Preprocessing:
 		err = fmt.Errorf("its pixels are others (fingerprint %s, not %s)", k.Preprocessing, key.Preprocessing)
 	case k.Data.Fingerprint != key.Data.Fingerprint:

@@ -24,6 +24,7 @@ import (
 type Job struct {
 	*evaluation.Records
 	setup   *evaluation.Setup
+	plain   *model.Model // without the larger feature map; nil where the map is as it was
 	about   About
 	heads   []cam.Head // by model output; nil where the method needs none
 	kind    model.MapKind
@@ -58,7 +59,8 @@ func Open(ctx context.Context, s *evaluation.Setup, c Config, path string, store
 		return nil, fmt.Errorf("model %q: %w", s.Model.Name, err)
 	}
 	if c.Enlarge > 0 {
-		if s.Rewritten, err = s.Model.Enlarge(c.Enlarge); err != nil {
+		job.plain = s.Model
+		if s.Model, err = s.Model.Enlarge(c.Enlarge); err != nil {
 			return nil, err
 		}
 	}
@@ -192,7 +194,7 @@ func (j *Job) compareLogits(ctx context.Context, install runtime.Progress) error
 		return err
 	}
 	plain := *s
-	plain.Rewritten, plain.Session, plain.Taps = nil, nil, nil
+	plain.Model, plain.Session, plain.Taps = j.plain, nil, nil
 	if err := plain.Start(ctx, install); err != nil {
 		return err
 	}
