@@ -59,7 +59,7 @@ func (r *Record) Outcome() metrics.Outcome {
 
 // About is what a report needs beside the records; it is kept with them.
 type About struct {
-	Report  report.Report    `json:"report"` // model, data, pixels, device, options
+	Head    report.Head      `json:"report"` // model, data, pixels, device, options
 	Config  Config           `json:"config"`
 	Seed    uint64           `json:"seed"`
 	Split   string           `json:"split,omitempty"`

@@ -45,12 +45,12 @@ func Open(ctx context.Context, s *evaluation.Setup, c Config, store evaluation.S
 				Config: c, Seed: s.Config.Seed, Split: s.Config.Split, Names: labels.Names, Output: labels.Output, Orders: s.Data.Orders(s.Outputs),
 				Outputs: s.Outputs, Probabilities: s.Probabilities,
 			}
-			r := s.Report(tool)
-			r.Dataset.Labels = labels.How
+			h := s.Head(tool)
+			h.Dataset.Labels = labels.How
 			if c.Restrict {
-				r.Option("only the data's %d classes compete", len(labels.Names))
+				h.Option("only the data's %d classes compete", len(labels.Names))
 			}
-			job.about.Report = *r
+			job.about.Head = h
 			return job.about, nil
 		},
 		Select: labels.Select,
@@ -120,9 +120,9 @@ func Report(ctx context.Context, run *results.Run, edit func(*About)) (*report.R
 	if err != nil {
 		return nil, nil, err
 	}
-	r := a.Report
-	r.Config = evaluation.Told{Limit: run.Manifest.Limit, Seed: a.Seed, Split: a.Split, Task: a.Config}
+	r := &report.Report{Head: a.Head}
+	r.Config = report.Config{Limit: run.Manifest.Limit, Seed: a.Seed, Split: a.Split, Task: a.Config}
 	r.Runtime = evaluation.RanBy(run.Manifest)
-	res.Fill(&r, a)
-	return &r, res, nil
+	res.Fill(r, a)
+	return r, res, nil
 }

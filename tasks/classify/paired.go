@@ -38,30 +38,35 @@ func Load(ctx context.Context, run *results.Run) (*Scored, error) {
 	})
 }
 
+// Describe says what the run is.
+func (s *Scored) Describe() compare.Description {
+	return compare.Description{Head: s.about.Head, Key: s.key}
+}
+
 // Metrics are top-1 and top-5, and the scores and errors of the probabilities.
 func (s *Scored) Metrics() []compare.Metric {
-	m := []compare.Metric{{Name: "top1", Unit: report.Fraction, HigherIsBetter: true, Kind: compare.McNemar}}
-	if compete, _ := s.about.competing(); len(compete) > 5 {
-		m = append(m, compare.Metric{Name: "top5", Unit: report.Fraction, HigherIsBetter: true, Kind: compare.McNemar})
+	m := []compare.Metric{{Name: "top1", Unit: report.Fraction, Better: report.Higher}}
+	if s.top5() {
+		m = append(m, compare.Metric{Name: "top5", Unit: report.Fraction, Better: report.Higher})
 	}
 	return append(m,
-		compare.Metric{Name: "balanced_accuracy", Unit: report.Fraction, HigherIsBetter: true},
-		compare.Metric{Name: "mean_confidence", Unit: report.Fraction, HigherIsBetter: true, Neutral: true},
-		compare.Metric{Name: "nll", Unit: report.Nats},
-		compare.Metric{Name: "brier"},
-		compare.Metric{Name: "aurc", Unit: report.Fraction},
-		compare.Metric{Name: "ece", Unit: report.Fraction, Kind: compare.Untested, Note: "binning raises it by an amount that differs between models"},
+		compare.Metric{Name: "balanced_accuracy", Unit: report.Fraction, Better: report.Higher},
+		compare.Metric{Name: "mean_confidence", Unit: report.Fraction, Better: report.Neither},
+		compare.Metric{Name: "nll", Unit: report.Nats, Better: report.Lower},
+		compare.Metric{Name: "brier", Better: report.Lower},
+		compare.Metric{Name: "aurc", Unit: report.Fraction, Better: report.Lower},
+		compare.Metric{Name: "ece", Unit: report.Fraction, Better: report.Lower, Untested: "binning raises it by an amount that differs between models"},
 	)
 }
 
-// Key is the run's.
-func (s *Scored) Key() results.Key { return s.key }
+// top5 says whether so many outputs compete that top-5 means something.
+func (s *Scored) top5() bool {
+	compete, _ := s.about.competing()
+	return len(compete) > 5
+}
 
 // Good are the samples with an outcome.
 func (s *Scored) Good() []int { return s.good }
-
-// Describe is the run's part of a report.
-func (s *Scored) Describe() *report.Report { return &s.about.Report }
 
 // At prepares samples.
 func (s *Scored) At(at []int) compare.Sample {
@@ -73,23 +78,20 @@ func (s *Scored) At(at []int) compare.Sample {
 		}
 		v[i] = o
 	}
-	return scoredSample{metrics.NewSample(v, s.about.Config.Bins), v, len(s.Metrics()) > 7}
-}
-
-type scoredSample struct {
-	sample   *metrics.Sample
-	outcomes []metrics.Outcome
-	top5     bool
-}
-
-func (s scoredSample) Evaluate(count []uint16) []float64 {
-	c := s.sample.Evaluate(count)
-	out := []float64{c.Top1}
-	if s.top5 {
-		out = append(out, c.Top5)
+	sample, top5 := metrics.NewSample(v, s.about.Config.Bins), s.top5()
+	out := compare.Sample{
+		Evaluate: func(count []uint16) []float64 {
+			c := sample.Evaluate(count)
+			out := []float64{c.Top1}
+			if top5 {
+				out = append(out, c.Top5)
+			}
+			return append(out, c.BalancedAccuracy, c.MeanConfidence, c.NLL, c.Brier, c.AURC, c.Width.ECE)
+		},
+		Right: map[string]func(int) bool{"top1": func(i int) bool { return v[i].Correct() }},
 	}
-	return append(out, c.BalancedAccuracy, c.MeanConfidence, c.NLL, c.Brier, c.AURC, c.Width.ECE)
+	if top5 {
+		out.Right["top5"] = func(i int) bool { return v[i].Rank < 5 }
+	}
+	return out
 }
-
-// Right is by top-1 for metric 0, by top-5 for metric 1.
-func (s scoredSample) Right(k, i int) bool { return s.outcomes[i].Rank < 1+4*k }
