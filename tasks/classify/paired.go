@@ -55,7 +55,9 @@ func (s *Scored) Metrics() []compare.Metric {
 		compare.Metric{Name: "nll", Unit: report.Nats, Better: report.Lower},
 		compare.Metric{Name: "brier", Better: report.Lower},
 		compare.Metric{Name: "aurc", Unit: report.Fraction, Better: report.Lower},
-		compare.Metric{Name: "ece", Unit: report.Fraction, Better: report.Lower, Untested: "binning raises it by an amount that differs between models"},
+		compare.Metric{
+			Name: "ece", Unit: report.Fraction, Better: report.Lower, Untested: "binning raises it by an amount that differs between models",
+		},
 	)
 }
 
