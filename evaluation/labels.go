@@ -9,48 +9,47 @@ import (
 	"slices"
 
 	"cutmix-eval/datasets"
-	"cutmix-eval/runtime"
+	"cutmix-eval/report"
 )
 
-// Labels is how the classes of the data are matched to the model's outputs.
+// Labels is how the classes of samples are matched to a model's outputs.
 type Labels struct {
 	datasets.Alignment
 	Names    []string // class names
-	labelled []int    // samples with a label; nil is all
+	Selected []int    // the selected samples that have a label, ascending; nil is all
 }
 
-// Labels matches the data's classes to the model's outputs, which may need a session
-// to count them. Images without a label are left out.
-func (s *Setup) Labels(ctx context.Context, install runtime.Progress) (*Labels, error) {
-	if s.Outputs == 0 { // only a session can tell
-		if err := s.Start(ctx, install); err != nil {
-			return nil, err
-		}
-	}
-	d := s.Data
-	a, err := d.Align(s.Outputs, s.Model.ClassNames)
+// Labels matches the samples' classes to the model's outputs, which may need an engine to
+// count them. Samples without a label are left out.
+func (c *Classifier) Labels(ctx context.Context, s Samples) (*Labels, error) {
+	outputs, err := c.Outputs(ctx)
 	if err != nil {
 		return nil, err
 	}
-	l := &Labels{Alignment: a, Names: d.Classes}
-	for i, sample := range d.Samples {
-		if sample.Label != datasets.Unlabelled {
-			l.labelled = append(l.labelled, i)
+	a, err := s.Align(outputs, c.Model.ClassNames)
+	if err != nil {
+		return nil, err
+	}
+	l := &Labels{Alignment: a, Names: s.Classes()}
+	var labelled []int
+	for i := range s.Len() {
+		if s.Label(i) != datasets.Unlabelled {
+			labelled = append(labelled, i)
 		}
 	}
-	switch without := len(d.Samples) - len(l.labelled); {
-	case len(l.labelled) == 0:
-		return nil, fmt.Errorf("%s has no labelled image", d.Name)
+	switch without := s.Len() - len(labelled); {
+	case len(labelled) == 0:
+		var h report.Head
+		s.Describe(&h)
+		return nil, fmt.Errorf("%s has no labelled image", h.Dataset.Name)
 	case without == 0:
-		l.labelled = nil
+		labelled = nil
 	default:
 		l.How += fmt.Sprintf("; %d images without a label are left out", without)
 	}
+	l.Selected = Both(s.Selected(), labelled)
 	return l, nil
 }
-
-// Select narrows samples (nil is all) to those with a label.
-func (l *Labels) Select(at []int) []int { return Both(at, l.labelled) }
 
 // Both are the samples in a and in b, ascending lists of which nil is all samples.
 func Both(a, b []int) []int {

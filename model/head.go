@@ -4,10 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 
 	"cutmix-eval/internal/onnx"
+	"cutmix-eval/linear"
 )
 
 // MapKind is how a feature map lies in its tensor.
@@ -33,7 +33,7 @@ type Head struct {
 
 	Features, Classes int
 	// Weight is row-major, Classes x Features: logits = Weight . penultimate +
-	// Bias. Bias has one value a class, zeros where the layer has none.
+	// Bias. Bias has one value per class, zeros where the layer has none.
 	Weight, Bias []float32
 
 	// Penultimate is the vector per image: Features values. Empty when the
@@ -93,18 +93,13 @@ func newFinder(g *onnx.Graph, dir string) *finder {
 	return f
 }
 
-// Head finds the classifier's head. The error is a *NoHeadError that names the
-// node at which the search ended, or about reading external data.
-func (m *Model) Head() (*Head, error) {
-	data, err := m.bytes()
-	if err != nil {
-		return nil, err
-	}
-	f, err := onnx.Parse(data)
-	if err != nil {
-		return nil, err
-	}
-	h, err := newFinder(&f.Graph, filepath.Dir(m.Path)).head(m.Output, m.Logits)
+// Head is the classifier's head, found at the first call; it must not be changed. The
+// error is a *NoHeadError that names the node at which the search ended, or about
+// reading external data.
+func (m *Model) Head() (*Head, error) { return m.head() }
+
+func (m *Model) findHead() (*Head, error) {
+	h, err := newFinder(&m.file.Graph, m.Dir()).head(m.Output, m.Logits)
 	if err != nil {
 		return nil, fmt.Errorf("model %q: %w", m.Name, err)
 	}
@@ -347,19 +342,9 @@ func (f *finder) bias(h *Head, n *onnx.Node, name string, scale float32) error {
 	return nil
 }
 
-// Logits computes Weight . v + Bias for a penultimate vector, in float64; dst
-// has Classes values.
-func (h *Head) Logits(dst []float32, v []float32) {
-	if len(v) != h.Features || len(dst) != h.Classes {
-		panic("model: Logits of vectors of the wrong length")
-	}
-	for c := range dst {
-		sum := float64(h.Bias[c])
-		for i, w := range h.Weight[c*h.Features : (c+1)*h.Features] {
-			sum += float64(w) * float64(v[i])
-		}
-		dst[c] = float32(sum)
-	}
+// Layer is the linear layer by itself; it shares the head's weights.
+func (h *Head) Layer() linear.Layer {
+	return linear.Layer{In: h.Features, Out: h.Classes, Weight: h.Weight, Bias: h.Bias}
 }
 
 // ErrPerPlace says that something needs a penultimate vector, and the model

@@ -25,6 +25,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -49,8 +50,17 @@ type Key struct {
 
 // Model is what of a model determines its results.
 type Model struct {
-	SHA256 string `json:"sha256"`
-	Output string `json:"output"` // tensor that the scores are read from
+	SHA256 string `json:"sha256"`          // of its file
+	Edits  string `json:"edits,omitempty"` // to the file that can change results, in words; empty for none
+	Output string `json:"output"`          // tensor that the scores are read from
+}
+
+func (m Model) String() string {
+	s := fmt.Sprintf("sha256 %.12s, output %s", m.SHA256, m.Output)
+	if m.Edits != "" {
+		s += ", edits: " + m.Edits
+	}
+	return s
 }
 
 // Data is what of a dataset determines its samples.
@@ -221,7 +231,10 @@ func (m Manifest) write(dir string, durable bool) error {
 	if err != nil {
 		return fmt.Errorf("writing the manifest: %w", err)
 	}
-	return writeFile(filepath.Join(dir, manifestName), append(data, '\n'), durable)
+	return save(filepath.Join(dir, manifestName), durable, func(w io.Writer) error {
+		_, err := w.Write(append(data, '\n'))
+		return err
+	})
 }
 
 // compact is JSON without spaces, so that equal values are equal text.

@@ -7,107 +7,89 @@ import (
 	"time"
 
 	"cutmix-eval/evaluation"
-	"cutmix-eval/pipeline"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
-	"cutmix-eval/runtime"
+	"cutmix-eval/tasks"
 )
 
-// job is a task's work on a run.
-type job interface {
-	Collect(ctx context.Context, progress func(done int)) (pipeline.Stats, error)
-	Report(ctx context.Context) (*report.Report, error)
-	Close() error
-}
-
-// runTask makes the records that are missing and prints the report. open opens the job
-// and its run; also, if not nil, does what else is wanted when all records are there.
-func runTask(ctx context.Context, s streams, c evaluation.Config, f *shared, format report.Format,
-	open func(setup *evaluation.Setup, install runtime.Progress) (job, *evaluation.Records, error), also func(j job) error) error {
-	setup, err := evaluation.Prepare(c)
-	if err != nil {
-		return err
-	}
-	defer setup.Close()
-	store, quiet := f.store, f.quiet
-	j, rec, err := open(setup, installProgress(s.err, quiet))
-	if err != nil {
-		return err
-	}
+// runJob makes the records that are missing of a job, finishes it and prints its report.
+func runJob(ctx context.Context, s streams, f *shared, c *evaluation.Classifier, j tasks.Job) error {
 	defer j.Close()
-	stats, err := collect(ctx, s, store, quiet, rec, j.Collect)
-	if err != nil {
-		return err
-	}
-	if !store.Shard.Whole() {
-		return shardDone(ctx, s, store, []*results.Run{rec.Run}, f.allowBad)
-	}
-	ran := setup.Ran()
-	start := time.Now()
-	r, err := j.Report(ctx)
-	if err != nil {
-		return err
-	}
-	if store.Dir == "" { // what is computed from a run directory is the same every time
-		r.Timing = setup.Timing(stats)
-		r.Timing.Metrics = time.Since(start).Seconds()
-		if ran != nil {
-			r.Runtime = *ran
-		}
-	}
-	if also != nil {
-		if err := also(j); err != nil {
+	for _, p := range j.Passes() {
+		if err := collect(ctx, s, f, j, p); err != nil {
 			return err
 		}
 	}
-	return finishReport(s, r, format, f.allowBad, quiet)
+	if !f.store.Shard.Whole() {
+		return shardDone(ctx, s, f, j.Passes())
+	}
+	ran := c.Ran()
+	if err := j.Finish(ctx); err != nil {
+		return err
+	}
+	c.Stop() // its memory is better used by what computes numbers
+	start := time.Now()
+	res, err := j.Result(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := res.Report(ctx)
+	if err != nil {
+		return err
+	}
+	if f.store.Dir == "" && ran != nil { // what is computed from a run directory is the same every time
+		r.Timing = c.Timing(j.Passes()[0].Stats)
+		r.Timing.Metrics = time.Since(start).Seconds()
+		r.Runtime = *ran
+	}
+	return finishReport(s, r, f.format, f.allowBad, f.quiet)
 }
 
-// collect makes the records that are missing, with a bar, and says on stderr what
-// was done where a run directory keeps them.
-func collect(ctx context.Context, s streams, store evaluation.Store, quiet bool, rec *evaluation.Records, run func(context.Context, func(int)) (pipeline.Stats, error)) (pipeline.Stats, error) {
-	todo, share := len(rec.Todo), rec.Share(store.Shard)
+// collect makes the records that are missing of a pass, with a bar, and says on stderr
+// what was done where a run directory keeps them.
+func collect(ctx context.Context, s streams, f *shared, j tasks.Job, p *evaluation.Pass) error {
+	dir, todo, share := p.Dir(), len(p.Todo), p.Share()
 	say := func(format string, a ...any) {
-		if store.Dir != "" && !quiet {
+		if dir != "" && !f.quiet {
 			fmt.Fprintf(s.err, format+"\n", a...)
 		}
 	}
-	for _, d := range rec.Damaged {
+	for _, d := range p.Damaged {
 		say("damaged, its images are evaluated again: %s", d)
 	}
 	switch {
 	case todo == 0:
-		say("all %d images are in %s already", share, store.Dir)
+		say("all %d images are in %s already", share, dir)
 	case todo < share:
-		say("%d of %d images are in %s already", share-todo, share, store.Dir)
+		say("%d of %d images are in %s already", share-todo, share, dir)
 	}
-	progress, finish := imageBar(s.err, quiet, todo, rec.Manifest.Key.Task)
+	progress, finish := imageBar(s.err, f.quiet, todo, p.Spec.Task)
 	defer finish()
-	stats, err := run(ctx, progress)
+	err := j.Collect(ctx, p, progress)
 	finish()
 	if err != nil {
-		if store.Dir != "" {
-			if left := len(rec.Missing(store.Shard)); left < share {
-				err = fmt.Errorf("%w (%d of %d images are kept in %s; run the same command again to go on)", err, share-left, share, store.Dir)
+		if dir != "" {
+			if left := len(p.Missing(f.store.Shard)); left < share {
+				err = fmt.Errorf("%w (%d of %d images are kept in %s; run the same command again to go on)", err, share-left, share, dir)
 			}
 		}
-		return stats, err
+		return err
 	}
-	if stats.Images > 0 {
-		say("%d images in %.1f s, %.0f images/s", stats.Images, stats.Wall.Seconds(), float64(stats.Images)/stats.Wall.Seconds())
+	if st := p.Stats; st.Samples > 0 {
+		say("%d images in %.1f s, %.0f images/s", st.Samples, st.Wall.Seconds(), float64(st.Samples)/st.Wall.Seconds())
 	}
-	return stats, nil
+	return nil
 }
 
 // row is a record of any task.
 type row struct{ results.Row }
 
 // shardDone says what a share of a run has done. The report is for the whole run.
-func shardDone(ctx context.Context, s streams, store evaluation.Store, runs []*results.Run, allowBad int) error {
-	bad, all := 0, 0
-	for _, run := range runs {
-		all += run.Share(store.Shard)
-		err := results.Each[row](ctx, run.Only(store.Shard), nil, func(r *row, _ [][]float32) error {
+func shardDone(ctx context.Context, s streams, f *shared, passes []*evaluation.Pass) error {
+	bad, all, shard := 0, 0, f.store.Shard
+	for _, p := range passes {
+		all += p.Share()
+		err := results.Each[row](ctx, p.Only(shard), nil, func(r *row, _ [][]float32) error {
 			if r.Status != results.OK {
 				bad++
 				fmt.Fprintf(s.err, "bad image: %s: %s\n", r.ID, r.Error)
@@ -119,8 +101,8 @@ func shardDone(ctx context.Context, s streams, store evaluation.Store, runs []*r
 		}
 	}
 	_, err := fmt.Fprintf(s.out, "shard %s of run %s is done: %d images; cutmix-eval report %s gives the numbers when all shards are\n",
-		store.Shard, store.Dir, all, store.Dir)
-	if err == nil && bad > allowBad {
+		shard, f.store.Dir, all, f.store.Dir)
+	if err == nil && bad > f.allowBad {
 		err = badImagesError{bad, all}
 	}
 	return err
@@ -152,15 +134,17 @@ func finishReport(s streams, r *report.Report, format report.Format, allowBad in
 	return nil
 }
 
-// openRun opens run directories and insists that all records are there, unless
-// some will do.
-func openRun(partial bool, dirs ...string) (*results.Run, error) {
-	run, err := results.Open(dirs...)
+// openStudy opens run directories: shares of one study. All records must be there, unless
+// partial.
+func openStudy(partial bool, dirs ...string) (tasks.Task, *results.Study, error) {
+	study, err := results.OpenStudy(partial, dirs...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := run.Complete(); err != nil && !(partial && errors.Is(err, results.ErrIncomplete)) {
-		return nil, err
+	for _, t := range all {
+		if t.Name() == study.Task {
+			return t, study, nil
+		}
 	}
-	return run, nil
+	return nil, nil, errors.New("the run is of task " + study.Task + ", of which there is no report")
 }

@@ -2,7 +2,6 @@ package classify
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -41,11 +40,11 @@ func newInput(table [][]float32, classes, output []int) *input {
 }
 
 // run makes the records and evaluates them.
-func (in *input) run(t testing.TB) (*Result, error) {
+func (in *input) run(t testing.TB) (*result, error) {
 	t.Helper()
 	run := in.records(t)
 	defer run.Close()
-	return Evaluate(context.Background(), in.about, run)
+	return evaluate(context.Background(), in.about, run)
 }
 
 // records makes the records.
@@ -58,13 +57,14 @@ func (in *input) records(t testing.TB) *results.Run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, w := NewCollector(in.about), results.NewWriter[Record](run)
+	c, w := NewRecorder(in.about), results.NewWriter[Record](run)
 	for i, row := range in.table {
 		var bad error
 		if row == nil {
 			bad = errors.New("broken")
 		}
-		rec, err := c.Record(i, fmt.Sprintf("img%03d.png", i), in.classes[i], [2]int{20 + i, 300}, row, bad)
+		at := results.Row{Index: int64(i), ID: fmt.Sprintf("img%03d.png", i), Class: in.about.Names[in.classes[i]], Status: results.OK, Width: int32(20 + i), Height: 300}
+		rec, err := c.Record(at, in.classes[i], row, bad)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,8 +105,8 @@ func TestRun(t *testing.T) {
 	if r := res.Records[5]; r.Status != results.Bad || !strings.Contains(r.Error, "NaN for output 1") {
 		t.Errorf("%+v", r)
 	}
-	c := NewCollector(in.about)
-	if rec, err := c.Record(4, "x", 0, [2]int{1, 1}, table[4], nil); err != nil || !slices.Equal(rec.Top, []int32{2, 0, 1}) || len(rec.TopProbability) != 3 {
+	c := NewRecorder(in.about)
+	if rec, err := c.Record(results.Row{}, 0, table[4], nil); err != nil || !slices.Equal(rec.Top, []int32{2, 0, 1}) || len(rec.TopProbability) != 3 {
 		t.Errorf("%+v %v", rec, err)
 	}
 	want := []Pair{{Class: 0, As: 2, N: 1, Of: 2}, {Class: 1, As: 0, N: 1, Of: 3}}
@@ -128,7 +128,7 @@ func TestFill(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &report.Report{Headless: true}
-	res.Fill(r, in.about)
+	res.fill(r, in.about)
 	var b strings.Builder
 	if err := r.Write(&b, report.Text); err != nil {
 		t.Fatal(err)
@@ -168,7 +168,7 @@ func TestIntervalOverflows(t *testing.T) {
 	}
 	for _, f := range report.Formats() {
 		r := &report.Report{}
-		res.Fill(r, in.about)
+		res.fill(r, in.about)
 		var b strings.Builder
 		if err := r.Write(&b, f); err != nil {
 			t.Fatalf("%s: %v", f, err)
@@ -184,20 +184,16 @@ func TestIntervalOverflows(t *testing.T) {
 }
 
 // Two runs of the same images: what compare needs agrees with what the report has.
-func TestScored(t *testing.T) {
+func TestSource(t *testing.T) {
 	table := [][]float32{{3, 1, 0, 0, 0, 0}, {0, 2, 0, 1, 1, 1}, nil, {1, 1, 0, 0, 0, 0}, {9, 8, 7, 6, 5, 4}}
 	in := newInput(table, []int{0, 1, 0, 1, 5}, []int{0, 1, 2, 3, 4, 5})
 	run := in.records(t)
 	defer run.Close()
-	res, err := Evaluate(context.Background(), in.about, run)
+	res, err := evaluate(context.Background(), in.about, run)
 	if err != nil {
 		t.Fatal(err)
 	}
-	run.Manifest.About, err = json.Marshal(in.about)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := Load(context.Background(), run)
+	s, err := newSource(context.Background(), &loaded{in.about, run})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +201,7 @@ func TestScored(t *testing.T) {
 		t.Errorf("good samples (-want +got):\n%s", diff)
 	}
 	r := &report.Report{}
-	res.Fill(r, in.about)
+	res.fill(r, in.about)
 	sample := s.At(s.Good())
 	values := sample.Evaluate([]uint16{1, 1, 1, 1})
 	for k, m := range s.Metrics() {
@@ -329,7 +325,7 @@ func TestOrderWarning(t *testing.T) {
 	sorted := slices.Clone(names)
 	slices.Sort(sorted)
 	d := &datasets.Dataset{Classes: names}
-	run := func(answer func(class, i int) int) *Result {
+	run := func(answer func(class, i int) int) *result {
 		var table [][]float32
 		var classes []int
 		for c := range k {
@@ -351,7 +347,7 @@ func TestOrderWarning(t *testing.T) {
 		}
 		return res
 	}
-	has := func(r *Result, s string) bool {
+	has := func(r *result, s string) bool {
 		return slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.Contains(w, s) })
 	}
 	// The model numbered its classes by text order.
@@ -413,8 +409,8 @@ func TestErrors(t *testing.T) {
 	if _, err := in.run(t); err == nil {
 		t.Error("one bin: no error")
 	}
-	c := NewCollector(newInput([][]float32{{1, 2}}, []int{0}, []int{0, 1}).about)
-	if _, err := c.Record(0, "x", 0, [2]int{1, 1}, []float32{1, 2, 3}, nil); err == nil {
+	c := NewRecorder(newInput([][]float32{{1, 2}}, []int{0}, []int{0, 1}).about)
+	if _, err := c.Record(results.Row{}, 0, []float32{1, 2, 3}, nil); err == nil {
 		t.Error("three scores of a model of two: no error")
 	}
 	// Every prediction right: no temperature, said in a warning, not a number.

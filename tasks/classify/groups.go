@@ -16,7 +16,7 @@ func Groupings() []string {
 }
 
 // groups gives the accuracy for every value of a key that occurs, in order.
-func (res *Result) groups(by report.KeyName, a About) []report.Number {
+func (res *result) groups(by report.KeyName, a About) []report.Number {
 	type tally struct {
 		name    string
 		n, hits int
@@ -76,7 +76,7 @@ func (res *Result) groups(by report.KeyName, a About) []report.Number {
 }
 
 // worst tables the images that were got wrong with most confidence.
-func (res *Result) worst(n int, a About) report.Table {
+func (res *result) worst(n int, a About) report.Table {
 	t := report.Table{Name: "worst", Title: "wrong with most confidence", Columns: []report.Column{
 		{Name: "image", Head: "image"}, {Name: "class", Head: "class"}, {Name: "taken_for", Head: "taken for"},
 		{Name: "confidence", Head: "confidence"}, {Name: "label_probability", Head: "label's probability"},

@@ -8,10 +8,9 @@ import (
 	"cutmix-eval/results"
 )
 
-// Fill writes the task's part of a report: numbers, groups, tables, bad images and
+// fill writes the task's part of a report: numbers, groups, tables, bad images and
 // warnings.
-func (res *Result) Fill(r *report.Report, a About) {
-	r.Task = Name
+func (res *result) fill(r *report.Report, a About) {
 	n := res.Whole.N
 	r.AddMain(report.Share("top1", res.Whole.Top1Hits, n, report.Higher))
 	if res.Outputs > 5 {
@@ -94,7 +93,7 @@ func numbers(c metrics.Classification, iv *metrics.Intervals) []report.Number {
 
 // even says whether all classes have the same number of evaluated images:
 // balanced accuracy is top-1 then.
-func (res *Result) even(a About) bool {
+func (res *result) even(a About) bool {
 	count := make([]int, len(a.Names))
 	for _, class := range res.class {
 		count[class]++
@@ -108,7 +107,7 @@ func (res *Result) even(a About) bool {
 }
 
 // mixedUp tables the pairs of classes that are mixed up most.
-func (res *Result) mixedUp(a About) report.Table {
+func (res *result) mixedUp(a About) report.Table {
 	t := report.Table{Name: "confused", Title: "most confused", Columns: report.Columns("class", "taken for", "images", "of")}
 	t.Columns[1].Name = "taken_for"
 	for _, p := range res.Pairs {

@@ -20,8 +20,10 @@ import (
 	"cutmix-eval/datasets"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/imageproc/jpeg"
+	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/report"
-	"cutmix-eval/results"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Export says what Write writes.
@@ -67,21 +69,32 @@ func Write(ctx context.Context, d *datasets.Dataset, e Export, dir string, progr
 		return 0, nil, err
 	}
 	mk := making{data: d, recipe: e.Recipe, seed: e.Seed, config: c, variants: variants, frosts: frosts, shared: &shared{}}
-	var lock sync.Mutex
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
+	group, ctx := errgroup.WithContext(ctx)
 	next := make(chan int)
-	var wg sync.WaitGroup
+	group.Go(func() error {
+		defer close(next)
+		for _, i := range at {
+			if d.Samples[i].Label < 0 {
+				continue
+			}
+			select {
+			case next <- i:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	var lock sync.Mutex // of bad
 	var done, files atomic.Int64
 	for range max(e.Workers, 1) {
-		wg.Go(func() {
-			loader := d.Loader()
-			m := mk.open(loader.Load)
+		group.Go(func() error {
+			m := mk.open(d.Loader().Load)
 			var enc jpeg.Encoder
 			for i := range next {
 				for k, v := range variants {
-					if ctx.Err() != nil {
-						break
+					if err := ctx.Err(); err != nil {
+						return err
 					}
 					name := filepath.Join(dir, v.Name, fmt.Sprint(v.Level), names[i])
 					if _, err := os.Stat(name); err != nil {
@@ -94,8 +107,7 @@ func Write(ctx context.Context, d *datasets.Dataset, e Export, dir string, progr
 							break
 						}
 						if err := e.write(name, im, &enc); err != nil {
-							stop(fmt.Errorf("%s: %w", d.Samples[i].ID, err))
-							break
+							return fmt.Errorf("%s: %w", d.Samples[i].ID, err)
 						}
 						files.Add(1)
 					}
@@ -104,22 +116,10 @@ func Write(ctx context.Context, d *datasets.Dataset, e Export, dir string, progr
 					}
 				}
 			}
+			return nil
 		})
 	}
-send:
-	for _, i := range at {
-		if d.Samples[i].Label < 0 {
-			continue
-		}
-		select {
-		case next <- i:
-		case <-ctx.Done():
-			break send
-		}
-	}
-	close(next)
-	wg.Wait()
-	if err := context.Cause(ctx); err != nil {
+	if err := group.Wait(); err != nil {
 		return int(files.Load()), bad, err
 	}
 	slices.SortFunc(bad, func(a, b report.BadImage) int { return strings.Compare(a.ID, b.ID) })
@@ -165,14 +165,15 @@ func (e Export) claim(dir string, d *datasets.Dataset, frost string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	return results.Save(path, func(w io.Writer) error {
+	return atomicfile.Save(path, func(w io.Writer) error {
 		_, err := w.Write(append(text, '\n'))
 		return err
 	})
 }
 
 // names are the images' class folders and file names. The folders of a path, but for the
-// class, become part of the name; two images of one name are an error.
+// class and those that all images lie in, become part of the name; two images of one name
+// are an error.
 func (e Export) names(d *datasets.Dataset, at []int) (map[int]string, error) {
 	ext := ".JPEG"
 	if e.PNG {
@@ -186,7 +187,7 @@ func (e Export) names(d *datasets.Dataset, at []int) (map[int]string, error) {
 		}
 		class := d.Classes[s.Label]
 		var parts []string
-		for _, p := range strings.Split(s.ID, "/") {
+		for _, p := range strings.Split(d.Short(i), "/") {
 			if p != class && p != "" {
 				parts = append(parts, p)
 			}
@@ -205,7 +206,7 @@ func (e Export) write(name string, im imageproc.Image, enc *jpeg.Encoder) error 
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
-	return results.Save(name, func(w io.Writer) error {
+	return atomicfile.Save(name, func(w io.Writer) error {
 		if e.PNG {
 			m := image.NewNRGBA(image.Rect(0, 0, im.W, im.H))
 			for i := range im.W * im.H {

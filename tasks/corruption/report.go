@@ -312,14 +312,13 @@ func (g *grid) numbers() []report.Metric {
 // calibration is the mean ECE of variants.
 func (g *grid) calibration(at []int) (ece float64) {
 	for _, k := range at {
-		v := make([]metrics.Outcome, len(g.images))
+		v := make([]metrics.Confident, len(g.images))
 		for i := range v {
-			v[i] = metrics.Outcome{Label: 0, Confidence: g.conf[k][i], NLL: g.loss[k][i]}
-			if g.wrong[k][i] {
-				v[i].Pred, v[i].Rank = 1, 1
-			}
+			v[i] = metrics.Confident{Confidence: g.conf[k][i], Correct: !g.wrong[k][i]}
 		}
-		ece += metrics.Evaluate(v, g.about.Config.Bins).Width.ECE / float64(len(at))
+		// Sums are in the order of metrics.Evaluate, so that a variant's number is that of classify.
+		slices.SortStableFunc(v, func(a, b metrics.Confident) int { return cmp.Compare(a.Confidence, b.Confidence) })
+		ece += metrics.Errors(metrics.EqualWidth(v, g.about.Config.Bins)).ECE / float64(len(at))
 	}
 	return ece
 }

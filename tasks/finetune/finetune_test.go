@@ -244,7 +244,7 @@ func TestPixelBatches(t *testing.T) {
 				}
 				im, err = exact.Pixels(im)
 				if err == nil {
-					err = transform.Apply(im, b.Slot(i))
+					err = transform.Apply(im, b.Input(0, i))
 				}
 				if err != nil {
 					return err
@@ -253,7 +253,7 @@ func TestPixelBatches(t *testing.T) {
 			plain := features()
 			mix := config.Mix.plan(random(3, mixingOf, 0, step), len(at), in.H, in.W, 0)
 			var scratch []float32
-			config.Mix.pixels(mix, b.Slot, &scratch, channels, in.H, in.W, depth)
+			config.Mix.pixels(mix, func(i int) []float32 { return b.Input(0, i) }, &scratch, channels, in.H, in.W, depth)
 			want, targets := features(), mix.targets(nil, y, at)
 			if len(got.X) != len(want) || !slices.Equal(got.Y, targets) {
 				t.Errorf("%s, %s: %d values, want %d; targets %v, want %v", c.model, c.method, len(got.X), len(want), got.Y, targets)
@@ -300,7 +300,7 @@ func TestAugmenter(t *testing.T) {
 			t.Fatalf("%d x %d, %v", out.W, out.H, err)
 		}
 		box, _ := a.draw(im.W, im.H)
-		if w := a.window(im.W, im.H); crop && (w.Min.X != box.X0 || w.Max.Y != box.Y1 || w.Dx() >= 40 && w.Dy() >= 30) {
+		if w := a.window(im.W, im.H); crop && (w != box || w.Dx() >= 40 && w.Dy() >= 30) {
 			t.Errorf("window %v, box %+v", w, box)
 		}
 		return slices.Clone(out.Pix)

@@ -33,14 +33,15 @@ func (s *pixels) Steps() int { return steps(len(s.samples), s.config.Batch) }
 func (s *pixels) Epoch(ctx context.Context, epoch int, each func(Batch) error) error {
 	order := random(s.seed, ordering, epoch, 0).Perm(len(s.samples))
 	c := s.setup.Pipeline(nil, nil)
-	c.Images = pipeline.Images{N: len(order), Loader: func() pipeline.Load { return s.loader(epoch, order) }}
-	c.Recipe, c.Batch = s.setup.Cropped(), s.config.Batch
+	recipe := s.setup.Cropped()
+	c.N, c.Batch = len(order), s.config.Batch
+	c.Filler = func() (pipeline.Filler, error) { return evaluation.Filler(recipe, s.load(epoch, order)) }
 	if s.progress != nil {
 		c.Progress = func(done int) { s.progress(epoch, done) }
 	}
 	size := s.setup.Size()
 	channels, depth := 3, 1
-	if c.Recipe.Layout == imageproc.NHWC {
+	if recipe.Layout == imageproc.NHWC {
 		channels, depth = 1, 3
 	}
 	var mix *mixing
@@ -56,7 +57,7 @@ func (s *pixels) Epoch(ctx context.Context, epoch int, each func(Batch) error) e
 		step := first / s.config.Batch
 		progress := float64(epoch*s.Steps()+step) / float64(s.config.Epochs*s.Steps())
 		if mix = s.config.Mix.plan(random(s.seed, mixingOf, epoch, step), n, size.H, size.W, progress); mix != nil {
-			s.config.Mix.pixels(mix, b.Slot, &s.scratch, channels, size.H, size.W, depth)
+			s.config.Mix.pixels(mix, func(i int) []float32 { return b.Input(0, i) }, &s.scratch, channels, size.H, size.W, depth)
 		}
 		return nil
 	}
@@ -76,8 +77,8 @@ func (s *pixels) Epoch(ctx context.Context, epoch int, each func(Batch) error) e
 	return err
 }
 
-// loader loads images in the order of an epoch, augmented, at the size that the model sees.
-func (s *pixels) loader(epoch int, order []int) pipeline.Load {
+// load loads images in the order of an epoch, augmented, at the size that the model sees.
+func (s *pixels) load(epoch int, order []int) evaluation.Load {
 	a := &augmenter{config: s.config.Augment, recipe: s.setup.Recipe, size: s.setup.Size()}
 	var err error
 	if a.transform, err = imageproc.NewTransform(s.setup.Recipe); err != nil {
@@ -110,11 +111,11 @@ type augmenter struct {
 
 // draw is the part of a w x h picture, and whether it is mirrored: always the same for an
 // image in an epoch.
-func (a *augmenter) draw(w, h int) (augment.Box, bool) {
+func (a *augmenter) draw(w, h int) (image.Rectangle, bool) {
 	rng := random(a.seed, augmenting, a.epoch, a.image)
 	flip := rng.Float64() < a.config.Flip
 	if !a.config.Crop {
-		return augment.Box{}, flip
+		return image.Rectangle{}, flip
 	}
 	return augment.ResizedCrop(rng, h, w, a.config.Scale, a.config.Ratio), flip
 }
@@ -125,7 +126,7 @@ func (a *augmenter) window(w, h int) image.Rectangle {
 		return a.transform.Window(w, h)
 	}
 	b, _ := a.draw(w, h)
-	return image.Rect(b.X0, b.Y0, b.X1, b.Y1)
+	return b
 }
 
 // apply is the augmented image, valid until the next call.
@@ -134,12 +135,11 @@ func (a *augmenter) apply(im imageproc.Image) (imageproc.Image, error) {
 	b, flip := a.draw(im.W, im.H)
 	var err error
 	if a.config.Crop {
-		w := b.X1 - b.X0
 		a.part = a.part[:0]
-		for y := b.Y0; y < b.Y1; y++ {
-			a.part = append(a.part, im.Pix[3*(y*im.W+b.X0):3*(y*im.W+b.X1)]...)
+		for y := b.Min.Y; y < b.Max.Y; y++ {
+			a.part = append(a.part, im.Pix[3*(y*im.W+b.Min.X):3*(y*im.W+b.Max.X)]...)
 		}
-		im = a.resizer.Resize(imageproc.Image{W: w, H: b.Y1 - b.Y0, Pix: a.part}, a.size.W, a.size.H, a.recipe.Interpolation)
+		im = a.resizer.Resize(imageproc.Image{W: b.Dx(), H: b.Dy(), Pix: a.part}, a.size.W, a.size.H, a.recipe.Interpolation)
 	} else if im, err = a.transform.Pixels(im); err != nil {
 		return im, err
 	}

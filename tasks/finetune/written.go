@@ -16,6 +16,7 @@ import (
 	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/heads"
+	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/internal/onnx"
 	"cutmix-eval/metrics"
 	"cutmix-eval/model"
@@ -29,7 +30,7 @@ import (
 const trainingKey = "training"
 
 // rewritten is the model with a head in place of its own.
-func (t *tuning) rewritten(n *heads.Network) ([]byte, error) {
+func (t *tuning) rewritten(n *heads.Network) (*model.Model, error) {
 	c := t.config
 	recipe, err := model.EncodeRecipe(t.setup.Recipe)
 	if err != nil {
@@ -60,11 +61,7 @@ func (t *tuning) rewritten(n *heads.Network) ([]byte, error) {
 	if c.Keep {
 		names = t.setup.Model.ClassNames // as it was
 	}
-	var layers []model.Layer
-	for _, l := range n.Layers() {
-		layers = append(layers, model.Layer(l))
-	}
-	return t.setup.Model.ReplaceHead(t.head, layers, names, meta)
+	return t.setup.Model.ReplaceHead(t.head, n.Layers(), names, meta)
 }
 
 // trial is where the file lies until it was found to be right.
@@ -74,9 +71,11 @@ func (t *tuning) trial() string {
 
 // write writes the model with its new head, to be tried.
 func (t *tuning) write(context.Context) (err error) {
-	if t.file, err = t.rewritten(t.network); err != nil {
+	m, err := t.rewritten(t.network)
+	if err != nil {
 		return err
 	}
+	t.file = m.Data()
 	return put(filepath.Dir(t.trial()), filepath.Base(t.trial()), t.file)
 }
 
@@ -86,7 +85,7 @@ func (t *tuning) keep(context.Context) error {
 	if err := t.report.Write(&text, report.JSON); err != nil {
 		return err
 	}
-	err := results.Save(t.options.Out, func(w io.Writer) error {
+	err := atomicfile.Save(t.options.Out, func(w io.Writer) error {
 		_, err := w.Write(t.file)
 		return err
 	})

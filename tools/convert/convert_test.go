@@ -70,7 +70,9 @@ func TestConvert(t *testing.T) {
 	if h, err := m.Head(); err != nil || h.Features != 512 || h.Classes != 12 || !h.Direct {
 		t.Errorf("%+v %v", h, err)
 	}
-	s, err := runtime.Open(context.Background(), runtime.Source{Path: out}, runtime.Options{Device: runtime.CPU, Outputs: []string{m.Logits}, Shape: []int64{3, 64, 64}})
+	s, err := runtime.Open(context.Background(), runtime.Source{Name: out, Model: m.File()}, runtime.Options{
+		Device: runtime.CPU, Inputs: []runtime.Input{{Shape: []int64{3, 64, 64}}}, Outputs: []string{m.Logits},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,8 +84,8 @@ func TestConvert(t *testing.T) {
 	defer b.Close()
 	at := 0
 	for i := range 2 {
-		for j := range b.Slot(i) {
-			b.Slot(i)[j] = float32(at%97-48) / 24
+		for j := range b.Input(0, i) {
+			b.Input(0, i)[j] = float32(at%97-48) / 24
 			at++
 		}
 	}

@@ -1,0 +1,302 @@
+package evaluation
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/bits"
+	"math/rand/v2"
+	goruntime "runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"cutmix-eval/imageproc"
+	"cutmix-eval/model"
+	"cutmix-eval/model/lock"
+	"cutmix-eval/pipeline"
+	"cutmix-eval/report"
+)
+
+// Classifier is a model with its preprocessing, ready to be started on a device. It
+// holds at most one engine, which all passes share. Not safe for concurrent use.
+// Close it.
+type Classifier struct {
+	Model        *model.Model
+	Entry        *lock.Entry // of the model in models.lock, nil without one
+	Recipe       imageproc.Recipe
+	RecipeSource string // who says so
+	Running      Running
+
+	source  string  // of the model as it was asked for: a file or a name
+	shape   []int64 // of one sample's tensor, without the batch axis
+	start   Start
+	engine  Engine // nil while none is open
+	taps    []string
+	outputs int
+	opening time.Duration
+	// probabilities says that the scores are probabilities though nothing in the graph
+	// says so. Known once an engine was open.
+	probabilities bool
+}
+
+// Open opens a model by file or name, without ONNX Runtime: a wrong name is told before a
+// library is installed, and what has been computed needs no engine.
+func OpenClassifier(c ModelConfig, r Running) (*Classifier, error) {
+	start := time.Now()
+	m, entry, err := OpenModel(c.Model, c.Output)
+	if err != nil {
+		return nil, err
+	}
+	recipe, source, err := c.recipe(m, entry)
+	if err != nil {
+		return nil, err
+	}
+	shape, err := imageShape(m, recipe)
+	if err != nil {
+		return nil, err
+	}
+	out := NewClassifier(m, shape, r, startSession)
+	out.Entry, out.Recipe, out.RecipeSource, out.source = entry, recipe, source, c.Model
+	out.opening = time.Since(start)
+	return out, nil
+}
+
+// NewClassifier is a classifier whose engines start opens, on samples of the given shape,
+// without the batch axis. It has no preprocessing.
+func NewClassifier(m *model.Model, shape []int64, r Running, start Start) *Classifier {
+	if r.Workers <= 0 {
+		r.Workers = goruntime.GOMAXPROCS(0)
+	}
+	if r.Threads <= 0 {
+		r.Threads = goruntime.GOMAXPROCS(0)
+	}
+	return &Classifier{Model: m, Running: r, source: m.Name, shape: shape, start: start, outputs: m.Classes}
+}
+
+// Source is the model as it was asked for: a file or a name.
+func (c *Classifier) Source() string { return c.source }
+
+// Edited is a classifier of the same preprocessing and device with an edited model. It
+// has an engine of its own.
+func (c *Classifier) Edited(m *model.Model) *Classifier {
+	out := *c
+	out.Model, out.engine, out.taps, out.outputs = m, nil, nil, m.Classes
+	return &out
+}
+
+// Size is that of the images that the model sees.
+func (c *Classifier) Size() imageproc.Size {
+	if c.Recipe.Layout == imageproc.NHWC {
+		return imageproc.Size{H: int(c.shape[0]), W: int(c.shape[1])}
+	}
+	return imageproc.Size{H: int(c.shape[1]), W: int(c.shape[2])}
+}
+
+// Cropped is the recipe for images that have the model's size already.
+func (c *Classifier) Cropped() imageproc.Recipe {
+	r := c.Recipe
+	r.Resize, r.Crop = imageproc.Size{}, c.Size()
+	return r
+}
+
+// imageShape is the size of one image's tensor: what the recipe makes, or what the model
+// takes.
+func imageShape(m *model.Model, r imageproc.Recipe) ([]int64, error) {
+	size, ok := r.Fixed()
+	if !ok {
+		size = imageproc.Size{H: m.H, W: m.W}
+		if size.H == 0 || size.W == 0 {
+			return nil, fmt.Errorf("neither the preprocessing (%s) nor the model %q fixes the image size; give --crop or --resize HEIGHTxWIDTH", r, m.Name)
+		}
+	}
+	if r.Layout == imageproc.NHWC {
+		return []int64{int64(size.H), int64(size.W), 3}, nil
+	}
+	return []int64{3, int64(size.H), int64(size.W)}, nil
+}
+
+// Engine is the classifier's engine, with the tensors taps as outputs beside the class
+// scores. The one that is open is used again where it has them all; otherwise it is
+// closed and another one opened, so passes that go on must ask for the same taps.
+func (c *Classifier) Engine(ctx context.Context, taps ...string) (Engine, error) {
+	if c.engine != nil && !slices.ContainsFunc(taps, func(t string) bool { return !slices.Contains(c.taps, t) }) {
+		return c.engine, nil
+	}
+	c.Stop()
+	begun := time.Now()
+	e, err := c.start(ctx, c, taps)
+	if err != nil {
+		return nil, err
+	}
+	outputs := 1
+	for _, d := range e.Outputs()[0].Shape[1:] {
+		outputs *= int(d)
+	}
+	if n := c.Model.Classes; n > 0 && n != outputs {
+		err = fmt.Errorf("model %q: tensor %q has %d values per image, its output %q has %d classes", c.source, c.Model.Logits, outputs, c.Model.Output, n)
+	} else {
+		c.probabilities, err = sumToOne(ctx, e, outputs)
+	}
+	if err != nil {
+		_ = e.Close()
+		return nil, err
+	}
+	c.engine, c.taps, c.outputs = e, slices.Clone(taps), outputs
+	c.opening += time.Since(begun)
+	return e, nil
+}
+
+// Outputs is the number of class scores per sample. Where the file does not say it, an
+// engine is started.
+func (c *Classifier) Outputs(ctx context.Context) (int, error) {
+	if c.outputs == 0 {
+		if _, err := c.Engine(ctx); err != nil {
+			return 0, err
+		}
+	}
+	return c.outputs, nil
+}
+
+// Stop closes the engine, if one is open; the next call of Engine opens another.
+func (c *Classifier) Stop() {
+	if c.engine != nil {
+		_ = c.engine.Close() // nothing is lost: results were read out
+		c.engine, c.taps = nil, nil
+	}
+}
+
+// Close frees the classifier.
+func (c *Classifier) Close() { c.Stop() }
+
+// Ran is a report's part about the engine that is open; nil without one.
+func (c *Classifier) Ran() *report.Runtime {
+	if c.engine == nil {
+		return nil
+	}
+	r := c.engine.Runtime()
+	return &r
+}
+
+// Timing is a report's part about time, of a pass with these statistics.
+func (c *Classifier) Timing(st pipeline.Stats) *report.Timing {
+	t := &report.Timing{
+		Startup: c.opening.Seconds(), Wall: st.Wall.Seconds(), Model: st.Model.Seconds(),
+		ModelWaiting: st.Wait.Seconds(), LoadCPU: st.Load.Seconds(),
+	}
+	if st.Wall > 0 {
+		t.ImagesPerSecond = float64(st.Samples) / st.Wall.Seconds()
+	}
+	return t
+}
+
+// batch is the number of samples per run of the model.
+func (c *Classifier) batch(e Engine) int {
+	switch {
+	case e.Fixed() > 0:
+		return e.Fixed()
+	case c.Running.Batch > 0:
+		return c.Running.Batch
+	}
+	return automaticBatch(c.shape)
+}
+
+// automaticBatch keeps a batch's input near 8 MiB, which fits caches better than more and
+// wastes less on calls than fewer; see bench/README.md.
+func automaticBatch(shape []int64) int {
+	item := 4
+	for _, d := range shape {
+		item *= int(d)
+	}
+	n := max(8<<20/item, 1)
+	return min(max(1<<(bits.Len(uint(n))-1), 8), 128)
+}
+
+// sumToOne says whether the scores of two samples of noise lie in 0..1 and sum to 1, each:
+// logits do not do that by chance.
+func sumToOne(ctx context.Context, e Engine, outputs int) (bool, error) {
+	if outputs < 2 {
+		return false, nil
+	}
+	b, err := e.NewBatch(2)
+	if err != nil {
+		return false, err
+	}
+	defer b.Close()
+	fillNoise(b, rand.New(rand.NewPCG(1, 1)))
+	n := min(2, b.Size())
+	if err := b.Run(ctx, n); err != nil {
+		return false, err
+	}
+	for i := range n {
+		sum := 0.0
+		for _, v := range b.Output(0, i) {
+			if !(v >= 0 && v <= 1) {
+				return false, nil
+			}
+			sum += float64(v)
+		}
+		if math.Abs(sum-1) > 1e-3 {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// fillNoise fills the first input of all slots of a batch.
+func fillNoise(b pipeline.Batch, rng *rand.Rand) {
+	for i := range b.Size() {
+		slot := b.Input(0, i)
+		for j := range slot {
+			slot[j] = float32(rng.NormFloat64())
+		}
+	}
+}
+
+// recipe resolves the preprocessing: flags over a named recipe, or over what the model
+// says of itself.
+func (c ModelConfig) recipe(m *model.Model, e *lock.Entry) (imageproc.Recipe, string, error) {
+	r, source, err := m.Recipe(e.RecipeOrNil())
+	if err != nil {
+		return r, "", err
+	}
+	if c.Recipe != "" {
+		named, err := imageproc.NamedRecipe(c.Recipe)
+		if err != nil {
+			return r, "", err
+		}
+		named.Layout = r.Layout
+		r, source = named, "recipe "+c.Recipe
+	}
+	if c.Exact != nil {
+		return *c.Exact, "as it was", c.Exact.Validate()
+	}
+	var flags []string
+	set := func(given bool, name string, apply func()) {
+		if given {
+			flags = append(flags, name)
+			apply()
+		}
+	}
+	ch := c.Changes
+	set(ch.Resize != nil, "resize", func() {
+		r.Resize, r.Fit = *ch.Resize, imageproc.Shorter
+		if r.Resize.H != r.Resize.W {
+			r.Fit = imageproc.Squash
+		}
+	})
+	set(ch.Fit != nil, "fit", func() { r.Fit = *ch.Fit })
+	set(ch.Crop != nil, "crop", func() { r.Crop = *ch.Crop })
+	set(ch.Interpolation != nil, "interpolation", func() { r.Interpolation = *ch.Interpolation })
+	set(ch.Mean != nil, "mean", func() { r.Mean = *ch.Mean })
+	set(ch.Std != nil, "std", func() { r.Std = *ch.Std })
+	set(ch.BGR != nil, "color", func() { r.BGR = *ch.BGR })
+	set(ch.Range != nil, "range", func() { r.Range = *ch.Range })
+	if len(flags) > 0 {
+		source = fmt.Sprintf("flags %s over %s", strings.Join(flags, ", "), source)
+	}
+	if err := r.Validate(); err != nil {
+		return r, "", fmt.Errorf("preprocessing (%s): %w", source, err)
+	}
+	return r, source, nil
+}

@@ -1,0 +1,150 @@
+package classify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"cutmix-eval/evaluation"
+	"cutmix-eval/report"
+	"cutmix-eval/results"
+	"cutmix-eval/tasks"
+	"cutmix-eval/tasks/compare"
+)
+
+// Name is the task's name in run directories and reports.
+const Name = "classify"
+
+// Job is an evaluation of a classifier on labelled samples. Close it.
+type Job struct {
+	Pass  *evaluation.Pass
+	about About
+}
+
+// Open matches the labels of samples to the classifier's outputs and opens the run.
+// Samples without a label are left out.
+func Open(ctx context.Context, c *evaluation.Classifier, s evaluation.Samples, config Config, store evaluation.Store) (*Job, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	labels, err := c.Labels(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	p, err := evaluation.Open(ctx, c, s, store, evaluation.Spec{
+		Task: Name, Labels: labels.Fingerprint(), Selected: labels.Selected, Needs: []string{evaluation.Logits},
+		Config: struct {
+			Restrict bool `json:"restrict"`
+		}{config.Restrict},
+	})
+	if err != nil {
+		return nil, err
+	}
+	h := p.Head(config)
+	h.Dataset.Labels = labels.How
+	if config.Restrict {
+		h.Option("only the data's %d classes compete", len(labels.Names))
+	}
+	j := &Job{Pass: p, about: About{
+		Head: h, Config: config, Seed: h.Config.Seed, Split: h.Config.Split, Names: labels.Names, Output: labels.Output,
+		Orders: s.Orders(p.Outputs), Outputs: p.Outputs, Probabilities: p.Probabilities,
+	}}
+	if err := p.Begin(ctx, j.about); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return j, nil
+}
+
+// Passes is the one run.
+func (j *Job) Passes() []*evaluation.Pass { return []*evaluation.Pass{j.Pass} }
+
+// Collect makes the records that are missing.
+func (j *Job) Collect(ctx context.Context, p *evaluation.Pass, progress func(done int)) error {
+	r := NewRecorder(j.about)
+	return evaluation.Collect(ctx, p, progress, func(sc evaluation.Scored) (Record, evaluation.Own, error) {
+		rec, err := r.Record(p.Row(sc), p.Samples.Label(sc.Index), sc.Logits, sc.Err)
+		return rec, nil, err
+	})
+}
+
+// Finish has nothing to do.
+func (j *Job) Finish(context.Context) error { return nil }
+
+// Result is read from the records.
+func (j *Job) Result(ctx context.Context) (tasks.Result, error) {
+	return Task{}.Load(ctx, results.StudyOf(j.Pass.Run), tasks.Options{})
+}
+
+// Close closes the run.
+func (j *Job) Close() error { return j.Pass.Close() }
+
+// Task is classification.
+type Task struct{}
+
+// Name is the task's name.
+func (Task) Name() string { return Name }
+
+// loaded is a run whose numbers can be computed.
+type loaded struct {
+	about About
+	run   *results.Run
+}
+
+// Load reads a run. It knows the options by, worst, bins, bootstrap and seed.
+func (Task) Load(_ context.Context, s *results.Study, o tasks.Options) (tasks.Result, error) {
+	if err := o.Only(Name, "by", "worst", "bins", "bootstrap", "seed"); err != nil {
+		return nil, err
+	}
+	a, err := ReadAbout(s.Run())
+	if err != nil {
+		return nil, err
+	}
+	c := &a.Config
+	tasks.Set(&c.By, o.By)
+	tasks.Set(&c.Worst, o.Worst)
+	tasks.Set(&c.Bins, o.Bins)
+	tasks.Set(&c.Replicates, o.Bootstrap)
+	tasks.Set(&a.Seed, o.Seed)
+	return &loaded{a, s.Run()}, c.Validate()
+}
+
+// ReadAbout reads what describes a run of this task.
+func ReadAbout(run *results.Run) (About, error) {
+	a, err := results.About[About](run, Name)
+	if err != nil {
+		return a, err
+	}
+	for _, o := range a.Output {
+		if o < 0 || o >= a.Outputs {
+			return a, fmt.Errorf("the manifest says that a class is output %d of %d", o, a.Outputs)
+		}
+	}
+	if len(a.Output) != len(a.Names) {
+		return a, fmt.Errorf("the manifest names %d classes and %d outputs", len(a.Names), len(a.Output))
+	}
+	return a, nil
+}
+
+// Report computes the numbers from the records alone.
+func (l *loaded) Report(ctx context.Context) (*report.Report, error) {
+	res, err := evaluate(ctx, l.about, l.run)
+	if err != nil {
+		return nil, err
+	}
+	h := l.about.Head
+	h.Config.Seed, h.Config.Split = l.about.Seed, l.about.Split
+	r := evaluation.Reported(h, l.run, l.about.Config)
+	res.fill(r, l.about)
+	return r, nil
+}
+
+// Source reads the outcomes of the run.
+func (l *loaded) Source(ctx context.Context) (compare.Source, error) {
+	return newSource(ctx, l)
+}
+
+// Export writes the records.
+func (l *loaded) Export(ctx context.Context, w io.Writer, format string) error {
+	return results.Export[Record](ctx, l.run, w, format)
+}
