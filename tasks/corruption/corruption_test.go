@@ -625,11 +625,11 @@ func TestWriteRefuses(t *testing.T) {
 	dir := t.TempDir()
 	pic := make([]byte, 3*32*32)
 	for i, name := range []string{"a/1.png", "a/2.png", "b/1.png"} {
-		if err := writePNG(filepath.Join(dir, "in", filepath.FromSlash(name)), append([]byte{byte(i)}, pic[1:]...), 32, 32); err != nil {
+		if err := writePNG(filepath.Join(dir, "data", "in", filepath.FromSlash(name)), append([]byte{byte(i)}, pic[1:]...), 32, 32); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "in", "b", "2.png"), []byte("no picture"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "data", "in", "b", "2.png"), []byte("no picture"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	c := DefaultConfig()
@@ -638,15 +638,20 @@ func TestWriteRefuses(t *testing.T) {
 	recipe.Resize, recipe.Crop = imageproc.Size{}, imageproc.Size{}
 	x := Export{Config: c, Recipe: recipe, Quality: 85, Workers: 2}
 	write := func(x Export) (int, []report.BadImage, error) {
-		d, err := datasets.Open(filepath.Join(dir, "in"), datasets.Options{})
+		d, err := datasets.Open(filepath.Join(dir, "data"), datasets.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer d.Close()
 		return Write(context.Background(), d, x, filepath.Join(dir, "out"), nil)
 	}
-	if n, bad, err := write(x); n != 3 || len(bad) != 1 || bad[0].ID != "b/2.png" || err != nil {
+	if n, bad, err := write(x); n != 3 || len(bad) != 1 || bad[0].ID != "in/b/2.png" || err != nil {
 		t.Fatalf("%d %v %v", n, bad, err)
+	}
+	for _, name := range []string{"a/1", "a/2", "b/1"} { // without the folder that all lie in
+		if _, err := os.Stat(filepath.Join(dir, "out", "fog", "1", filepath.FromSlash(name)+".JPEG")); err != nil {
+			t.Error(err)
+		}
 	}
 	for _, change := range []func(*Export){func(x *Export) { x.Seed = 1 }, func(x *Export) { x.PNG = true }, func(x *Export) { x.Quality = 50 }, func(x *Export) { x.Config.Set = 64 }} {
 		y := x
@@ -655,7 +660,7 @@ func TestWriteRefuses(t *testing.T) {
 			t.Errorf("%+v goes into the same folder: %v", y, err)
 		}
 	}
-	if err := writePNG(filepath.Join(dir, "in", "a", "1.PNG"), pic, 32, 32); err != nil {
+	if err := writePNG(filepath.Join(dir, "data", "in", "a", "1.PNG"), pic, 32, 32); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := write(x); err == nil || !strings.Contains(err.Error(), "would both become") {

@@ -172,7 +172,8 @@ func (e Export) claim(dir string, d *datasets.Dataset, frost string) error {
 }
 
 // names are the images' class folders and file names. The folders of a path, but for the
-// class, become part of the name; two images of one name are an error.
+// class and those that all images lie in, become part of the name; two images of one name
+// are an error.
 func (e Export) names(d *datasets.Dataset, at []int) (map[int]string, error) {
 	ext := ".JPEG"
 	if e.PNG {
@@ -186,7 +187,7 @@ func (e Export) names(d *datasets.Dataset, at []int) (map[int]string, error) {
 		}
 		class := d.Classes[s.Label]
 		var parts []string
-		for _, p := range strings.Split(s.ID, "/") {
+		for _, p := range strings.Split(d.Short(i), "/") {
 			if p != class && p != "" {
 				parts = append(parts, p)
 			}

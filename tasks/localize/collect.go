@@ -151,7 +151,7 @@ func (j *Job) item(ctx context.Context, c *classify.Collector, sc evaluation.Sco
 	}
 	switch {
 	case j.about.Config.Maps != "":
-		if it.raw, it.rawH, it.rawW, err = foreign(j.about.Config.Maps, sample.ID); err != nil {
+		if it.raw, it.rawH, it.rawW, err = foreign(j.about.Config.Maps, j.setup.Data, sc.Index); err != nil {
 			it.record.Status, it.record.Error = results.Bad, err.Error()
 			return it, nil
 		}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"cutmix-eval/boxes"
+	"cutmix-eval/datasets"
 	"cutmix-eval/datasets/annotations"
 	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/evaluation"
@@ -162,7 +163,7 @@ func stampMaps(s *evaluation.Setup, dir string, samples []int) (string, error) {
 		}
 	}
 	for _, i := range samples {
-		path, ok := mapPath(dir, s.Data.Samples[i].ID)
+		path, ok := mapPath(dir, s.Data, i)
 		if !ok || stamp(sum, path) != nil {
 			if missing++; missing == 1 {
 				first = path
@@ -176,15 +177,18 @@ func stampMaps(s *evaluation.Setup, dir string, samples []int) (string, error) {
 }
 
 // mapPath is where the map of an image lies: DIR/ID.npy, with the image's extension or
-// without.
-func mapPath(dir, id string) (path string, ok bool) {
-	full := filepath.Join(dir, filepath.FromSlash(id))
-	for _, p := range []string{full + ".npy", strings.TrimSuffix(full, filepath.Ext(full)) + ".npy"} {
-		if _, err := os.Stat(p); err == nil {
-			return p, true
+// without, where the ID may begin below the folders that all images lie in.
+func mapPath(dir string, d *datasets.Dataset, i int) (path string, ok bool) {
+	id := filepath.Join(dir, filepath.FromSlash(d.Samples[i].ID))
+	short := filepath.Join(dir, filepath.FromSlash(d.Short(i)))
+	for _, full := range []string{id, short} {
+		for _, p := range []string{full + ".npy", strings.TrimSuffix(full, filepath.Ext(full)) + ".npy"} {
+			if _, err := os.Stat(p); err == nil {
+				return p, true
+			}
 		}
 	}
-	return full + ".npy", false
+	return id + ".npy", false
 }
 
 func readMask(path string) (boxes.Mask, error) {
@@ -211,8 +215,8 @@ func readMask(path string) (boxes.Mask, error) {
 }
 
 // foreign reads the map of an image that was made elsewhere.
-func foreign(dir, id string) (m []float64, h, w int, err error) {
-	path, ok := mapPath(dir, id)
+func foreign(dir string, d *datasets.Dataset, i int) (m []float64, h, w int, err error) {
+	path, ok := mapPath(dir, d, i)
 	if !ok {
 		return nil, 0, 0, fmt.Errorf("there is no map %s", path)
 	}
