@@ -20,8 +20,8 @@ import (
 	"cutmix-eval/datasets"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/imageproc/jpeg"
+	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/report"
-	"cutmix-eval/results"
 )
 
 // Export says what Write writes.
@@ -165,7 +165,7 @@ func (e Export) claim(dir string, d *datasets.Dataset, frost string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	return results.Save(path, func(w io.Writer) error {
+	return atomicfile.Save(path, func(w io.Writer) error {
 		_, err := w.Write(append(text, '\n'))
 		return err
 	})
@@ -206,7 +206,7 @@ func (e Export) write(name string, im imageproc.Image, enc *jpeg.Encoder) error 
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
-	return results.Save(name, func(w io.Writer) error {
+	return atomicfile.Save(name, func(w io.Writer) error {
 		if e.PNG {
 			m := image.NewNRGBA(image.Rect(0, 0, im.W, im.H))
 			for i := range im.W * im.H {

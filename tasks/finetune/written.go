@@ -16,6 +16,7 @@ import (
 	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/heads"
+	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/internal/onnx"
 	"cutmix-eval/metrics"
 	"cutmix-eval/model"
@@ -86,7 +87,7 @@ func (t *tuning) keep(context.Context) error {
 	if err := t.report.Write(&text, report.JSON); err != nil {
 		return err
 	}
-	err := results.Save(t.options.Out, func(w io.Writer) error {
+	err := atomicfile.Save(t.options.Out, func(w io.Writer) error {
 		_, err := w.Write(t.file)
 		return err
 	})

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"cutmix-eval/evaluation"
+	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/internal/npy"
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
@@ -96,7 +97,7 @@ func Load(partial bool, dirs ...string) (*Runs, error) {
 func (r *Runs) keep(a About, dir string) error {
 	text, err := json.MarshalIndent(a, "", "  ")
 	if err == nil && dir != "" {
-		err = results.Save(filepath.Join(dir, aboutName), func(w io.Writer) error {
+		err = atomicfile.Save(filepath.Join(dir, aboutName), func(w io.Writer) error {
 			_, err := w.Write(append(text, '\n'))
 			return err
 		})
