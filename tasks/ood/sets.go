@@ -48,6 +48,11 @@ func (s sets) of(role Role) *set {
 	return &s[k]
 }
 
+// named is the set of that name, which must be there.
+func (s sets) named(name string) *set {
+	return &s[slices.IndexFunc(s, func(o set) bool { return o.Name == name })]
+}
+
 // readAbout reads what describes an evaluation, and checks it.
 func readAbout(s *results.Study) (About, error) {
 	a, err := results.AboutStudy[About](s, Name)
@@ -81,7 +86,10 @@ func (s *set) each(ctx context.Context, f func(rec *Record, logits, features []f
 			return fmt.Errorf("the record of %s has a label or prediction that the model has not", rec.ID)
 		}
 		n++
-		return f(rec, v[0], append(v, nil)[1])
+		if len(v) == 1 {
+			return f(rec, v[0], nil)
+		}
+		return f(rec, v[0], v[1])
 	})
 	if err == nil && n == 0 {
 		err = errNone
