@@ -32,7 +32,7 @@ type Format string
 // The formats.
 const (
 	Auto         Format = "auto"
-	ClassFolders Format = "folders"       // one folder a class
+	ClassFolders Format = "folders"       // one folder per class
 	Flat         Format = "flat"          // images in one folder, labels in a file or none
 	List         Format = "list"          // a text file of paths and labels (OpenOOD and others)
 	CIFAR        Format = "cifar"         // CIFAR-10 or -100, binary version
@@ -316,7 +316,7 @@ func (d *Dataset) PickOf(from []int, n int, seed uint64) []int {
 	return pick
 }
 
-// Loader loads images one at a time, reusing its buffers. Use one a goroutine.
+// Loader loads images one at a time, reusing its buffers. Use one per goroutine.
 type Loader struct {
 	d    *Dataset
 	dec  imageproc.Decoder

@@ -105,7 +105,7 @@ func (c Config) parts(dir string) []part {
 }
 
 // Run evaluates both models on every task and compares them; limit is the number of scenes, 0
-// for all. progress is told the share that is done.
+// for all. progress is called with the share that is done.
 func Run(ctx context.Context, running evaluation.Running, config Config, limit int, seed uint64, progress func(done float64)) (*report.Report, error) {
 	start := time.Now()
 	dir, err := os.MkdirTemp("", "cutmix-eval-demo-")
