@@ -35,8 +35,8 @@ const (
 	optimizerName = "optimizer/"
 )
 
-// save writes a checkpoint in dir.
-func save(dir string, key results.Key, s heads.State) error {
+// saveCheckpoint writes a checkpoint in dir.
+func saveCheckpoint(dir string, key results.Key, s heads.State) error {
 	text, err := json.MarshalIndent(checkpoint{checkpointVersion, key, s.Log}, "", "  ")
 	if err != nil {
 		return err
@@ -49,9 +49,9 @@ func save(dir string, key results.Key, s heads.State) error {
 	return atomicfile.Save(filepath.Join(dir, checkpointName), a.Write)
 }
 
-// load reads the checkpoint in dir, of a training with this key and number of parameters;
+// loadCheckpoint reads the checkpoint in dir, of a training with this key and number of parameters;
 // without one it is the beginning.
-func load(dir string, key results.Key, parameters int) (heads.State, error) {
+func loadCheckpoint(dir string, key results.Key, parameters int) (heads.State, error) {
 	path := filepath.Join(dir, checkpointName)
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {

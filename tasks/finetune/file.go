@@ -69,7 +69,13 @@ func (j *Job) keep(m *model.Model, t *tuned, a about) error {
 		return err
 	}
 	dir := j.options.folder()
-	if err := errors.Join(writeLog(dir, t.log, j.config.score()), saveStudy(dir, a)); err != nil {
+	var runs []string
+	for _, s := range a.Sets {
+		for _, c := range s.Heads {
+			runs = append(runs, c.run(s.Name))
+		}
+	}
+	if err := errors.Join(writeLog(dir, t.log, j.config.score()), saveStudy(dir, a, runs)); err != nil {
 		return err
 	}
 	return errors.Join(os.Remove(j.trial()), os.Remove(filepath.Dir(j.trial())))

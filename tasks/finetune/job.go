@@ -199,7 +199,7 @@ func (j *Job) claim(ctx context.Context) (err error) {
 		return fmt.Errorf("folder %q: %w, or begin anew with --restart", dir, results.ErrOldStudy)
 	}
 	if task, err := results.TaskOf(dir); err != nil || task == "" {
-		return saveStudy(dir, about{}) // it has not ended
+		return saveStudy(dir, about{}, nil) // it has not ended
 	}
 	return nil
 }

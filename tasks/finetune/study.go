@@ -2,10 +2,8 @@ package finetune
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path/filepath"
 	"slices"
 
@@ -65,35 +63,33 @@ func (a *about) note(notes ...string) {
 	}
 }
 
-// saveStudy writes what describes the training into its folder.
-func saveStudy(dir string, a about) error {
+// saveStudy writes what describes the training into its folder, with the names of the runs of heads
+// there.
+func saveStudy(dir string, a about, runs []string) error {
 	s, err := results.NewStudy(Name, a)
 	if err != nil {
 		return err
 	}
-	for _, set := range a.Sets {
-		for _, c := range set.Heads {
-			s.Members = append(s.Members, c.run(set.Name))
-		}
-	}
+	s.Members = append(s.Members, runs...)
 	return s.Save(dir)
 }
 
-// begin says in the folder that the training has not ended. The runs of another head's are
-// removed where it begins anew.
+// begin says in the folder that the training has not ended. Where it begins anew, the runs of
+// another one's heads are removed.
 func begin(dir string, anew bool) error {
-	s, err := results.OpenStudy(true, dir)
-	if err != nil {
-		return saveStudy(dir, about{}) // it was damaged
+	var runs []string
+	if s, err := results.OpenStudy(true, dir); err == nil { // otherwise it is damaged
+		runs = s.Members
 	}
 	if anew {
-		for _, name := range s.Members {
+		for _, name := range runs {
 			if err := results.Discard(results.MemberDir(dir, name)); err != nil {
 				return err
 			}
 		}
+		runs = nil
 	}
-	return saveStudy(dir, about{})
+	return saveStudy(dir, about{}, runs)
 }
 
 // Task is fine-tuning.
@@ -113,9 +109,60 @@ type loaded struct {
 
 // Load reads a fine-tuning that has ended. It knows the options bins, bootstrap and seed.
 func (Task) Load(_ context.Context, s *results.Study, o tasks.Options) (tasks.Result, error) {
-	l, err := load(s, o, Name)
+	if err := o.Only(Name, "bins", "bootstrap", "seed"); err != nil {
+		return nil, err
+	}
+	return load(s, o)
+}
+
+func load(s *results.Study, o tasks.Options) (*loaded, error) {
+	if s.Members == nil {
+		return nil, fmt.Errorf("%q is a part of a fine-tuning: its folder is to be named", s.Dir())
+	}
+	a, err := results.AboutStudy[about](s, Name)
 	if err != nil {
 		return nil, err
 	}
-	return l, nil
+	if !a.Ended {
+		return nil, fmt.Errorf("the fine-tuning in %q has not ended; run the same command again", s.Dir())
+	}
+	l := &loaded{about: a, seed: a.Head.Config.Seed, study: s}
+	tasks.Set(&l.about.Config.Bins, o.Bins)
+	tasks.Set(&l.about.Config.Replicates, o.Bootstrap)
+	tasks.Set(&l.seed, o.Seed)
+	if err := l.about.Config.Validate(); err != nil {
+		return nil, err
+	}
+	if l.log, err = readLog(s.Dir()); err == nil && a.Config.Search {
+		l.search, err = readSearch(s.Dir())
+	}
+	return l, err
+}
+
+// last is the set of images that chose nothing, or the one that validates.
+func (l *loaded) last() set { return l.about.Sets[len(l.about.Sets)-1] }
+
+// tuned is the run of the tuned head on those images.
+func (l *loaded) tuned() string { return l.last().Heads[0].run(l.last().Name) }
+
+// Source is the tuned head on the test images, or those that validate where there are none.
+func (l *loaded) Source(ctx context.Context) (compare.Source, error) {
+	if l.about.Config.several() {
+		return nil, fmt.Errorf("the images of %q have several labels, and there is no comparison for such", l.study.Dir())
+	}
+	run, err := l.study.Member(l.tuned())
+	if err != nil {
+		return nil, err
+	}
+	r, err := classify.Task{}.Load(ctx, results.StudyOf(run), tasks.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return r.Source(ctx)
+}
+
+// Export has nothing to write: the records are of the heads' runs.
+func (l *loaded) Export(context.Context, io.Writer, string) error {
+	dir := l.study.Dir()
+	return fmt.Errorf("%q is a fine-tuning; the runs of its heads are folders in it, such as %q", dir, filepath.Join(dir, l.tuned()))
 }

@@ -46,14 +46,16 @@ func (j *Job) tune(ctx context.Context, train, val *examples) (*tuned, error) {
 			return nil, err
 		}
 	}
-	s, err := load(dir, key, len(t.network.Params))
+	s, err := loadCheckpoint(dir, key, len(t.network.Params))
 	if err != nil {
 		return nil, fmt.Errorf("%w; or begin anew with --restart", err)
 	}
 	if err := begin(dir, len(s.Log) == 0); err != nil {
 		return nil, err
 	}
-	saved := func(s heads.State) error { return errors.Join(save(dir, key, s), writeLog(dir, s.Log, j.config.score())) }
+	saved := func(s heads.State) error {
+		return errors.Join(saveCheckpoint(dir, key, s), writeLog(dir, s.Log, j.config.score()))
+	}
 	if c.Optimizer == LBFGSName {
 		s, err = j.optimum(ctx, t, train, val, s, saved)
 	} else {
