@@ -117,8 +117,9 @@ func TestRun(t *testing.T) {
 
 // Of seven images, two are bad; three of the others are right.
 func TestFill(t *testing.T) {
-	in := newInput([][]float32{{3, 1, 0}, {0, 2, 0}, nil, {1, 1, 0}, {0, 0, 5}, {1, 2}, {0, 4, 0}}, []int{0, 1, 0, 1, 0, 1, 1}, []int{0, 1, 2})
-	in.table[5] = []float32{0, float32(math.NaN()), 0}
+	nan := float32(math.NaN())
+	table := [][]float32{{3, 1, 0}, {0, 2, 0}, nil, {1, 1, 0}, {0, 0, 5}, {0, nan, 0}, {0, 4, 0}}
+	in := newInput(table, []int{0, 1, 0, 1, 0, 1, 1}, []int{0, 1, 2})
 	in.about.Config.Replicates = 0
 	in.about.Config.Worst = 5
 	in.about.Config.By = Groupings()
@@ -184,7 +185,8 @@ func TestIntervalOverflows(t *testing.T) {
 
 // Two runs of the same images: what compare needs agrees with what the report has.
 func TestSource(t *testing.T) {
-	in := newInput([][]float32{{3, 1, 0, 0, 0, 0}, {0, 2, 0, 1, 1, 1}, nil, {1, 1, 0, 0, 0, 0}, {9, 8, 7, 6, 5, 4}}, []int{0, 1, 0, 1, 5}, []int{0, 1, 2, 3, 4, 5})
+	table := [][]float32{{3, 1, 0, 0, 0, 0}, {0, 2, 0, 1, 1, 1}, nil, {1, 1, 0, 0, 0, 0}, {9, 8, 7, 6, 5, 4}}
+	in := newInput(table, []int{0, 1, 0, 1, 5}, []int{0, 1, 2, 3, 4, 5})
 	run := in.records(t)
 	defer run.Close()
 	res, err := evaluate(context.Background(), in.about, run)

@@ -49,7 +49,9 @@ func (s *source) Metrics() []compare.Metric {
 		compare.Metric{Name: "nll", Unit: report.Nats, Better: report.Lower},
 		compare.Metric{Name: "brier", Better: report.Lower},
 		compare.Metric{Name: "aurc", Unit: report.Fraction, Better: report.Lower},
-		compare.Metric{Name: "ece", Unit: report.Fraction, Better: report.Lower, Untested: "binning raises it by an amount that differs between models"},
+		compare.Metric{
+			Name: "ece", Unit: report.Fraction, Better: report.Lower, Untested: "binning raises it by an amount that differs between models",
+		},
 	)
 }
 

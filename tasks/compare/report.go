@@ -96,7 +96,8 @@ func (res *Result) Report(c Config, tool report.Tool) *report.Report {
 		holm = " after Holm's correction"
 	}
 	view := report.View{
-		Title:   fmt.Sprintf("%d images that all runs share; differences to %s with 95 %% intervals; * p below %v%s", res.N, first, report.Level, holm),
+		Title: fmt.Sprintf("%d images that all runs share; differences to %s with 95 %% intervals; * p below %v%s",
+			res.N, first, report.Level, holm),
 		Columns: []string{"", first},
 	}
 	for _, run := range res.Runs[1:] {

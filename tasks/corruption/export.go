@@ -12,11 +12,13 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
+	"cutmix-eval/corrupt"
 	"cutmix-eval/datasets"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/imageproc/jpeg"
@@ -37,19 +39,57 @@ type Export struct {
 	Workers int
 }
 
+// Settle chooses what e leaves open for the images of d: the parameters for their size, which
+// is the recipe's or, where that keeps theirs, that of the first image that can be read; and
+// one goroutine per core.
+func (e *Export) Settle(d *datasets.Dataset) error {
+	if e.Workers == 0 {
+		e.Workers = goruntime.GOMAXPROCS(0)
+	}
+	if e.Config.Set != 0 {
+		return nil
+	}
+	size, ok := e.Recipe.Fixed()
+	loader := d.Loader()
+	for i := 0; !ok; i++ {
+		im, err := loader.Load(i)
+		if ok = err == nil; ok {
+			size = imageproc.Size{H: im.H, W: im.W}
+		} else if i == len(d.Samples)-1 {
+			return fmt.Errorf("not one of the images can be read, and their size chooses the parameters: %s: %w", d.Samples[i].ID, err)
+		}
+	}
+	e.Config.Set = corrupt.SetFor(size.W, size.H)
+	return nil
+}
+
+// Images is how many images of d are corrupted.
+func (e Export) Images(d *datasets.Dataset) int {
+	if e.Limit > 0 {
+		return min(len(d.Samples), e.Limit)
+	}
+	return len(d.Samples)
+}
+
+// Variants is how many corrupted files are made of an image.
+func (e Export) Variants() int { return len(e.Config.variants()) - 1 }
+
 // Write writes corrupted images in the layout of ImageNet-C, CORRUPTION/SEVERITY/CLASS/IMAGE,
-// to dir. Files that are there stay, so that the same call goes on where one stopped; a
+// to dir; what e leaves open is settled. Files that are there stay, so that the same call goes on where one stopped; a
 // call that would make others is an error. Images that cannot be read are returned.
 // progress, if not nil, is told how many variants are done; it is called from several
 // goroutines.
 func Write(ctx context.Context, d *datasets.Dataset, e Export, dir string, progress func(done int)) (written int, bad []report.BadImage, err error) {
-	c := e.Config
-	if err := c.Validate(); err != nil {
+	if err := e.Config.Validate(); err != nil {
 		return 0, nil, err
 	}
 	if !d.Labelled() {
 		return 0, nil, fmt.Errorf("%s has no labels, and the layout has a folder for each class", d.Name)
 	}
+	if err := e.Settle(d); err != nil {
+		return 0, nil, err
+	}
+	c := e.Config
 	frosts, about, err := LoadFrosts(c.Frost)
 	if err != nil {
 		return 0, nil, err
