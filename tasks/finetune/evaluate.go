@@ -260,9 +260,9 @@ func (j *Job) given(ctx context.Context, c candidate, e *examples, m results.Man
 	if err := json.Unmarshal(m.About, &a); err != nil {
 		return err
 	}
-	a.Report.Model = report.Model{Name: base.Name + ", " + c.Name, SHA256: base.SHA256, Classes: e.Classes, Output: base.Logits, Edits: c.About}
+	a.Head.Model = report.Model{Name: base.Name + ", " + c.Name, SHA256: base.SHA256, Classes: e.Classes, Output: base.Logits, Edits: c.About}
 	if c.Votes {
-		a.Report.Option("scores are shares of votes, of which only the order means something")
+		a.Head.Option("scores are shares of votes, of which only the order means something")
 	}
 	var err error
 	if m.About, err = json.Marshal(a); err != nil {

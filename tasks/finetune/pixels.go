@@ -112,21 +112,19 @@ func (s *pixels) mix(b pipeline.Batch, epoch, step, n int) *augment.Plan {
 
 // filler loads images in the order of an epoch, augmented, at the size that the model sees.
 func (s *pixels) filler(epoch int, order []int) (pipeline.Filler, error) {
-	transform, err := imageproc.NewTransform(s.images.Recipe)
-	if err != nil {
+	a := &augmenter{views: s.config.Augment, recipe: s.images.Recipe, size: s.base.Size(), seed: s.seed, epoch: epoch}
+	var err error
+	if a.transform, err = imageproc.NewTransform(a.recipe); err != nil {
 		return nil, err
 	}
-	return evaluation.Fill(s.base.Cropped(), func(*imageproc.Transform) evaluation.Load {
-		a := &augmenter{views: s.config.Augment, recipe: s.images.Recipe, size: s.base.Size(), transform: transform, seed: s.seed, epoch: epoch}
-		data := s.images.Loader()
-		return func(p int) (imageproc.Image, error) {
-			a.image = s.samples[order[p]]
-			im, err := data.LoadWindow(a.image, a.window)
-			if err != nil {
-				return im, err
-			}
-			return a.apply(im)
+	data := s.images.Loader()
+	return evaluation.Filler(s.base.Cropped(), func(p int, _ imageproc.Window) (imageproc.Image, error) {
+		a.image = s.samples[order[p]]
+		im, err := data.LoadWindow(a.image, a.window)
+		if err != nil {
+			return im, err
 		}
+		return a.apply(im)
 	})
 }
 
