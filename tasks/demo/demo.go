@@ -202,8 +202,10 @@ func corrupted(c corruption.Config, n int) func(context.Context, *evaluation.Cla
 func (c Config) finetune(dir string) func(context.Context, *evaluation.Classifier, evaluation.DataConfig) (tasks.Job, error) {
 	return func(ctx context.Context, m *evaluation.Classifier, d evaluation.DataConfig) (tasks.Job, error) {
 		d.Path = "scenes:new-train"
-		return finetune.Open(ctx, m, d, c.Finetune, finetune.Options{
-			Val: "scenes:new-val", Test: "scenes:new-test", Out: filepath.Join(dir, m.Model.Name+".onnx"),
+		return withImages(m, d, func(im *evaluation.Images) (tasks.Job, error) {
+			return finetune.Open(ctx, m, im, c.Finetune, finetune.Options{
+				Val: "scenes:new-val", Test: "scenes:new-test", Out: filepath.Join(dir, m.Model.Name+".onnx"),
+			})
 		})
 	}
 }
