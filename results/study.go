@@ -246,3 +246,13 @@ func AboutStudy[T any](s *Study, task string) (T, error) {
 	}
 	return about, nil
 }
+
+// Missing counts the records that are not there.
+func (s *Study) Missing() (int, error) {
+	runs, err := s.Runs()
+	n := 0
+	for _, r := range runs {
+		n += len(r.Missing(Shard{}))
+	}
+	return n, err
+}

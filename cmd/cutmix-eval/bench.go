@@ -48,35 +48,26 @@ tasks run, so the flags --threads, --workers and --batch can be tried out here.`
 }
 
 func runBench(ctx context.Context, s streams, o benchOptions) error {
-	setup, err := evaluation.Open(ctx, o.Config, installProgress(s.err, o.Quiet))
+	c, err := o.classifier(s)
 	if err != nil {
 		return err
 	}
-	defer setup.Close()
+	defer c.Close()
+	im, err := c.Images(o.Data)
+	if err != nil {
+		return err
+	}
+	defer im.Close()
 	progress, finish := func(int, int) {}, func() {}
 	if !o.Quiet && terminal(s.err) {
 		bar := newBar(s.err, int64(2*o.Task.Rounds), "bench", progressbar.OptionShowCount())
 		progress, finish = func(done, _ int) { _ = bar.Set(done) }, func() { _ = bar.Clear() }
 	}
 	defer finish()
-	res, err := bench.Run(ctx, o.Task, setup.Pipeline(setup.Selected, nil), progress)
+	res, err := bench.Run(ctx, o.Task, c, im, progress)
 	if err != nil {
 		return err
 	}
 	finish()
-	r := setup.Report(tool())
-	r.Runtime, r.Config = setup.Runtime(), o.Config.Told(o.Task)
-	res.Fill(r)
-	if o.Format != report.Text {
-		return finishReport(s, r, o.Format, res.Bad, o.Quiet)
-	}
-	fmt.Fprintf(s.out, "%s on %s, %s\n", r.Model.Name, r.Dataset.Name, r.Runtime)
-	if err := res.Table().Write(s.out); err != nil {
-		return err
-	}
-	fmt.Fprintf(s.out, "\n%s\n", res.Notes())
-	for _, w := range r.Warnings {
-		fmt.Fprintf(s.out, "\nwarning: %s\n", w)
-	}
-	return nil
+	return finishReport(s, res.Report(), o.Format, res.Bad, o.Quiet)
 }

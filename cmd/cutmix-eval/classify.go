@@ -5,7 +5,7 @@ import (
 	"context"
 
 	"cutmix-eval/evaluation"
-	"cutmix-eval/runtime"
+	"cutmix-eval/tasks"
 	"cutmix-eval/tasks/classify"
 
 	"github.com/spf13/cobra"
@@ -58,11 +58,7 @@ A model that ends in Softmax is recognised; its logits are read before it.`,
 }
 
 func runClassify(ctx context.Context, s streams, o classifyOptions) error {
-	return runTask(ctx, s, o.options, func(setup *evaluation.Setup, install runtime.Progress) (job, *evaluation.Records, error) {
-		j, err := classify.Open(ctx, setup, o.Task, o.Store, tool(), install)
-		if err != nil {
-			return nil, nil, err
-		}
-		return j, j.Records, nil
-	}, nil)
+	return o.onImages(ctx, s, func(c *evaluation.Classifier, im *evaluation.Images) (tasks.Job, error) {
+		return classify.Open(ctx, c, im, o.Task, o.Store)
+	})
 }

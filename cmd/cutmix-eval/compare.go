@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"cutmix-eval/report"
+	"cutmix-eval/tasks"
 	"cutmix-eval/tasks/compare"
 
 	"github.com/spf13/cobra"
@@ -54,11 +55,11 @@ p-values are corrected after Holm. Runs of other images or labels are refused.`,
 func runCompare(ctx context.Context, s streams, o compareOptions) error {
 	var runs []compare.Run
 	for _, dir := range o.Dirs {
-		run, err := openTask(false, dir)
+		run, err := load(ctx, tasks.Options{}, false, dir)
 		if err != nil {
 			return err
 		}
-		source, err := run.source(ctx, run.Run)
+		source, err := run.Source(ctx)
 		if err != nil {
 			return fmt.Errorf("run %q: %w", dir, err)
 		}
@@ -68,29 +69,5 @@ func runCompare(ctx context.Context, s streams, o compareOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.Format != report.Text {
-		return finishReport(s, res.Report(o.Task, tool()), o.Format, 0, o.Quiet)
-	}
-	return writeComparison(s, res)
-}
-
-func writeComparison(s streams, res *compare.Result) error {
-	for _, t := range res.Tables() {
-		if err := t.Write(s.out); err != nil {
-			return err
-		}
-	}
-	for _, p := range res.Pairs {
-		fmt.Fprintln(s.out)
-		for _, d := range p.Differences {
-			fmt.Fprintln(s.out, res.Sentence(p, d))
-		}
-		if d := p.Differences[0]; d.Kind == compare.McNemar {
-			fmt.Fprintf(s.out, "%s: only %s right: %d images; only %s right: %d\n", d.Name, res.Runs[p.A].Name, d.OnlyA, res.Runs[p.B].Name, d.OnlyB)
-		}
-	}
-	for _, w := range res.Warnings {
-		fmt.Fprintf(s.out, "\nwarning: %s\n", w)
-	}
-	return nil
+	return finishReport(s, res.Report(o.Task, tool()), o.Format, 0, o.Quiet)
 }

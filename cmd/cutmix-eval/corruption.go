@@ -10,7 +10,8 @@ import (
 	"cutmix-eval/corrupt"
 	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
-	"cutmix-eval/runtime"
+	"cutmix-eval/results"
+	"cutmix-eval/tasks"
 	"cutmix-eval/tasks/corruption"
 	"cutmix-eval/tasks/ood"
 
@@ -129,10 +130,13 @@ func oodRun(s string) (string, error) {
 		return "", nil
 	}
 	dir, err := filepath.Abs(s)
-	if err == nil && !ood.IsRun(dir) {
-		err = refuse("%q is not a run of ood", s)
+	if err != nil {
+		return dir, err
 	}
-	return dir, err
+	if task, err := results.TaskOf(dir); err != nil || task != ood.Name {
+		return dir, refuse("%q is not a run of ood", s)
+	}
+	return dir, nil
 }
 
 // check refuses flags that make no sense together, and sorts out to which images the others
@@ -161,19 +165,15 @@ func (o *corruptionOptions) check(cmd *cobra.Command) error {
 			return fmt.Errorf("--%s says nothing about --corrupted", flag)
 		}
 	}
-	on := &o.Config
-	on.Data, on.Format = evaluation.DefaultData, datasets.Auto // replaced when the corrupted images are opened
+	on := &o.Data
+	on.Path, on.Format = evaluation.DefaultData, datasets.Auto // replaced when the corrupted images are opened
 	c.Labels, on.Labels = on.Labels, ""
 	c.Subset, on.Subset = on.Subset, ""
 	return c.Validate()
 }
 
 func runCorruption(ctx context.Context, s streams, o corruptionOptions) error {
-	return runTask(ctx, s, o.options, func(setup *evaluation.Setup, install runtime.Progress) (job, *evaluation.Records, error) {
-		j, err := corruption.Open(ctx, setup, o.Task, o.Store, tool(), install)
-		if err != nil {
-			return nil, nil, err
-		}
-		return j, j.Records, nil
-	}, nil)
+	return o.onImages(ctx, s, func(c *evaluation.Classifier, im *evaluation.Images) (tasks.Job, error) {
+		return corruption.Open(ctx, c, im, o.Task, o.Store)
+	})
 }

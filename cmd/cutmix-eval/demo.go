@@ -14,14 +14,16 @@ import (
 
 // demoOptions are what the flags of demo say.
 type demoOptions struct {
-	Config evaluation.Config
-	Task   demo.Config
-	Format report.Format
-	Quiet  bool
+	Running evaluation.Running
+	Limit   int // scenes; 0: all
+	Seed    uint64
+	Task    demo.Config
+	Format  report.Format
+	Quiet   bool
 }
 
 func newDemo(s streams, run func(context.Context, demoOptions) error) *cobra.Command {
-	o := demoOptions{Config: evaluation.DefaultConfig(), Task: demo.DefaultConfig(), Format: report.Text}
+	o := demoOptions{Running: evaluation.DefaultRunning(), Task: demo.DefaultConfig(), Format: report.Text}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "A baseline and a CutMix model side by side, on embedded scenes",
@@ -32,12 +34,12 @@ models/README.md says how they were trained, and where CutMix does not win.`,
 		Args:    noArgs,
 	}
 	cmd.Flags().SortFlags = false
-	addDevice(cmd, &o.Config.Device)
-	addLibrary(cmd, &o.Config.Library)
-	count(cmd, &o.Config.Limit, "limit", "use at most N scenes; 0: all")
+	addDevice(cmd, &o.Running.Device)
+	addLibrary(cmd, &o.Running.Library)
+	count(cmd, &o.Limit, "limit", "use at most N scenes; 0: all")
 	replicates := o.Task.Classify.Replicates
 	count(cmd, &replicates, "bootstrap", "bootstrap replicates of the intervals, at least 100")
-	addSeed(cmd, &o.Config.Seed, "seed of everything random")
+	addSeed(cmd, &o.Seed, "seed of everything random")
 	addFormat(cmd, &o.Format)
 	cmd.Flags().BoolVar(&o.Quiet, "quiet", false, "no progress bar")
 	if run == nil {
@@ -72,21 +74,11 @@ func runDemo(ctx context.Context, s streams, o demoOptions) error {
 		}
 	}
 	defer finish()
-	res, err := demo.Run(ctx, o.Config, o.Task, installProgress(s.err, o.Quiet), progress)
+	o.Running.Install, o.Running.Tool = installProgress(s.err, o.Quiet), tool()
+	r, err := demo.Run(ctx, o.Running, o.Task, o.Limit, o.Seed, progress)
 	if err != nil {
 		return err
 	}
 	finish()
-	r := res.Report(tool())
-	r.Config = o.Config.Told(o.Task)
-	if o.Format != report.Text {
-		return finishReport(s, r, o.Format, 0, o.Quiet)
-	}
-	fmt.Fprintf(s.out, "Two small ResNets, trained on the embedded scenes: one plainly, one with CutMix (models/README.md)\n")
-	if err := res.Table().Write(s.out); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(s.out, "\n%s\n%.1f s on %s; smaller is better for nll, brier, ece and aurc\n",
-		res.FloorsText(), res.Elapsed.Seconds(), r.Runtime.Device)
-	return err
+	return finishReport(s, r, o.Format, 0, o.Quiet)
 }

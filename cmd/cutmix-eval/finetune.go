@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// finetuneOptions are what the flags of finetune say. The data of Config are the training
+// finetuneOptions are what the flags of finetune say. Data are the training
 // images; Files names the others and what is written.
 type finetuneOptions struct {
 	options
@@ -32,7 +32,7 @@ const (
 
 func newFinetune(s streams, run func(context.Context, finetuneOptions) error) *cobra.Command {
 	o := finetuneOptions{options: newOptions(), Task: finetune.DefaultConfig()}
-	o.Config.Data = ""
+	o.Data.Path = ""
 	cmd := &cobra.Command{
 		Use:   "finetune",
 		Short: "Tune the classifier head with CutMix batches and write a new ONNX file",
@@ -66,14 +66,14 @@ JSON of "models" (name, model) and "data" (name, train, val, test).`,
 	}
 	o.addModel(cmd)
 	t, flags := &o.Task, cmd.Flags()
-	text(cmd, &o.Config.Data, "train", "PATH",
+	text(cmd, &o.Data.Path, "train", "PATH",
 		"training images: folder, tar file, image list, CIFAR binary (default with no --val: scenes:new-train)")
 	text(cmd, &o.Files.Val, "val", "PATH",
 		"validation images, which choose the epoch (default: a part of the training images, see --split)")
 	text(cmd, &o.Files.Test, "test", "PATH", "test images, used only for the final numbers")
-	addReading(cmd, &o.Config.Format, &o.Config.Labels, &o.Config.Root)
+	addReading(cmd, &o.Data.Format, &o.Data.Labels, &o.Data.Root)
 	number(cmd, &t.Split, "split", "without --val, the share of each class that trains; the rest validates")
-	count(cmd, &o.Config.Limit, "limit", "use at most N training images, as evenly over the classes as possible; 0: all")
+	count(cmd, &o.Data.Limit, "limit", "use at most N training images, as evenly over the classes as possible; 0: all")
 	text(cmd, &o.Files.Out, "out", "FILE", "ONNX file to write; with --suite, a folder")
 	text(cmd, &o.Files.Dir, "run", "FOLDER", "folder for features, checkpoint, log and report (default: OUT.run)")
 	flags.BoolVar(&o.Files.Restart, "restart", false, "start again even if OUT.run holds another training; features that fit are used")
@@ -103,11 +103,11 @@ JSON of "models" (name, model) and "data" (name, train, val, test).`,
 		meaning[bool]{"new", false}, meaning[bool]{"keep\tthe model's own, for the same classes", true})
 	count(cmd, &t.Hidden, "hidden", "units of a hidden layer with ReLU; 0 for none")
 	number(cmd, &t.Dropout, "dropout", "share of features and hidden units that is dropped")
-	flags.BoolVar(&t.Standardise, "standardize", t.Standardise,
+	flags.BoolVar(&t.Standardize, "standardize", t.Standardize,
 		"train on features of mean 0 and deviation 1; the file's head is scaled back")
 	count(cmd, &t.Epochs, "epochs", "times that every image is seen")
 	count(cmd, &t.Batch, "batch-size", "images per step")
-	choice(cmd, &t.Optimiser, "optimizer", "how the loss is minimised",
+	choice(cmd, &t.Optimizer, "optimizer", "how the loss is minimised",
 		finetune.SGDName+"\tNesterov", finetune.AdamWName, finetune.LBFGSName+"\tto the optimum, without mixing")
 	declare(cmd, "lr", "X", "", "learning rate (default: as suits the features; it is printed)", into(&t.Rate, aboveZero))
 	number(cmd, &t.Momentum, "momentum", "momentum of sgd")
@@ -183,11 +183,11 @@ func (o *finetuneOptions) files(given func(string) bool) error {
 		}
 		return nil
 	}
-	if o.Config.Data == "" {
+	if o.Data.Path == "" {
 		if f.Val != "" || f.Test != "" {
 			return errors.New("--train is missing: the images to train on")
 		}
-		o.Config.Data, f.Test = "scenes:new-train", "scenes:new-test"
+		o.Data.Path, f.Test = "scenes:new-train", "scenes:new-test"
 		if !given("split") {
 			f.Val = "scenes:new-val"
 		}
@@ -204,7 +204,7 @@ func (o *finetuneOptions) augment(way string, given func(string) bool) error {
 	}
 	if t.Fixed() && given("augment") && way != asIs {
 		why := "--mix " + string(t.Mix.Method)
-		if t.Optimiser == finetune.LBFGSName {
+		if t.Optimizer == finetune.LBFGSName {
 			why = "--optimizer lbfgs"
 		}
 		return fmt.Errorf("--augment %s makes new images in every epoch, and %s uses features that are computed once: "+
@@ -236,14 +236,14 @@ func (o *finetuneOptions) idle(given func(string) bool) error {
 			return fmt.Errorf("--%s says nothing about --mix %s", flag.name, t.Mix.Method)
 		}
 	}
-	if t.Optimiser == finetune.LBFGSName {
+	if t.Optimizer == finetune.LBFGSName {
 		for _, flag := range []string{"lr", "batch-size", "epochs", "momentum", "schedule", "warmup", "patience", "select", "standardize"} {
 			if given(flag) {
 				return fmt.Errorf("--%s says nothing about --optimizer lbfgs, which goes to the optimum of all images at once", flag)
 			}
 		}
 	}
-	if given("momentum") && t.Optimiser == finetune.AdamWName {
+	if given("momentum") && t.Optimizer == finetune.AdamWName {
 		return errors.New("--momentum says nothing about --optimizer adamw")
 	}
 	return nil
@@ -251,27 +251,18 @@ func (o *finetuneOptions) idle(given func(string) bool) error {
 
 func runFinetune(ctx context.Context, s streams, o finetuneOptions) error {
 	f := o.Files
-	f.Tool, f.Install = tool(), installProgress(s.err, o.Quiet)
 	f.Stage = func(what string, n int) (func(int), func()) { return imageBar(s.err, o.Quiet, n, what) }
 	f.Told = func(e finetune.Epoch, of int, score string) {
 		if !o.Quiet {
-			fmt.Fprintf(s.err, "epoch %d/%d: loss %.4f, val loss %.4f, val %s %s %%, %.1f s\n",
-				e.Epoch, of, e.Loss, e.ValLoss, score, report.Percent(e.ValScore), e.Seconds)
+			fmt.Fprintf(s.err, "epoch %d/%d: loss %.4f, val loss %.4f, val %s %s, %.1f s\n",
+				e.Epoch, of, e.Loss, e.ValLoss, score, report.Plain(e.ValScore, report.Fraction).Full(), e.Seconds)
 		}
 	}
-	var r *report.Report
-	var err error
-	if o.Suite == "" {
-		r, err = finetune.Run(ctx, o.Config, o.Task, f)
-	} else {
-		var suite *finetune.Suite
-		if suite, err = finetune.ReadSuite(o.Suite); err != nil {
-			return err
-		}
-		r, err = finetune.RunSuite(ctx, suite, o.Config, o.Task, f, f.Out)
+	if o.Suite != "" {
+		return runSuite(ctx, s, o, f)
 	}
-	if err != nil {
-		return err
-	}
-	return finishReport(s, r, o.Format, o.AllowBad, o.Quiet)
+	o.Data.Prefer = "train"
+	return o.onImages(ctx, s, func(c *evaluation.Classifier, im *evaluation.Images) (tasks.Job, error) {
+		return finetune.Open(ctx, c, im, o.Task, f)
+	})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -11,13 +12,16 @@ import (
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/runtime"
+	"cutmix-eval/tasks"
 
 	"github.com/spf13/cobra"
 )
 
 // options are what the flags that tasks share say.
 type options struct {
-	Config   evaluation.Config
+	Model    evaluation.ModelConfig
+	Data     evaluation.DataConfig
+	Running  evaluation.Running
 	Store    evaluation.Store
 	Format   report.Format
 	AllowBad int
@@ -25,14 +29,41 @@ type options struct {
 }
 
 func newOptions() options {
-	return options{Config: evaluation.DefaultConfig(), Format: report.Text}
+	return options{
+		Model: evaluation.DefaultModelConfig(), Data: evaluation.DefaultDataConfig(), Running: evaluation.DefaultRunning(), Format: report.Text,
+	}
+}
+
+// classifier opens the model.
+func (o *options) classifier(s streams) (*evaluation.Classifier, error) {
+	o.Running.Install, o.Running.Tool = installProgress(s.err, o.Quiet), tool()
+	return evaluation.OpenClassifier(o.Model, o.Running)
+}
+
+// onImages opens model and images, and does a job with them.
+func (o *options) onImages(ctx context.Context, s streams, open func(*evaluation.Classifier, *evaluation.Images) (tasks.Job, error)) error {
+	c, err := o.classifier(s)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	im, err := c.Images(o.Data)
+	if err != nil {
+		return err
+	}
+	defer im.Close()
+	j, err := open(c, im)
+	if err != nil {
+		return err
+	}
+	return runJob(ctx, s, o, j)
 }
 
 // add declares the flags of a task that runs a model over data.
 func (o *options) add(cmd *cobra.Command) {
 	o.addModel(cmd)
-	c := &o.Config
-	text(cmd, &c.Data, "data", "PATH", "folder, tar file, image list, CIFAR binary, or scenes[:SPLIT]")
+	c := &o.Data
+	text(cmd, &c.Path, "data", "PATH", "folder, tar file, image list, CIFAR binary, or scenes[:SPLIT]")
 	addReading(cmd, &c.Format, &c.Labels, &c.Root)
 	text(cmd, &c.Split, "split", "NAME", splitUsage)
 	text(cmd, &c.Subset, "subset", "FILE", "use only the images that FILE names, one per line (paths or file names)")
@@ -43,8 +74,8 @@ func (o *options) add(cmd *cobra.Command) {
 // addModel declares the flags that choose the model.
 func (o *options) addModel(cmd *cobra.Command) {
 	cmd.Flags().SortFlags = false
-	text(cmd, &o.Config.Model, "model", "FILE", "ONNX file, or the name of a model (see models list)")
-	text(cmd, &o.Config.Output, "output", "NAME", outputUsage)
+	text(cmd, &o.Model.Model, "model", "FILE", "ONNX file, or the name of a model (see models list)")
+	text(cmd, &o.Model.Output, "output", "NAME", outputUsage)
 }
 
 // Help of flags that several commands have.
@@ -64,9 +95,9 @@ func addReading(cmd *cobra.Command, format *datasets.Format, labels, root *strin
 // addRunning declares the flags that say how pixels are prepared, where the model runs and
 // what is printed.
 func (o *options) addRunning(cmd *cobra.Command) {
-	c := &o.Config
-	addRecipe(cmd, &c.Recipe, "named preprocessing")
-	ch := &c.Changes
+	c := &o.Running
+	addRecipe(cmd, &o.Model.Recipe, "named preprocessing")
+	ch := &o.Model.Changes
 	declare(cmd, "resize", "SIZE", "",
 		"shorter side in pixels, HEIGHTxWIDTH for both sides, or none", intoNew(&ch.Resize, imageproc.ParseSize))
 	choose(cmd, &ch.Fit, "fit", "", "what --resize does",
@@ -88,7 +119,7 @@ func (o *options) addRunning(cmd *cobra.Command) {
 	addWorkers(cmd, &c.Workers)
 	count(cmd, &c.Batch, "batch", "images per run of the model (default: by image size)")
 	addLibrary(cmd, &c.Library)
-	addSeed(cmd, &c.Seed, "seed of everything random")
+	addSeed(cmd, &o.Data.Seed, "seed of everything random")
 	addFormat(cmd, &o.Format)
 	cmd.Flags().BoolVar(&o.Quiet, "quiet", false, "no progress bar, no warnings on stderr")
 }

@@ -9,7 +9,8 @@ import (
 	"cutmix-eval/cam"
 	"cutmix-eval/corrupt"
 	"cutmix-eval/evaluation"
-	"cutmix-eval/runtime"
+	"cutmix-eval/results"
+	"cutmix-eval/tasks"
 	"cutmix-eval/tasks/corruption"
 	"cutmix-eval/tasks/localize"
 
@@ -103,42 +104,29 @@ func (o *localizeOptions) check(cmd *cobra.Command) error {
 
 func runLocalize(ctx context.Context, s streams, o localizeOptions) error {
 	if o.ThresholdFrom != "" {
-		run, err := openRun(false, o.ThresholdFrom)
+		study, err := results.OpenStudy(false, o.ThresholdFrom)
 		if err != nil {
 			return err
 		}
-		best, err := localize.BestThreshold(ctx, run, o.Task)
+		best, err := localize.BestThreshold(ctx, study, o.Task)
 		if err != nil {
 			return fmt.Errorf("run %q: %w", o.ThresholdFrom, err)
 		}
 		o.Task.At = &best
 	}
-	return runTask(ctx, s, o.options, func(setup *evaluation.Setup, install runtime.Progress) (job, *evaluation.Records, error) {
+	overlays := localize.Overlays{Dir: filepath.Join(o.Store.Dir, "overlays"), N: o.Overlays}
+	var job *localize.Job
+	err := o.onImages(ctx, s, func(c *evaluation.Classifier, im *evaluation.Images) (_ tasks.Job, err error) {
 		if o.Corruption != "" {
-			var err error
-			if o.Task.Corrupted, err = corruption.Corrupt(setup, o.Corruption, o.Severity, o.Frost); err != nil {
-				return nil, nil, err
+			if im, o.Task.Corrupted, err = corruption.Corrupt(c, im, o.Corruption, o.Severity, o.Frost); err != nil {
+				return nil, err
 			}
 		}
-		j, err := localize.Open(ctx, setup, o.Task, o.Boxes, o.Store, tool(), install)
-		if err != nil {
-			return nil, nil, err
-		}
-		return j, j.Records, nil
-	}, func(j job) error { return drawOverlays(ctx, s, j.(*localize.Job), o) })
-}
-
-func drawOverlays(ctx context.Context, s streams, j *localize.Job, o localizeOptions) error {
-	if o.Overlays == 0 {
-		return nil
+		job, err = localize.Open(ctx, c, im, o.Task, o.Boxes, o.Store, overlays)
+		return job, err
+	})
+	if job != nil && len(job.Pictures) > 0 && !o.Quiet {
+		fmt.Fprintf(s.err, "%d pictures are in %s\n", len(job.Pictures), overlays.Dir)
 	}
-	dir := filepath.Join(o.Store.Dir, "overlays")
-	files, err := j.Overlays(ctx, dir, o.Overlays, installProgress(s.err, o.Quiet))
-	if err != nil {
-		return fmt.Errorf("drawing overlays: %w", err)
-	}
-	if !o.Quiet {
-		fmt.Fprintf(s.err, "%d pictures are in %s\n", len(files), dir)
-	}
-	return nil
+	return err
 }

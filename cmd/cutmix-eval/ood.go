@@ -124,55 +124,25 @@ func (o *oodOptions) check(cmd *cobra.Command, w ood.Wanted) error {
 		return errors.New("--threshold-at needs the whole run: give it without --shard when all shards are done")
 	}
 	if cmd.Flags().Changed("data") {
-		w.Data = o.Config.Data
+		w.Data = o.Data.Path
 	}
 	w.Grid = o.Task.Grid
-	sets, err := ood.Plan(w, o.Config.Data)
+	sets, err := ood.Plan(w, o.Data.Path)
 	if err != nil {
 		return err
 	}
-	o.Config.Data, o.Task.Sources, o.Task.Notes = sets.Data, sets.Sources, sets.Notes
+	o.Data.Path, o.Task.Sources, o.Task.Notes = sets.Data, sets.Sources, sets.Notes
 	return o.Task.Validate()
 }
 
 func runOOD(ctx context.Context, s streams, o oodOptions) error {
-	setup, err := evaluation.Prepare(o.Config)
-	if err != nil {
-		return err
+	err := o.onImages(ctx, s, func(c *evaluation.Classifier, im *evaluation.Images) (tasks.Job, error) {
+		return ood.Open(ctx, c, im, o.Task, o.Store)
+	})
+	if err == nil && o.Task.Detector != "" && !o.Quiet {
+		fmt.Fprintf(s.err, "score and threshold are in %s; cutmix-eval ood apply %s --data FOLDER uses them\n", o.Task.Detector, o.Task.Detector)
 	}
-	defer setup.Close()
-	j, err := ood.Open(ctx, setup, o.Task, o.Store, tool(), installProgress(s.err, o.Quiet))
-	if err != nil {
-		return err
-	}
-	defer j.Close()
-	for _, p := range j.Passes {
-		store := o.Store
-		if store.Dir != "" {
-			store.Dir = filepath.Join(store.Dir, p.Name)
-		}
-		if _, err := collect(ctx, s, store, o.Quiet, p.Records, p.Collect); err != nil {
-			return err
-		}
-	}
-	setup.Stop()
-	runs := j.Runs()
-	if !o.Store.Shard.Whole() {
-		return shardDone(ctx, s, o.Store, runs.All(), o.AllowBad)
-	}
-	res, err := runs.Evaluate(ctx)
-	if err != nil {
-		return err
-	}
-	var kept error
-	if res.Detector != nil {
-		if kept = results.Save(o.Detector, res.Detector.Write); kept != nil {
-			kept = fmt.Errorf("writing detector %q: %w", o.Detector, kept)
-		} else if !o.Quiet {
-			fmt.Fprintf(s.err, "score and threshold are in %s; cutmix-eval ood apply %s --data FOLDER uses them\n", o.Detector, o.Detector)
-		}
-	}
-	return errors.Join(kept, finishReport(s, runs.Present(res), o.Format, o.AllowBad, o.Quiet))
+	return err
 }
 
 // applyOptions are what the command line of ood apply says.
@@ -183,7 +153,7 @@ type applyOptions struct {
 
 func newOODApply(s streams, run func(context.Context, applyOptions) error) *cobra.Command {
 	o := applyOptions{options: newOptions()}
-	o.Config.Model, o.Config.Unlabelled = "", true
+	o.Model.Model, o.Data.Unlabelled = "", true
 	cmd := &cobra.Command{
 		Use:   "apply DETECTOR",
 		Short: "Accept or reject images by a kept score and threshold",
@@ -222,8 +192,8 @@ func runOODApply(ctx context.Context, s streams, o applyOptions) error {
 	if err != nil {
 		return err
 	}
-	c := &o.Config
-	c.Model, c.Output, c.Exact = cmp.Or(c.Model, d.Source), cmp.Or(c.Output, d.Output), &d.Recipe
+	m := &o.Model
+	m.Model, m.Output, m.Exact = cmp.Or(m.Model, d.Source), cmp.Or(m.Output, d.Output), &d.Recipe
 	setup, err := evaluation.Prepare(o.Config)
 	if err != nil {
 		return err

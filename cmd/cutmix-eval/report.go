@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"cutmix-eval/report"
+	"cutmix-eval/tasks"
 	"cutmix-eval/tasks/classify"
 	"cutmix-eval/tasks/localize"
 
@@ -14,7 +15,7 @@ import (
 // reportArgs are what the command line of report says.
 type reportArgs struct {
 	Dirs     []string
-	Options  reportOptions
+	Options  tasks.Options
 	Export   string // csv or jsonl; empty: a report
 	Partial  bool
 	AllowBad int
@@ -84,22 +85,32 @@ func groupings() []string {
 }
 
 func runReport(ctx context.Context, s streams, a reportArgs) error {
-	run, err := openTask(a.Partial, a.Dirs...)
+	task, study, err := openStudy(a.Partial, a.Dirs...)
 	if err != nil {
 		return err
 	}
-	if err := run.refuse(a.Options, a.Export != ""); err != nil {
+	if a.Export != "" { // options change numbers, not records
+		if err := usage(a.Options.Only(task.Name() + "'s records")); err != nil {
+			return err
+		}
+	}
+	res, err := loaded(ctx, task, study, a.Options)
+	if err != nil {
 		return err
 	}
 	if a.Export != "" {
-		return run.export(ctx, run.Run, a.Options, s.out, a.Export)
+		return res.Export(ctx, s.out, a.Export)
 	}
-	r, err := run.report(ctx, run.Run, a.Options)
+	r, err := res.Report(ctx)
 	if err != nil {
 		return err
 	}
-	if run.missing > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%d images of the run are missing: these are numbers of a part of it", run.missing))
+	missing, err := study.Missing()
+	if err != nil {
+		return err
+	}
+	if missing > 0 {
+		r.Warn("%d images of the run are missing: these are numbers of a part of it", missing)
 	}
 	return finishReport(s, r, a.Format, a.AllowBad, a.Quiet)
 }
