@@ -222,13 +222,11 @@ func newDisk(radius, alias float64) disk {
 	for i := range k {
 		k[i] /= float32(count)
 	}
-	// OpenCV's weights of the small Gaussian, and its order: rows, then columns, the centre
-	// first and pairs after it.
+	// OpenCV's weights of the small Gaussian.
 	g := make([]float32, size+1)
 	sum := 0.0
 	for i := range g {
 		v := math.Exp(-0.5 / float64(alias*alias) * float64(i*i))
-		g[i] = float32(v)
 		if sum += v; i > 0 {
 			sum += v
 		}
@@ -236,13 +234,16 @@ func newDisk(radius, alias float64) disk {
 	for i := range g {
 		g[i] = float32(math.Exp(-0.5/float64(alias*alias)*float64(i*i)) / sum)
 	}
-	pass := func(at func(line, i int) int) {
+	// And its order: rows, where the first pair is rounded before the centre is added to it,
+	// then columns, which begin with the centre; further pairs are fused.
+	pass := func(at func(line, i int) int, first func(centre, pair float32) float32) {
 		row := make([]float32, n)
 		for line := range n {
 			for i := range n {
-				v := float32(g[0] * k[at(line, i)])
-				for j := 1; j <= size; j++ {
-					v += float32(g[j] * (k[at(line, reflect101(i-j, n))] + k[at(line, reflect101(i+j, n))]))
+				pair := func(j int) float32 { return k[at(line, reflect101(i-j, n))] + k[at(line, reflect101(i+j, n))] }
+				v := first(k[at(line, i)], pair(1))
+				for j := 2; j <= size; j++ {
+					v = fma(g[j], pair(j), v)
 				}
 				row[i] = v
 			}
@@ -251,8 +252,8 @@ func newDisk(radius, alias float64) disk {
 			}
 		}
 	}
-	pass(func(y, x int) int { return y*n + x })
-	pass(func(x, y int) int { return y*n + x })
+	pass(func(y, x int) int { return y*n + x }, func(centre, pair float32) float32 { return fma(g[0], centre, g[1]*pair) })
+	pass(func(x, y int) int { return y*n + x }, func(centre, pair float32) float32 { return fma(g[1], pair, g[0]*centre) })
 	d := disk{r: r}
 	for y := range r + 1 {
 		var row []tap
@@ -264,6 +265,12 @@ func newDisk(radius, alias float64) disk {
 		d.row = append(d.row, row)
 	}
 	return d
+}
+
+// fma is x*y + z as the fused instruction for float32 has it, on every machine: float64 holds
+// the product exactly. (Rounding the sum to float64 first matters in one of 2^29 cases.)
+func fma(x, y, z float32) float32 {
+	return float32(math.FMA(float64(x), float64(y), float64(z)))
 }
 
 // defocus correlates with a disk, borders mirrored. The kernel is symmetric, so what lies

@@ -166,6 +166,48 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestDefocusKernels: every kernel of the benchmark's three sizes, to the last bit.
+func TestDefocusKernels(t *testing.T) {
+	var want map[string][]struct {
+		Severity, Side int
+		Radius         float64
+		Alias          float64   `json:"alias_blur"`
+		Kernel         []float32 `json:"kernel_row_major"`
+	}
+	golden.JSON(t, &want, "golden", "corruptions", "vectors", "defocus-kernels.json")
+	for _, set := range []Set{224, 64, 32} {
+		kernels := want[fmt.Sprint(set)]
+		if len(kernels) != Severities {
+			t.Fatalf("%d kernels at %d", len(kernels), set)
+		}
+		for _, w := range kernels {
+			t.Run(fmt.Sprintf("%d severity %d", set, w.Severity), func(t *testing.T) {
+				v := tables[set][DefocusBlur][w.Severity-1]
+				if v[0] != w.Radius || v[1] != w.Alias {
+					t.Fatalf("radius and alias are %v, want %v and %v", v, w.Radius, w.Alias)
+				}
+				d := newDisk(v[0], v[1])
+				if side := 2*d.r + 1; side != w.Side || len(w.Kernel) != side*side {
+					t.Fatalf("side %d, want %d (%d values)", side, w.Side, len(w.Kernel))
+				}
+				got := make([]float32, len(w.Kernel))
+				for dy, row := range d.row {
+					for _, tap := range row {
+						for _, y := range []int{d.r - dy, d.r + dy} {
+							got[y*w.Side+d.r-tap.at], got[y*w.Side+d.r+tap.at] = float32(tap.k), float32(tap.k)
+						}
+					}
+				}
+				for i, v := range got {
+					if v != w.Kernel[i] {
+						t.Fatalf("row %d, column %d: %v, want %v", i/w.Side, i%w.Side, v, w.Kernel[i])
+					}
+				}
+			})
+		}
+	}
+}
+
 // TestPlasma: the map for given draws, and all of them are used.
 func TestPlasma(t *testing.T) {
 	for file, decay := range map[string]float64{"1.4": 1.4, "2": 2, "3": 3} {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"cutmix-eval/internal/text"
 )
 
 // Alignment says which output of a model each class of a dataset is.
@@ -60,7 +62,7 @@ func (d *Dataset) align(outputs int, names []string) (Alignment, error) {
 	if d.ClassMap != nil {
 		a, missing := lookup("by the class map "+d.MapName, d.ClassMap)
 		if len(missing) > 0 {
-			return a, fmt.Errorf("the class map %s lacks %d classes (%s)", d.MapName, len(missing), some(missing))
+			return a, fmt.Errorf("the class map %s lacks %d classes (%s)", d.MapName, len(missing), text.Some(missing, 3))
 		}
 		return a, nil
 	}
@@ -93,9 +95,9 @@ func (d *Dataset) align(outputs int, names []string) (Alignment, error) {
 			}
 		}
 		if len(missing) < n {
-			return a, fmt.Errorf("the model names its classes (%s), but has no %s; rename the classes or give a class map with --labels", some(names), some(missing))
+			return a, fmt.Errorf("the model names its classes (%s), but has no %s; rename the classes or give a class map with --labels", text.Some(names, 3), text.Some(missing, 3))
 		}
-		others = "; the model calls its classes otherwise (" + some(names) + ")"
+		others = "; the model calls its classes otherwise (" + text.Some(names, 3) + ")"
 	}
 	if outputs == 1000 || outputs == 1001 {
 		if a, missing := lookup("by ImageNet synset", imageNetIndex()); len(missing) == 0 {
@@ -116,14 +118,6 @@ func (d *Dataset) align(outputs int, names []string) (Alignment, error) {
 		return a, nil
 	}
 	return Alignment{}, fmt.Errorf("nothing says which outputs are meant; give a class map with --labels (lines of \"class output\")")
-}
-
-func some(v []string) string {
-	const most = 3
-	if len(v) > most {
-		return strings.Join(v[:most], ", ") + ", …"
-	}
-	return strings.Join(v, ", ")
 }
 
 // Order is another way in which a dataset's classes may have been numbered

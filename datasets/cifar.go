@@ -85,6 +85,7 @@ func (d *Dataset) cifarTree(t *tree, base string, o Options) (bool, error) {
 	} else if ten := names("batches.meta.txt"); len(ten) == 10 {
 		d.Classes = ten
 	}
+	d.base = base
 	return true, d.cifar(t, files, split)
 }
 
@@ -117,7 +118,7 @@ func (d *Dataset) cifar(t *tree, files []int, split string) error {
 				return fmt.Errorf("%s record %d has label %d, above %d: it is not a CIFAR binary", f.path, k, buf[0], limit-1)
 			}
 			d.Samples = append(d.Samples, Sample{
-				ID: fmt.Sprintf("%s/%05d", strings.TrimSuffix(path.Base(f.path), ".bin"), k), Label: int(buf[0]),
+				ID: fmt.Sprintf("%s/%05d", strings.TrimSuffix(f.path, ".bin"), k), Label: int(buf[0]),
 				Size: cifarPixels, at: len(src.records),
 			})
 			src.records = append(src.records, cifarRecord{i, off + int64(labels)})

@@ -96,6 +96,7 @@ type Dataset struct {
 	ClassMap map[string]int
 	MapName  string
 	src      source
+	base     string      // folder of a tree that all samples lie in, below wrappers and splits
 	derived  *derivation // nil for images that are read
 }
 
@@ -205,6 +206,15 @@ func info(f *os.File) int64 {
 
 // Close frees what the dataset holds open. Subsets share it.
 func (d *Dataset) Close() error { return d.src.close() }
+
+// Short is the ID of sample i without the folders, such as that of a split, which the
+// classes or all images lie in.
+func (d *Dataset) Short(i int) string {
+	if d.base == "" {
+		return d.Samples[i].ID
+	}
+	return strings.TrimPrefix(d.Samples[i].ID, d.base+"/")
+}
 
 // Labelled says whether any image has a label.
 func (d *Dataset) Labelled() bool {

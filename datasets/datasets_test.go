@@ -131,23 +131,24 @@ func TestLayouts(t *testing.T) {
 		{name: "numbers in numeric order", data: files{"10/a.png": a, "2/a.png": b, "0/a.png": c},
 			want: "0/a.png=0 2/a.png=2 10/a.png=10", why: "numeric order", output: "1000:[0 2 10]"},
 		{name: "numbers from 1", data: files{"1/a.png": a, "2/a.png": b, "3/a.png": c}, want: "1/a.png=1 2/a.png=2 3/a.png=3", why: "label = number - 1", output: "3:[0 1 2]"},
-		{name: "wrapper folder", data: files{"photos/dog/1.png": a, "photos/cat/2.png": b}, want: "cat/2.png=cat dog/1.png=dog"},
-		{name: "val is taken", data: files{"d/train/x/1.png": a, "d/val/x/2.png": b, "d/val/y/3.png": c}, want: "x/2.png=x y/3.png=y", why: `split "val" of train, val`},
-		{name: "split asked for", data: files{"train/x/1.png": a, "train/y/1.png": c, "val/x/2.png": b}, o: Options{Split: "train"}, want: "x/1.png=x y/1.png=y", why: `split "train"`},
-		{name: "split preferred", data: files{"train/x/1.png": a, "train/y/1.png": c, "val/x/2.png": b}, o: Options{Prefer: "train"}, want: "x/1.png=x y/1.png=y", why: `split "train" of train, val`},
-		{name: "split preferred that is not there", data: files{"test/x/1.png": a, "test/y/1.png": c, "val/x/2.png": b, "val/y/2.png": a}, o: Options{Prefer: "train"}, want: "x/2.png=x y/2.png=y", why: `split "val" of test, val`},
-		{name: "split asked for before the preferred one", data: files{"train/x/1.png": a, "val/x/2.png": b, "val/y/2.png": b}, o: Options{Split: "val", Prefer: "train"}, want: "x/2.png=x y/2.png=y", why: `split "val"`},
-		{name: "Tiny-ImageNet's training part preferred", data: files{"train/n01443537/images/n01443537_0.png": a, "train/n01629819/images/n01629819_0.png": c, "val/images/val_0.png": b, "val/val_annotations.txt": "val_0.png\tn01443537\t0\t0\t1\t1\n"}, o: Options{Prefer: "train"}, want: "n01443537/images/n01443537_0.png=n01443537 n01629819/images/n01629819_0.png=n01629819", why: `split "train"`},
+		{name: "wrapper folder", data: files{"photos/dog/1.png": a, "photos/cat/2.png": b}, want: "photos/cat/2.png=cat photos/dog/1.png=dog"},
+		{name: "the only folder", data: files{"photos/2.png": a, "photos/1.png": b}, want: "photos/1.png=- photos/2.png=-", format: Flat},
+		{name: "val is taken", data: files{"d/train/x/1.png": a, "d/val/x/2.png": b, "d/val/y/3.png": c}, want: "d/val/x/2.png=x d/val/y/3.png=y", why: `split "val" of train, val`},
+		{name: "split asked for", data: files{"train/x/1.png": a, "train/y/1.png": c, "val/x/2.png": b}, o: Options{Split: "train"}, want: "train/x/1.png=x train/y/1.png=y", why: `split "train"`},
+		{name: "split preferred", data: files{"train/x/1.png": a, "train/y/1.png": c, "val/x/2.png": b}, o: Options{Prefer: "train"}, want: "train/x/1.png=x train/y/1.png=y", why: `split "train" of train, val`},
+		{name: "split preferred that is not there", data: files{"test/x/1.png": a, "test/y/1.png": c, "val/x/2.png": b, "val/y/2.png": a}, o: Options{Prefer: "train"}, want: "val/x/2.png=x val/y/2.png=y", why: `split "val" of test, val`},
+		{name: "split asked for before the preferred one", data: files{"train/x/1.png": a, "val/x/2.png": b, "val/y/2.png": b}, o: Options{Split: "val", Prefer: "train"}, want: "val/x/2.png=x val/y/2.png=y", why: `split "val"`},
+		{name: "Tiny-ImageNet's training part preferred", data: files{"train/n01443537/images/n01443537_0.png": a, "train/n01629819/images/n01629819_0.png": c, "val/images/val_0.png": b, "val/val_annotations.txt": "val_0.png\tn01443537\t0\t0\t1\t1\n"}, o: Options{Prefer: "train"}, want: "train/n01443537/images/n01443537_0.png=n01443537 train/n01629819/images/n01629819_0.png=n01629819", why: `split "train"`},
 		{name: "flat without labels", data: files{"b.png": a, "a.jpg": b}, want: "a.jpg=- b.png=-", format: Flat},
 		{name: "other files", data: files{"x/1.png": a, "y/2.png": b, "x/readme.txt": "hello", ".DS_Store": "x", "x/._1.png": "x", "__MACOSX/x/1.png": "x"},
 			want: "x/1.png=x y/2.png=y"},
 		{name: "Tiny-ImageNet", data: files{
 			"t/val/images/val_0.JPEG": a, "t/val/images/val_1.JPEG": b, "t/val/val_annotations.txt": "val_0.JPEG\tn03\t0\t0\t1\t1\nval_1.JPEG\tn01\t0\t0\t1\t1\nval_2.JPEG\tn01\t0\t0\t1\t1\n",
 			"t/wnids.txt": "n03\nn02\nn01\n"},
-			want: "images/val_1.JPEG=n01 images/val_2.JPEG=n01! images/val_0.JPEG=n03", format: TinyImageNet, output: "3:[0 1 2]"},
+			want: "t/val/images/val_1.JPEG=n01 t/val/images/val_2.JPEG=n01! t/val/images/val_0.JPEG=n03", format: TinyImageNet, output: "3:[0 1 2]"},
 		{name: "inside Tiny-ImageNet's val", data: files{"images/val_0.JPEG": a, "val_annotations.txt": "val_0.JPEG\tn03\t0\t0\t1\t1\n"}, want: "images/val_0.JPEG=n03", format: TinyImageNet},
-		{name: "Tiny-ImageNet sorted into folders", data: files{"val/n01/a.JPEG": a, "val/n02/b.JPEG": b, "val/val_annotations.txt": "a.JPEG\tn01\t0\t0\t1\t1\n"}, want: "n01/a.JPEG=n01 n02/b.JPEG=n02", format: ClassFolders},
-		{name: "val beside a folder without images", data: files{"val/x/1.png": a, "val/y/2.png": b, "devkit/readme.txt": "hello"}, want: "x/1.png=x y/2.png=y"},
+		{name: "Tiny-ImageNet sorted into folders", data: files{"val/n01/a.JPEG": a, "val/n02/b.JPEG": b, "val/val_annotations.txt": "a.JPEG\tn01\t0\t0\t1\t1\n"}, want: "val/n01/a.JPEG=n01 val/n02/b.JPEG=n02", format: ClassFolders},
+		{name: "val beside a folder without images", data: files{"val/x/1.png": a, "val/y/2.png": b, "devkit/readme.txt": "hello"}, want: "val/x/1.png=x val/y/2.png=y"},
 		{name: "classes called like splits", data: files{"airplane/1.png": a, "train/2.png": b, "test/3.png": c}, want: "airplane/1.png=airplane test/3.png=test train/2.png=train"},
 		{name: "one class folder asked for", data: files{"dog/1.png": a}, o: Options{Format: ClassFolders}, want: "dog/1.png=dog"},
 		{name: "file names that are folder names", data: files{"0/0.png": a, "1/7.png": b, "2/8.png": c, "2/9.png": pngOf(9)}, labels: "0 2\n1 1\n2 0\n", want: "0/0.png=0 1/7.png=1 2/8.png=2 2/9.png=2", output: "3:[2 1 0]"},
@@ -158,7 +159,11 @@ func TestLayouts(t *testing.T) {
 		{name: "CSV with header", data: files{"a.png": a, "b.png": b}, labels: "id,path,label\n1,a.png,dog\n2,b.png,cat\n", want: "a.png=dog b.png=cat", why: "labels from"},
 		{name: "CSV without header", data: files{"a.png": a, "b.png": b}, labels: "a.png,7\nb.png,3\n", want: "a.png=7 b.png=3", output: "10:[3 7]"},
 		{name: "name label lines", data: files{"a.png": a, "my dog.png": b}, labels: "my dog.png 1\na.png 0\nmissing.png 1\n", want: "a.png=0 my dog.png=1 missing.png=1!"},
-		{name: "tab separated", data: files{"in/a.png": a, "in/b.png": b}, labels: "a.png\tx y\nb.png\tz\n", want: "a.png=x y b.png=z"},
+		{name: "tab separated", data: files{"in/a.png": a, "in/b.png": b}, labels: "a.png\tx y\nb.png\tz\n", want: "in/a.png=x y in/b.png=z"},
+		{name: "labels with the wrapper's name", data: files{"in/a.png": a, "in/b.png": b}, labels: "path,label\nin/a.png,x\nin/b.png,z\n", want: "in/a.png=x in/b.png=z"},
+		{name: "labels without the split's name", data: files{"d/val/x/1.png": a, "d/val/y/1.png": b, "d/train/x/1.png": c}, labels: "x/1.png,4\ny/1.png,2\n", want: "d/val/x/1.png=4 d/val/y/1.png=2"},
+		{name: "labels with the split's name", data: files{"d/val/x/1.png": a, "d/val/y/1.png": b, "d/train/x/1.png": c}, labels: "val/x/1.png,4\nval/y/1.png,2\n", want: "d/val/x/1.png=4 d/val/y/1.png=2"},
+		{name: "labels of another folder", data: files{"in/x/1.png": a, "in/y/1.png": b}, labels: "/home/me/x/1.JPEG,4\n/home/me/y/1.JPEG,2\n", want: "in/x/1.png=4 in/y/1.png=2"},
 		{name: "Kaggle", data: files{"ILSVRC2012_val_00000001.JPEG": a, "ILSVRC2012_val_00000002.JPEG": b},
 			labels: "ImageId,PredictionString\nILSVRC2012_val_00000002,n01440764 1 2 3 4 n01440764 5 6 7 8 \nILSVRC2012_val_00000001,n01443537 85 1 499 272 \n",
 			want:   "ILSVRC2012_val_00000001.JPEG=n01443537 ILSVRC2012_val_00000002.JPEG=n01440764", output: "1000:[0 1]"},
@@ -216,9 +221,40 @@ func TestLayouts(t *testing.T) {
 	}
 }
 
+// TestShort: IDs begin at the top of the data, what Short gives below wrappers and splits.
+func TestShort(t *testing.T) {
+	a := pngOf(1)
+	record := string(make([]byte, 3073))
+	for _, c := range []struct {
+		name      string
+		data      files
+		id, short string
+	}{
+		{"class folders", files{"x/1.png": a, "y/1.png": a}, "x/1.png", "x/1.png"},
+		{"wrapper", files{"in/x/1.png": a, "in/y/1.png": a}, "in/x/1.png", "x/1.png"},
+		{"split", files{"in/val/x/1.png": a, "in/val/y/1.png": a, "in/train/x/1.png": a}, "in/val/x/1.png", "x/1.png"},
+		{"one folder", files{"in/1.png": a, "in/2.png": a}, "in/1.png", "1.png"},
+		{"Tiny-ImageNet", files{"t/val/images/1.png": a, "t/val/val_annotations.txt": "1.png n01"}, "t/val/images/1.png", "images/1.png"},
+		{"CIFAR", files{"cifar-10-batches-bin/test_batch.bin": record}, "cifar-10-batches-bin/test_batch/00000", "test_batch/00000"},
+	} {
+		for kind, path := range map[string]string{"folder": c.data.folder(t), "tar": c.data.tar(t)} {
+			t.Run(c.name+" "+kind, func(t *testing.T) {
+				d, err := Open(path, Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer d.Close()
+				if d.Samples[0].ID != c.id || d.Short(0) != c.short {
+					t.Errorf("%q, in short %q; want %q and %q", d.Samples[0].ID, d.Short(0), c.id, c.short)
+				}
+			})
+		}
+	}
+}
+
 // A folder and a tar of the same files are the same data.
 func TestFingerprint(t *testing.T) {
-	f := files{"x/1.png": pngOf(1), "y/2.png": pngOf(2)}
+	f := files{"in/x/1.png": pngOf(1), "in/y/2.png": pngOf(2)}
 	print := func(path string) string {
 		d, err := Open(path, Options{})
 		if err != nil {
@@ -231,7 +267,10 @@ func TestFingerprint(t *testing.T) {
 	if got := print(f.tar(t)); got != want {
 		t.Error("folder and tar have different fingerprints")
 	}
-	f["y/3.png"] = pngOf(3)
+	if print(filepath.Join(f.folder(t), "in")) == want {
+		t.Error("other paths do not change the fingerprint")
+	}
+	f["in/y/3.png"] = pngOf(3)
 	if print(f.folder(t)) == want {
 		t.Error("one more image does not change the fingerprint")
 	}
@@ -269,6 +308,7 @@ func TestOpenErrors(t *testing.T) {
 		{"not Tiny", files{"x/1.png": a, "y/1.png": a}.folder(t), Options{Format: TinyImageNet}, "val_annotations.txt"},
 		{"no folders", files{"1.png": a}.folder(t), Options{Format: ClassFolders}, "no class folders"},
 		{"no end", write(t, "c.tar", string(files{"x/1.png": a, "y/2.png": a}.tarBytes(t)[:2048])), Options{}, "cut off"},
+		{"several images", files{"x/1.png": a, "y/1.png": a, "x/2.png": a}.folder(t), Options{Labels: write(t, "l.csv", "2.png,0\n1.png,1\n")}, "row 2: several images of the data are called"},
 		{"two labels", files{"1.png": a}.folder(t), Options{Labels: write(t, "l.csv", "1.png,1\n1.png,2\n")}, "two labels"},
 		{"no label", files{"1.png": a}.folder(t), Options{Labels: write(t, "l.csv", "path,label\n1.png,\n")}, "no label"},
 		{"negative output", files{"x/1.png": a, "y/1.png": a}.folder(t), Options{Labels: write(t, "l.json", `{"x": -1, "y": 0}`)}, "output -1"},
@@ -643,7 +683,7 @@ func FuzzLabels(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		tr := &tree{kind: "folder", files: []file{{path: "x/1.png"}, {path: "y/2.png"}}}
 		l := &labelFile{path: "labels"}
-		if err := l.parse([]byte(text), tr, "", []int{0, 1}, []string{"x", "y"}); err != nil {
+		if err := l.parse([]byte(text), tr, []int{0, 1}, []string{"x", "y"}); err != nil {
 			return
 		}
 		for _, label := range l.label {

@@ -2,6 +2,7 @@ package datasets
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -71,19 +72,19 @@ func readText(name string) ([]byte, error) {
 
 // readLabels reads a label file for the given images of a tree and class
 // folders dirs.
-func readLabels(name string, t *tree, base string, images []int, dirs []string) (*labelFile, error) {
+func readLabels(name string, t *tree, images []int, dirs []string) (*labelFile, error) {
 	data, err := readText(name)
 	if err != nil {
 		return nil, fmt.Errorf("reading labels: %w", err)
 	}
 	l := &labelFile{path: name}
-	if err := l.parse(data, t, base, images, dirs); err != nil {
+	if err := l.parse(data, t, images, dirs); err != nil {
 		return nil, fmt.Errorf("reading labels from %q: %w", name, err)
 	}
 	return l, nil
 }
 
-func (l *labelFile) parse(data []byte, t *tree, base string, images []int, dirs []string) error {
+func (l *labelFile) parse(data []byte, t *tree, images []int, dirs []string) error {
 	trimmed := bytes.TrimSpace(data)
 	if len(trimmed) == 0 {
 		return errors.New("it is empty")
@@ -102,7 +103,7 @@ func (l *labelFile) parse(data []byte, t *tree, base string, images []int, dirs 
 	if single && len(rows.rows) == len(images) && len(images) != len(dirs) {
 		return l.namesInOrder(rows, images)
 	}
-	m, hits := matchImages(rows, t, base, images)
+	m, hits, several := matchImages(rows, t, images)
 	folders, isDir := 0, make(map[string]bool, len(dirs))
 	for _, d := range dirs {
 		isDir[d] = true
@@ -114,6 +115,9 @@ func (l *labelFile) parse(data []byte, t *tree, base string, images []int, dirs 
 	}
 	// A few names can be both; the reading that explains more rows is meant.
 	if hits > folders {
+		if several != nil {
+			return several
+		}
 		return l.perImage(rows, m)
 	}
 	return l.classMap(rows, dirs)
@@ -306,45 +310,28 @@ func (l *labelFile) devkit(v []int, images []int) error {
 	return nil
 }
 
-// matchImages finds the image of each row: by its path in the dataset, by that
-// path without leading folders, or by its file name (extension optional) where
-// that is unique. -1 stands for a row whose image was not found; hits counts the
-// others.
-func matchImages(t table, tr *tree, base string, images []int) (match []int, hits int) {
-	byKey := map[string]int{}
-	const twice = -2
-	put := func(key string, i int) {
-		if old, ok := byKey[key]; ok && old != i {
-			i = twice
-		}
-		byKey[key] = i
+// matchImages finds the image that each row names, -1 for none; hits counts those that
+// were found or, which several says, are not one alone.
+func matchImages(t table, tr *tree, images []int) (match []int, hits int, several error) {
+	paths := make([]string, len(images))
+	for i, at := range images {
+		paths[i] = tr.files[at].path
 	}
-	for _, i := range images {
-		rel := strings.TrimPrefix(tr.files[i].path[len(base):], "/")
-		put(rel, i)
-		if name := path.Base(rel); name != rel {
-			put(name, i)
-		}
-		put(strings.TrimSuffix(path.Base(rel), path.Ext(rel)), i)
-	}
-	out := make([]int, len(t.rows))
+	names := NewNames("the data", paths)
+	match = make([]int, len(t.rows))
 	for r, row := range t.rows {
-		out[r] = -1
-		key := printable(strings.TrimPrefix(filepath.ToSlash(t.cell(row, t.path)), "./"))
-		for key != "" {
-			if i, ok := byKey[key]; ok && i != twice {
-				out[r] = i
-				hits++
-				break
-			}
-			_, rest, deeper := strings.Cut(key, "/")
-			if !deeper {
-				break
-			}
-			key = rest
+		match[r] = -1
+		i, err := names.Find(t.cell(row, t.path))
+		switch {
+		case err != nil:
+			several = cmp.Or(several, fmt.Errorf("row %d: %w", r+1, err))
+			hits++
+		case i >= 0:
+			match[r] = images[i]
+			hits++
 		}
 	}
-	return out, hits
+	return match, hits, several
 }
 
 // perImage takes labels row by row. Labels are numbers, or names whose sorted

@@ -176,6 +176,7 @@ func pickSplit(t *tree, dir string, o Options) (next, why string, err error) {
 
 // folders reads class folders, or a flat folder with a label file.
 func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
+	d.base = base
 	dirs, _ := children(t, base)
 	var inside, loose []int // images in folders, and right in base
 	other := 0
@@ -206,11 +207,11 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 		all := append(slices.Clone(inside), loose...)
 		slices.Sort(all)
 		var err error
-		if labels, err = readLabels(o.Labels, t, base, all, dirs); err != nil {
+		if labels, err = readLabels(o.Labels, t, all, dirs); err != nil {
 			return err
 		}
 		if labels.images() {
-			return d.byLabelFile(t, base, all, labels, prefix)
+			return d.byLabelFile(t, all, labels, prefix)
 		}
 		if flat {
 			return fmt.Errorf("label file %q names none of the %d images, nor has it one label for each", o.Labels, len(all))
@@ -223,7 +224,7 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 		}
 		d.Format, d.Why = Flat, fmt.Sprintf("%s: %d images %s, without labels", prefix, len(loose)+len(inside), where)
 		for _, i := range append(loose, inside...) {
-			d.Samples = append(d.Samples, d.sample(t, base, i, Unlabelled))
+			d.Samples = append(d.Samples, sample(t, i, Unlabelled))
 		}
 		return nil
 	}
@@ -245,7 +246,7 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 		class, _, _ := strings.Cut(rest, "/")
 		l := label[class]
 		counts[l]++
-		d.Samples = append(d.Samples, d.sample(t, base, i, l))
+		d.Samples = append(d.Samples, sample(t, i, l))
 	}
 	// Samples in class order, then path order.
 	slices.SortStableFunc(d.Samples, func(a, b Sample) int { return cmp.Compare(a.Label, b.Label) })
@@ -264,9 +265,8 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 	return nil
 }
 
-func (d *Dataset) sample(t *tree, base string, i, label int) Sample {
-	f := t.files[i]
-	return Sample{ID: strings.TrimPrefix(f.path[len(base):], "/"), Label: label, Size: f.size, at: i}
+func sample(t *tree, i, label int) Sample {
+	return Sample{ID: t.files[i].path, Label: label, Size: t.files[i].size, at: i}
 }
 
 // classOrder sorts folder names into Classes: by number when all are numbers,
@@ -298,7 +298,7 @@ func (d *Dataset) classOrder(dirs []string) string {
 }
 
 // byLabelFile gives every image the label that a file has for it.
-func (d *Dataset) byLabelFile(t *tree, base string, images []int, l *labelFile, prefix string) error {
+func (d *Dataset) byLabelFile(t *tree, images []int, l *labelFile, prefix string) error {
 	d.Format = Flat
 	d.Classes, d.Indices = l.names, l.indices
 	missing := 0
@@ -308,7 +308,7 @@ func (d *Dataset) byLabelFile(t *tree, base string, images []int, l *labelFile, 
 			missing++
 			continue
 		}
-		d.Samples = append(d.Samples, d.sample(t, base, i, label))
+		d.Samples = append(d.Samples, sample(t, i, label))
 	}
 	d.Why = fmt.Sprintf("%s: %d images with labels from %s (%s)", prefix, len(d.Samples), path.Base(l.path), l.kind)
 	if missing > 0 {
@@ -386,17 +386,17 @@ func (d *Dataset) tiny(t *tree, base string, o Options) (bool, error) {
 			continue
 		}
 		found[name] = true
-		d.Samples = append(d.Samples, d.sample(t, dir, i, index[class]))
+		d.Samples = append(d.Samples, sample(t, i, index[class]))
 	}
 	for name, class := range labelOf {
 		if !found[name] {
-			d.Samples = append(d.Samples, Sample{ID: "images/" + name, Label: index[class], Size: -1})
+			d.Samples = append(d.Samples, Sample{ID: path.Join(dir, "images", name), Label: index[class], Size: -1})
 		}
 	}
 	slices.SortFunc(d.Samples, func(a, b Sample) int {
 		return cmp.Or(cmp.Compare(a.Label, b.Label), strings.Compare(a.ID, b.ID))
 	})
-	d.Format = TinyImageNet
+	d.Format, d.base = TinyImageNet, dir
 	d.Why = fmt.Sprintf("%s: Tiny-ImageNet's validation part (val_annotations.txt), %d classes sorted by synset", t.kind, len(d.Classes))
 	return true, nil
 }

@@ -10,7 +10,6 @@ import (
 	"iter"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -74,67 +73,36 @@ func (d *Dataset) MultiLabels(path, split string) (*MultiLabels, error) {
 type multi struct {
 	MultiLabels
 	d         *Dataset
-	ids       map[string]bool
-	short     map[string]string // file names and paths without extension, to IDs
+	names     *Names
 	rows      map[string][]int8
 	values    int               // in rows
 	called    map[string]string // what a sample was called
 	strangers map[string]bool   // names of no image
 }
 
-// several stands in multi.short for a name that fits more than one sample, unset in
-// rows for a value that was not given; IDs are not empty.
-const (
-	several      = ""
-	unset   int8 = 2
-)
-
-// bare takes the extension off, which has no spaces.
-func bare(name string) string {
-	if ext := path.Ext(name); !strings.Contains(ext, " ") {
-		return strings.TrimSuffix(name, ext)
-	}
-	return name
-}
+// unset stands in multi.rows for a value that was not given.
+const unset int8 = 2
 
 func (d *Dataset) multi() *multi {
-	m := &multi{
-		d: d, ids: map[string]bool{}, short: map[string]string{}, rows: map[string][]int8{},
-		called: map[string]string{}, strangers: map[string]bool{},
-	}
-	for _, s := range d.Samples {
-		m.ids[s.ID] = true
-		for _, key := range []string{bare(s.ID), bare(path.Base(s.ID))} {
-			if old, ok := m.short[key]; ok && old != s.ID {
-				m.short[key] = several
-			} else {
-				m.short[key] = s.ID
-			}
-		}
-	}
-	return m
+	return &multi{d: d, names: d.Names(), rows: map[string][]int8{}, called: map[string]string{}, strangers: map[string]bool{}}
 }
 
-// find returns the ID of the sample with a name, empty for none, as Named: by its path,
-// or by its path or its file name without regard to the extension.
+// find returns the ID of the sample with a name, empty for none. Names that are not equal
+// must not mean the same sample.
 func (m *multi) find(name string) (string, error) {
-	name = printable(strings.TrimPrefix(filepath.ToSlash(name), "./"))
 	if name == "" {
 		return "", errors.New("there is no image name")
 	}
-	id, ok := name, m.ids[name]
-	for _, key := range []string{name, bare(name), path.Base(name), bare(path.Base(name))} {
-		if !ok {
-			id, ok = m.short[key]
-		}
+	name = cleanName(name)
+	i, err := m.names.Find(name)
+	if err != nil {
+		return "", err
 	}
-	switch {
-	case !ok:
+	if i < 0 {
 		m.strangers[name] = true
 		return "", nil
-	case id == several:
-		return "", fmt.Errorf("several images of %s are called %q; give their paths", m.d.Name, name)
 	}
+	id := m.d.Samples[i].ID
 	if old, ok := m.called[id]; ok && old != name {
 		return "", fmt.Errorf("%q and %q both mean the image %s; take out the one that is not in the data, or give paths", old, name, id)
 	}
@@ -402,7 +370,7 @@ func commaOf(line string) rune {
 
 // isHeader says whether the first line of a file is a header, not as the next one.
 func (m *multi) isHeader(head, next []string) bool {
-	if len(head) < 2 || imageName(head[0]) || m.short[bare(printable(head[0]))] != "" {
+	if i, _ := m.names.Find(head[0]); len(head) < 2 || imageName(head[0]) || i >= 0 {
 		return false
 	}
 	return head[0] == "" || slices.Contains(pathColumns, strings.ToLower(head[0])) || imageName(next[0]) ||

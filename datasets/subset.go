@@ -4,14 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"path"
 	"strings"
 )
 
-// Named finds the samples that a file names, ascending: a path or a file name a line,
-// with or without its extension, as RobustBench's imagenet_test_image_ids.txt. An empty
-// name is all of them, nil. A name that no sample has is an error, as is one that several
-// have.
+// Named finds the samples that a file names as Names does, ascending: one on each line, as
+// in RobustBench's imagenet_test_image_ids.txt. An empty file name is all samples, nil. A
+// name that no sample has is an error, as is one that several have.
 func (d *Dataset) Named(file string) ([]int, error) {
 	if file == "" {
 		return nil, nil
@@ -20,17 +18,7 @@ func (d *Dataset) Named(file string) ([]int, error) {
 	if err != nil {
 		return nil, fmt.Errorf("subset %q: %w", file, err)
 	}
-	stem := func(s string) string { return strings.TrimSuffix(path.Base(s), path.Ext(s)) }
-	byID, byStem := map[string]int{}, map[string]int{}
-	const several = -2
-	for i, s := range d.Samples {
-		byID[s.ID] = i
-		if _, twice := byStem[stem(s.ID)]; twice {
-			byStem[stem(s.ID)] = several
-		} else {
-			byStem[stem(s.ID)] = i
-		}
-	}
+	names := d.Names()
 	chosen := map[int]bool{}
 	sc := bufio.NewScanner(bytes.NewReader(data))
 	for line := 1; sc.Scan(); line++ {
@@ -38,15 +26,12 @@ func (d *Dataset) Named(file string) ([]int, error) {
 		if name == "" {
 			continue
 		}
-		i, ok := byID[name]
-		if !ok {
-			i, ok = byStem[stem(name)]
-		}
+		i, err := names.Find(name)
 		switch {
-		case !ok:
+		case err != nil:
+			return nil, fmt.Errorf("subset %q, line %d: %w", file, line, err)
+		case i < 0:
 			return nil, fmt.Errorf("subset %q, line %d: %s has no image %q", file, line, d.Name, name)
-		case i == several:
-			return nil, fmt.Errorf("subset %q, line %d: several images of %s are called %q; give their paths", file, line, d.Name, name)
 		}
 		chosen[i] = true
 	}

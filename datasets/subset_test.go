@@ -14,7 +14,7 @@ func TestNamed(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ids.txt")
 	for text, want := range map[string]any{
 		"n1/3.JPEG\n1\n": []int{0, 3}, "b/2.png\r\n\n": []int{2}, "a/1.jpg\na/1.jpg": []int{0},
-		"2.jpg": "several images of d are called", "x/9.jpg": `line 1: d has no image "x/9.jpg"`, "\n\n": "names no image",
+		"2.jpg": []int{1}, "2": "line 1: several images of d are called", "x/9.jpg": `line 1: d has no image "x/9.jpg"`, "\n\n": "names no image",
 	} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

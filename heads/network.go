@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"cutmix-eval/linear"
+
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -272,19 +274,17 @@ func (n *Network) folded() []float64 {
 	return at
 }
 
-// Layer is a linear layer in float32: weights row by row, outputs x inputs, and biases.
-type Layer struct{ Weight, Bias []float32 }
-
-// Layers are the head for features as they are, the first layer first.
-func (n *Network) Layers() []Layer {
-	var out []Layer
+// Layers are the head in float32 for features as they are, the first layer first.
+func (n *Network) Layers() []linear.Layer {
+	var out []linear.Layer
 	at := n.folded()
 	for k := range 2 {
 		if k == 1 && n.hidden == 0 {
 			break
 		}
 		w, b := n.layer(at, k)
-		out = append(out, Layer{single(w.RawMatrix().Data), single(b)})
+		outputs, inputs := w.Dims()
+		out = append(out, linear.Layer{In: inputs, Out: outputs, Weight: single(w.RawMatrix().Data), Bias: single(b)})
 	}
 	return out
 }

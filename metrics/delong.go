@@ -2,10 +2,26 @@ package metrics
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
 )
+
+// delong is the 95 % interval of an AUROC (DeLong et al., 1988), cut at 0 and 1. Where
+// the sets do not overlap it has no width, and Wilson's of the smaller set is taken.
+func delong(auc, v10, v01, n, m float64) Interval {
+	if (auc == 0 || auc == 1) && min(n, m) > 1 {
+		k := int(min(n, m))
+		iv := Wilson(int(auc)*k, k)
+		iv.Method = "Wilson, of the smaller set: DeLong's has no width"
+		return iv
+	}
+	if n < 2 || m < 2 {
+		return Interval{0, 1, 0.95, "none: one image tells nothing of the spread"}
+	}
+	variance := (v10-n*auc*auc)/(n-1)/n + (v01-m*auc*auc)/(m-1)/m
+	half := z95 * math.Sqrt(max(variance, 0))
+	return Interval{max(0, auc-half), min(1, auc+half), 0.95, "DeLong"}
+}
 
 // Placements are what DeLong's variance of an AUROC is made of, image by image.
 type Placements struct {
@@ -69,13 +85,21 @@ type Term struct {
 // with its 95 % interval and the two-sided p-value of its being 0 (DeLong et al., 1988):
 // a mean over OOD sets, or, with weights 1 and -1, the difference of two scores. One image
 // of a kind tells nothing of the spread: the interval is then all that is possible. Where
-// nothing varies the interval is as wide as Wilson's of the smallest set.
+// nothing varies the interval is as wide as Wilson's of the smallest set. It panics without
+// terms, without images, and where terms are not of the same ID images, or those of one Set not
+// of the same OOD images, as far as their numbers tell.
 func Combine(terms []Term) (value float64, iv Interval, p float64) {
+	if len(terms) == 0 {
+		panic("metrics: Combine of no terms")
+	}
 	id := make([]float64, len(terms[0].ID))
 	sets := map[int][]float64{}
 	var names []int // in the order they appear, so that sums are the same every time
 	high, low, least := 0.0, 0.0, len(terms[0].ID)
 	for _, t := range terms {
+		if s := sets[t.Set]; len(t.ID) == 0 || len(t.OOD) == 0 || len(t.ID) != len(id) || s != nil && len(s) != len(t.OOD) {
+			panic("metrics: Combine of no images, or of different ones")
+		}
 		high, low, least = high+max(t.Weight, 0), low+min(t.Weight, 0), min(least, len(t.OOD))
 		for i, v := range t.ID {
 			id[i] += t.Weight * v
@@ -120,68 +144,4 @@ func spread(v []float64) (mean, variance float64) {
 		variance += (x - mean) * (x - mean)
 	}
 	return mean, variance / (n - 1) / n
-}
-
-// Logit95 is the 95 % interval of an area under a precision-recall curve with the given
-// number of positives, from the normal approximation of its logit (Boyd, Eng and Page,
-// ECML 2013).
-func Logit95(area float64, positives int) Interval {
-	iv := Interval{area, area, 0.95, "logit (Boyd et al., 2013)"}
-	if !(area > 0 && area < 1) {
-		// The formula has no width there; Wilson's has.
-		w := Wilson(int(math.Round(area*float64(positives))), positives)
-		iv.Low, iv.High = w.Low, w.High
-		return iv
-	}
-	at := math.Log(area / (1 - area))
-	half := z95 / math.Sqrt(float64(positives)*area*(1-area))
-	iv.Low, iv.High = 1/(1+math.Exp(half-at)), 1/(1+math.Exp(-half-at))
-	return iv
-}
-
-// Share is a proportion with its interval's ends.
-type Share struct{ Value, Low, High float64 }
-
-// WilsonShare is hits of n with Wilson's ends.
-func WilsonShare(hits, n int) Share {
-	iv := Wilson(hits, n)
-	return Share{float64(hits) / float64(n), iv.Low, iv.High}
-}
-
-// MeanOfShares is the mean of independent proportions with the interval that their own
-// intervals give together (Newcombe, 1998).
-func MeanOfShares(s []Share) (float64, Interval) {
-	mean, low, high := 0.0, 0.0, 0.0
-	k := float64(len(s))
-	for _, x := range s {
-		mean += x.Value / k
-		low += (x.Value - x.Low) * (x.Value - x.Low)
-		high += (x.High - x.Value) * (x.High - x.Value)
-	}
-	return mean, Interval{max(0, mean-math.Sqrt(low)/k), min(1, mean+math.Sqrt(high)/k), 0.95, "Newcombe, of Wilson's"}
-}
-
-// CCR is the share of ID images that are classified rightly and score above the
-// threshold that at most the share fpr of OOD images, rounded up to whole images, reach
-// (correct classification rate at a false positive rate, Dhamija et al., NeurIPS 2018, as
-// OpenOOD counts it).
-func CCR(id []float64, right []bool, ood []float64, fpr float64) (Interval, float64, error) {
-	if len(right) != len(id) {
-		panic("metrics: CCR of other images")
-	}
-	k := int(math.Ceil(fpr * float64(len(ood))))
-	if k < 1 || k > len(ood) || fpr*float64(len(ood)) < 1 {
-		return Interval{}, 0, fmt.Errorf("%v of %d OOD images is less than one", fpr, len(ood))
-	}
-	at := order(ood)
-	limit := ood[at[len(at)-k]]
-	hits := 0
-	for i, s := range id {
-		if right[i] && s > limit {
-			hits++
-		}
-	}
-	iv := Wilson(hits, len(id))
-	iv.Method = "Wilson, the threshold as found"
-	return iv, float64(hits) / float64(len(id)), nil
 }

@@ -16,8 +16,8 @@ func correlated(rng *rand.Rand, n int, shift float64) (a, b []float64) {
 	return a, b
 }
 
-// Placements and the sum of one term are Detect's AUROC and interval, ties included.
-func TestPlaceIsDetect(t *testing.T) {
+// Placements and the sum of one term are Separate's AUROC and interval, ties included.
+func TestPlaceIsSeparate(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
 	for range 50 {
 		id, ood := make([]float64, 1+rng.IntN(40)), make([]float64, 1+rng.IntN(40))
@@ -27,7 +27,7 @@ func TestPlaceIsDetect(t *testing.T) {
 		for i := range ood {
 			ood[i] = float64(rng.IntN(10))
 		}
-		d, err := Detect(id, ood)
+		d, err := Separate(id, ood)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +104,7 @@ func TestCombineFew(t *testing.T) {
 	if _, iv, p := Combine([]Term{{1, one, 0}, {-1, Place([]float64{5}, []float64{9, 9, 9, 9}), 0}}); iv.Low != -1 || iv.High != 1 || p != 1 {
 		t.Errorf("one ID image: %+v %v", iv, p)
 	}
-	if d, err := Detect([]float64{5}, []float64{1, 2, 9, 3}); err != nil || d.AUROCInterval.Low != 0 || d.AUROCInterval.High != 1 {
+	if d, err := Separate([]float64{5}, []float64{1, 2, 9, 3}); err != nil || d.AUROCInterval.Low != 0 || d.AUROCInterval.High != 1 {
 		t.Errorf("one ID image: %+v %v", d.AUROCInterval, err)
 	}
 }

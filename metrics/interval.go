@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/bits"
 	"math/rand/v2"
@@ -41,6 +42,45 @@ func Wilson(hits, n int) Interval {
 	return iv
 }
 
+// Logit95 is the 95 % interval of an area under a precision-recall curve with the given
+// number of positives, from the normal approximation of its logit (Boyd, Eng and Page,
+// ECML 2013).
+func Logit95(area float64, positives int) Interval {
+	iv := Interval{area, area, 0.95, "logit (Boyd et al., 2013)"}
+	if !(area > 0 && area < 1) {
+		// The formula has no width there; Wilson's has.
+		w := Wilson(int(math.Round(area*float64(positives))), positives)
+		iv.Low, iv.High = w.Low, w.High
+		return iv
+	}
+	at := math.Log(area / (1 - area))
+	half := z95 / math.Sqrt(float64(positives)*area*(1-area))
+	iv.Low, iv.High = 1/(1+math.Exp(half-at)), 1/(1+math.Exp(-half-at))
+	return iv
+}
+
+// Share is a proportion with its interval's ends.
+type Share struct{ Value, Low, High float64 }
+
+// WilsonShare is hits of n with Wilson's ends.
+func WilsonShare(hits, n int) Share {
+	iv := Wilson(hits, n)
+	return Share{float64(hits) / float64(n), iv.Low, iv.High}
+}
+
+// MeanOfShares is the mean of independent proportions with the interval that their own
+// intervals give together (Newcombe, 1998); NaN of none.
+func MeanOfShares(s []Share) (float64, Interval) {
+	mean, low, high := 0.0, 0.0, 0.0
+	k := float64(len(s))
+	for _, x := range s {
+		mean += x.Value / k
+		low += (x.Value - x.Low) * (x.Value - x.Low)
+		high += (x.High - x.Value) * (x.High - x.Value)
+	}
+	return mean, Interval{max(0, mean-math.Sqrt(low)/k), min(1, mean+math.Sqrt(high)/k), 0.95, "Newcombe, of Wilson's"}
+}
+
 // Statistic computes numbers from n items of which item i counts count[i]
 // times; the counts sum to n. It must not keep or change count.
 type Statistic func(count []uint16) []float64
@@ -48,7 +88,8 @@ type Statistic func(count []uint16) []float64
 // Bootstrap draws replicates resamples of n items and returns the statistic of
 // each: out[k] holds the replicates of number k, sorted, NaN left out. The
 // same seed gives the same result whatever the number of processors. stat is
-// called from several goroutines. The only error is ctx's.
+// called from several goroutines. An item that is drawn more than 65535 times, which
+// does not happen by chance, counts 65535 times. The only error is ctx's.
 func Bootstrap(ctx context.Context, n, replicates int, seed uint64, stat Statistic) ([][]float64, error) {
 	res := make([][]float64, replicates)
 	next := make(chan int)
@@ -104,10 +145,18 @@ func bounded(rng *rand.PCG, n uint64) uint64 {
 	return hi
 }
 
+// CheckReplicates says whether so many bootstrap replicates are enough for an interval.
+func CheckReplicates(n int) error {
+	if n < 100 {
+		return fmt.Errorf("%d bootstrap replicates: at least 100", n)
+	}
+	return nil
+}
+
 // Percentile is the 95 % interval between the 2.5 % and 97.5 % quantiles of
-// sorted replicates.
+// sorted replicates; its ends are NaN where there are none.
 func Percentile(sorted []float64) Interval {
-	return Interval{quantile(sorted, 0.025), quantile(sorted, 0.975), 0.95, "bootstrap percentile"}
+	return Interval{Quantile(sorted, 0.025), Quantile(sorted, 0.975), 0.95, "bootstrap percentile"}
 }
 
 // Basic is the 95 % basic (reflected) bootstrap interval, cut at 0. It is the
@@ -116,13 +165,14 @@ func Percentile(sorted []float64) Interval {
 // Its upper end can therefore lie below the value.
 func Basic(value float64, sorted []float64) Interval {
 	return Interval{
-		max(0, 2*value-quantile(sorted, 0.975)), max(0, 2*value-quantile(sorted, 0.025)),
+		max(0, 2*value-Quantile(sorted, 0.975)), max(0, 2*value-Quantile(sorted, 0.025)),
 		0.95, "bootstrap basic",
 	}
 }
 
-// quantile interpolates linearly between order statistics.
-func quantile(sorted []float64, q float64) float64 {
+// Quantile is the q-quantile, 0 to 1, of ascending numbers, interpolated linearly between two
+// of them as numpy does by default; NaN of none.
+func Quantile(sorted []float64, q float64) float64 {
 	if len(sorted) == 0 {
 		return math.NaN()
 	}

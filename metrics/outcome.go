@@ -52,6 +52,9 @@ func Score(logits []float32, label int, temperature float64) (Outcome, error) {
 	return o, nil
 }
 
+// Finite says whether v is a number.
+func Finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+
 // NotFinite returns the index of the first NaN or infinity, -1 if there is none.
 func NotFinite(v []float32) int {
 	for i, x := range v {

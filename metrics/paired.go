@@ -52,16 +52,20 @@ func BootstrapP(sorted []float64) float64 {
 
 // Holm adjusts p-values of several tests so that the chance of even one false
 // finding stays at the level they are compared with (Holm, 1979). The order is
-// kept.
+// kept. NaN is the p-value of what was not tested: it stays, and does not count
+// among the tests.
 func Holm(p []float64) []float64 {
-	order := make([]int, len(p))
-	for i := range order {
-		order[i] = i
+	out := slices.Clone(p)
+	var order []int // of the tests, by ascending p-value
+	for i, v := range p {
+		if !math.IsNaN(v) {
+			order = append(order, i)
+		}
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p[a], p[b]) })
-	out, least := make([]float64, len(p)), 0.0
+	least := 0.0
 	for k, i := range order {
-		least = max(least, min(1, float64(len(p)-k)*p[i]))
+		least = max(least, min(1, float64(len(order)-k)*p[i]))
 		out[i] = least
 	}
 	return out

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
@@ -64,5 +65,57 @@ func TestPaired(t *testing.T) {
 	same, err := Paired(context.Background(), len(a), 100, 1, statistic(a), statistic(a))
 	if err != nil || same[0].Value != 0 || same[0].Interval.High != 0 || same[1].P != 1 {
 		t.Errorf("a model against itself: %+v", same)
+	}
+}
+
+// TestHolmNaN: p-values of Holm's procedure by hand; what was not tested changes nothing.
+func TestHolmNaN(t *testing.T) {
+	nan := math.NaN()
+	for name, c := range map[string]struct{ p, want []float64 }{
+		"all tested":  {[]float64{0.01, 0.04, 0.03, 0.005}, []float64{0.03, 0.06, 0.06, 0.02}},
+		"some tested": {[]float64{nan, 0.01, 0.04, nan, 0.03, 0.005}, []float64{nan, 0.03, 0.06, nan, 0.06, 0.02}},
+		"at most 1":   {[]float64{0.6, 0.7}, []float64{1, 1}},
+		"none":        {nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := Holm(c.p)
+			if len(got) != len(c.want) {
+				t.Fatalf("got %v, want %v", got, c.want)
+			}
+			for i, want := range c.want {
+				if v := got[i]; math.IsNaN(v) != math.IsNaN(want) || math.Abs(v-want) > 1e-15 {
+					t.Errorf("got %v, want %v", got, c.want)
+				}
+			}
+		})
+	}
+}
+
+// TestPreconditions: what no caller may do panics with the package's name.
+func TestPreconditions(t *testing.T) {
+	two, one := Placements{[]float64{1, 0}, []float64{1, 0}}, Placements{[]float64{1}, []float64{1}}
+	for name, f := range map[string]func(){
+		"threshold of nothing": func() { ThresholdAt(nil, 0.95) },
+		"sum of nothing":       func() { Combine(nil) },
+		"other ID images":      func() { Combine([]Term{{1, two, 0}, {-1, one, 1}}) },
+		"other OOD images":     func() { Combine([]Term{{1, two, 0}, {-1, Placements{two.ID, one.OOD}, 0}}) },
+		"no OOD images":        func() { Combine([]Term{{1, Placements{ID: two.ID}, 0}}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if text, _ := recover().(string); !strings.HasPrefix(text, "metrics: ") {
+					t.Errorf("panics with %q", text)
+				}
+			}()
+			f()
+		})
+	}
+}
+
+func TestCheckReplicates(t *testing.T) {
+	for n, ok := range map[int]bool{-1: false, 0: false, 99: false, 100: true} {
+		if err := CheckReplicates(n); (err == nil) != ok {
+			t.Errorf("%d replicates: %v", n, err)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"cutmix-eval/internal/onnx"
+	"cutmix-eval/linear"
 )
 
 // MapKind is how a feature map lies in its tensor.
@@ -347,19 +348,9 @@ func (f *finder) bias(h *Head, n *onnx.Node, name string, scale float32) error {
 	return nil
 }
 
-// Logits computes Weight . v + Bias for a penultimate vector, in float64; dst
-// has Classes values.
-func (h *Head) Logits(dst []float32, v []float32) {
-	if len(v) != h.Features || len(dst) != h.Classes {
-		panic("model: Logits of vectors of the wrong length")
-	}
-	for c := range dst {
-		sum := float64(h.Bias[c])
-		for i, w := range h.Weight[c*h.Features : (c+1)*h.Features] {
-			sum += float64(w) * float64(v[i])
-		}
-		dst[c] = float32(sum)
-	}
+// Layer is the linear layer by itself; it shares the head's weights.
+func (h *Head) Layer() linear.Layer {
+	return linear.Layer{In: h.Features, Out: h.Classes, Weight: h.Weight, Bias: h.Bias}
 }
 
 // ErrPerPlace says that something needs a penultimate vector, and the model

@@ -218,7 +218,7 @@ func checkHead(t *testing.T, m *Model, classes int) *Head {
 			got = perPlace(h, mapOut)
 		} else {
 			v = out[1][i]
-			h.Logits(got, v)
+			h.Layer().Apply(got, v)
 		}
 		if len(z) != h.Classes {
 			t.Fatalf("%d logits", len(z))
@@ -279,7 +279,7 @@ func perPlace(h *Head, v []float32) []float32 {
 		for c := range at {
 			at[c] = v[c*places+p]
 		}
-		h.Logits(z, at)
+		h.Layer().Apply(z, at)
 		for k := range out {
 			switch {
 			case largest && p == 0:

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"cutmix-eval/internal/onnx"
+	"cutmix-eval/linear"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -111,9 +112,6 @@ func freed(t *onnx.Tensor, batch int64) ([]int64, bool) {
 	return v, true
 }
 
-// Layer is a linear layer: Weight is row-major, len(Bias) x inputs.
-type Layer struct{ Weight, Bias []float32 }
-
 // mostMoved is how many bytes of external files one ONNX file can take, and the rest.
 const mostMoved = 2000 << 20
 
@@ -123,7 +121,7 @@ const mostMoved = 2000 << 20
 // classes may change. The activation behind the head, if any, stays. meta is added
 // to the metadata; a value of "" takes a key out. Weights that nothing else uses are left
 // out; those in external files are put into the file, which can hold 2 GiB.
-func (m *Model) ReplaceHead(h *Head, layers []Layer, classes []string, meta map[string]string) ([]byte, error) {
+func (m *Model) ReplaceHead(h *Head, layers []linear.Layer, classes []string, meta map[string]string) ([]byte, error) {
 	if h.linear == nil {
 		return nil, errors.New("the head was not found in this model")
 	}
@@ -132,18 +130,21 @@ func (m *Model) ReplaceHead(h *Head, layers []Layer, classes []string, meta map[
 	}
 	features := h.Features
 	for i, l := range layers {
-		if len(l.Bias) == 0 || len(l.Weight) != len(l.Bias)*features {
-			return nil, fmt.Errorf("layer %d of %d outputs and %d inputs needs %d weights, not %d", i, len(l.Bias), features, len(l.Bias)*features, len(l.Weight))
+		if err := l.Validate(); err != nil {
+			return nil, fmt.Errorf("layer %d: %w", i, err)
+		}
+		if l.In != features {
+			return nil, fmt.Errorf("layer %d takes %d values, and gets %d", i, l.In, features)
 		}
 		if i < len(layers)-1 {
-			features = len(l.Bias)
+			features = l.Out
 		}
 	}
 	if len(layers) == 0 {
 		return nil, errors.New("a head without layers")
 	}
 	last := layers[len(layers)-1]
-	k := len(last.Bias)
+	k := last.Out
 	if classes != nil && len(classes) != k {
 		return nil, fmt.Errorf("%d class names for %d classes", len(classes), k)
 	}
@@ -273,13 +274,11 @@ func freePrefix(used map[string]bool) string {
 }
 
 // weights encodes a layer's tensors; transposed as MatMul takes them.
-func (r *replacement) weights(prefix string, l Layer, transposed bool) ([]onnx.Field, error) {
-	out := len(l.Bias)
-	in := len(l.Weight) / out
-	matrix, dims := l.Weight, []int64{int64(out), int64(in)}
+func (r *replacement) weights(prefix string, l linear.Layer, transposed bool) ([]onnx.Field, error) {
+	matrix, dims := l.Weight, []int64{int64(l.Out), int64(l.In)}
 	if transposed {
-		matrix = array{[]int{out, in}, l.Weight}.transpose().v
-		dims = []int64{int64(in), int64(out)}
+		matrix = array{[]int{l.Out, l.In}, l.Weight}.transpose().v
+		dims = []int64{int64(l.In), int64(l.Out)}
 	}
 	if r.head.Kind == "Conv" {
 		dims = append(dims, 1, 1)
@@ -288,12 +287,12 @@ func (r *replacement) weights(prefix string, l Layer, transposed bool) ([]onnx.F
 	if err != nil {
 		return nil, err
 	}
-	b, err := encodeWeights(prefix+"bias", r.head.typ, []int64{int64(out)}, l.Bias)
+	b, err := encodeWeights(prefix+"bias", r.head.typ, []int64{int64(l.Out)}, l.Bias)
 	return []onnx.Field{{Number: onnx.FieldInitializer, Message: w}, {Number: onnx.FieldInitializer, Message: b}}, err
 }
 
 // hidden are the layers before the last, each with its ReLU; r.input is what they end in.
-func (r *replacement) hidden(layers []Layer) (add []onnx.Field, err error) {
+func (r *replacement) hidden(layers []linear.Layer) (add []onnx.Field, err error) {
 	before := r.head.linear.Out[0]
 	for i, l := range layers {
 		prefix := fmt.Sprintf("%s%d.", r.prefix, i)

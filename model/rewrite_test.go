@@ -13,6 +13,7 @@ import (
 
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/golden"
+	"cutmix-eval/linear"
 	"cutmix-eval/runtime"
 	"cutmix-eval/runtime/ortest"
 )
@@ -56,7 +57,7 @@ func TestReplaceHead(t *testing.T) {
 				weight, bias []float32
 				tol          float64
 			}{{"pick", pick, make([]float32, k), 0}, {"random", weight, bias, random}} {
-				data, err := m.ReplaceHead(h, []Layer{{v.weight, v.bias}}, names, map[string]string{"made_by": "test"})
+				data, err := m.ReplaceHead(h, []linear.Layer{{In: h.Features, Out: k, Weight: v.weight, Bias: v.bias}}, names, map[string]string{"made_by": "test"})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -74,7 +75,7 @@ func TestReplaceHead(t *testing.T) {
 				if !slices.Equal(got.Weight, v.weight) || !slices.Equal(got.Bias, v.bias) || got.Features != h.Features {
 					t.Error("the weights that were put in are not those that are read back")
 				}
-				bare, err := n.ReplaceHead(got, []Layer{{v.weight, v.bias}}, nil, map[string]string{"made_by": ""})
+				bare, err := n.ReplaceHead(got, []linear.Layer{{In: h.Features, Out: k, Weight: v.weight, Bias: v.bias}}, nil, map[string]string{"made_by": ""})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -93,7 +94,7 @@ func TestReplaceHead(t *testing.T) {
 					if h.PerPlace {
 						want = perPlace(got, out[1][i])
 					} else {
-						got.Logits(want, out[1][i])
+						got.Layer().Apply(want, out[1][i])
 					}
 					tol := v.tol
 					if h.PerPlace {
@@ -106,10 +107,10 @@ func TestReplaceHead(t *testing.T) {
 					}
 				}
 			}
-			if _, err := m.ReplaceHead(h, []Layer{{weight[1:], bias}}, nil, nil); err == nil {
+			if _, err := m.ReplaceHead(h, []linear.Layer{{In: h.Features, Out: k, Weight: weight[1:], Bias: bias}}, nil, nil); err == nil {
 				t.Error("a weight too few: no error")
 			}
-			if _, err := m.ReplaceHead(h, []Layer{{weight, bias}}, names[:2], nil); err == nil {
+			if _, err := m.ReplaceHead(h, []linear.Layer{{In: h.Features, Out: k, Weight: weight, Bias: bias}}, names[:2], nil); err == nil {
 				t.Error("names too few: no error")
 			}
 		})
@@ -128,14 +129,14 @@ func TestReplaceHeadHidden(t *testing.T) {
 		}
 		return v
 	}
-	linear := func(l Layer, x []float32, relu bool) []float32 {
-		out := make([]float32, len(l.Bias))
+	layer := func(in, out int) linear.Layer {
+		return linear.Layer{In: in, Out: out, Weight: random(out * in), Bias: random(out)}
+	}
+	apply := func(l linear.Layer, x []float32, relu bool) []float32 {
+		out := make([]float32, l.Out)
+		l.Apply(out, x)
 		for o := range out {
-			s := float64(l.Bias[o])
-			for i, v := range x {
-				s += float64(l.Weight[o*len(x)+i]) * float64(v)
-			}
-			if out[o] = float32(s); relu {
+			if relu {
 				out[o] = max(out[o], 0)
 			}
 		}
@@ -152,7 +153,7 @@ func TestReplaceHeadHidden(t *testing.T) {
 				t.Fatal(err)
 			}
 			const hidden, k = 7, 5
-			layers := []Layer{{random(hidden * h.Features), random(hidden)}, {random(k * hidden), random(k)}}
+			layers := []linear.Layer{layer(h.Features, hidden), layer(hidden, k)}
 			data, err := m.ReplaceHead(h, layers, nil, nil)
 			if h.PerPlace {
 				if err == nil {
@@ -172,13 +173,13 @@ func TestReplaceHeadHidden(t *testing.T) {
 			if m.Name == "half-constants" {
 				tol = 2e-2 // 11 bits
 			}
-			check := func(n *Model, data []byte, layers []Layer) {
+			check := func(n *Model, data []byte, layers []linear.Layer) {
 				t.Helper()
 				_, out := run(t, runtime.Source{Path: m.Path, Data: data}, n, 2, 3, n.Logits, h.Penultimate)
 				for i := range 2 {
 					x := out[1][i]
 					for j, l := range layers {
-						x = linear(l, x, j < len(layers)-1)
+						x = apply(l, x, j < len(layers)-1)
 					}
 					for c := range x {
 						if math.Abs(float64(x[c]-out[0][i][c])) > tol*max(1, math.Abs(float64(x[c]))) {
@@ -192,7 +193,7 @@ func TestReplaceHeadHidden(t *testing.T) {
 			if err != nil || second.Features != hidden {
 				t.Fatalf("%+v, %v", second, err)
 			}
-			more := []Layer{{random(4 * hidden), random(4)}, {random(3 * 4), random(3)}}
+			more := []linear.Layer{layer(hidden, 4), layer(4, 3)}
 			if data, err = n.ReplaceHead(second, more, nil, nil); err != nil {
 				t.Fatal(err)
 			}
@@ -200,7 +201,7 @@ func TestReplaceHeadHidden(t *testing.T) {
 				t.Fatal(err)
 			}
 			n.Path = m.Path
-			check(n, data, []Layer{layers[0], more[0], more[1]})
+			check(n, data, []linear.Layer{layers[0], more[0], more[1]})
 		})
 	}
 }
@@ -215,7 +216,7 @@ func TestReplaceHeadDropsOldWeights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := m.ReplaceHead(h, []Layer{{make([]float32, h.Features), make([]float32, 1)}}, nil, nil)
+	data, err := m.ReplaceHead(h, []linear.Layer{{In: h.Features, Out: 1, Weight: make([]float32, h.Features), Bias: make([]float32, 1)}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -333,7 +334,8 @@ func FuzzHead(f *testing.F) {
 		if h.Classes <= 0 || h.Features <= 0 || len(h.Weight) != h.Classes*h.Features || len(h.Bias) != h.Classes {
 			t.Fatalf("head of %d x %d with %d weights and %d biases", h.Classes, h.Features, len(h.Weight), len(h.Bias))
 		}
-		if _, err := m.ReplaceHead(h, []Layer{{make([]float32, 2*h.Features), make([]float32, 2)}}, nil, nil); err != nil {
+		two := linear.Layer{In: h.Features, Out: 2, Weight: make([]float32, 2*h.Features), Bias: make([]float32, 2)}
+		if _, err := m.ReplaceHead(h, []linear.Layer{two}, nil, nil); err != nil {
 			return
 		}
 	})

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/internal/filelock"
 )
 
@@ -166,7 +167,7 @@ func (r *Run) tidy(s Shard) error {
 		return err
 	}
 	for _, e := range entries {
-		name, half := strings.CutPrefix(e.Name(), temporary)
+		name, half := strings.CutPrefix(e.Name(), atomicfile.Temporary)
 		number, rest, _ := strings.Cut(name, ".")
 		p, err := strconv.Atoi(number)
 		if err != nil || !s.has(p) {
@@ -197,7 +198,7 @@ func IsRun(dir string) bool {
 }
 
 // files of a run beside its manifest and selection: parts, and what processes that died left.
-var partFile = regexp.MustCompile(`^(` + regexp.QuoteMeta(temporary) + `)?\d{6,}\.([^.]+\.\d+\.npy|parquet)`)
+var partFile = regexp.MustCompile(`^(` + regexp.QuoteMeta(atomicfile.Temporary) + `)?\d{6,}\.([^.]+\.\d+\.npy|parquet)`)
 
 // Discard removes the run in dir, damaged or not. What is no file of a run stays, and so does a
 // folder that holds something else, or no manifest. No process may be at work on the run.

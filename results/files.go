@@ -1,7 +1,6 @@
 package results
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -10,71 +9,23 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 
+	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/internal/npy"
 )
 
-// temporary begins the names of files that are not whole yet.
-const temporary = ".tmp-"
-
-// atomic makes a file that appears under its name when write has succeeded and,
-// where durable, its contents are on the disk.
-func atomic(path string, durable bool, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), temporary+filepath.Base(path)+"-*")
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name()) // nothing of it is of use
-			err = fmt.Errorf("writing %s: %w", path, err)
-		}
-	}()
-	w := bufio.NewWriterSize(f, 1<<16)
-	if err = write(w); err != nil {
-		return err
-	}
-	if err = w.Flush(); err != nil {
-		return err
-	}
+// save writes a file whole, and to the disk where it is durable.
+func save(path string, durable bool, write func(io.Writer) error) error {
 	if durable {
-		if err = f.Sync(); err != nil {
-			return err
-		}
+		return atomicfile.Save(path, write)
 	}
-	if err = f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil || !durable {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(path)) // the name is to be on the disk too
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && runtime.GOOS != "windows" {
-		return err
-	}
-	return nil
-}
-
-func writeFile(path string, data []byte, durable bool) error {
-	return atomic(path, durable, func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	})
+	return atomicfile.SaveUnsynced(path, write)
 }
 
 // writeFloats writes rows of width values as a .npy file.
 func writeFloats(path string, durable bool, width int, values []float32) error {
-	return atomic(path, durable, func(w io.Writer) error {
+	return save(path, durable, func(w io.Writer) error {
 		if _, err := w.Write(npy.Header("f4", len(values)/width, width)); err != nil {
 			return err
 		}
@@ -92,10 +43,6 @@ func writeFloats(path string, durable bool, width int, values []float32) error {
 		return nil
 	})
 }
-
-// Save writes a file under another name, and renames it when it is whole and on the
-// disk.
-func Save(path string, write func(io.Writer) error) error { return atomic(path, true, write) }
 
 // SaveArray writes rows of width values as a .npy file, on the disk when it returns.
 func SaveArray(path string, width int, values []float32) error {
@@ -143,7 +90,7 @@ func readNpy(path, kind string, rows, width int) (data []byte, offset int64, err
 const selectionName = "selection.npy"
 
 func writeSelection(dir string, at []int, durable bool) error {
-	return atomic(filepath.Join(dir, selectionName), durable, func(w io.Writer) error {
+	return save(filepath.Join(dir, selectionName), durable, func(w io.Writer) error {
 		if _, err := w.Write(npy.Header("i8", len(at))); err != nil {
 			return err
 		}

@@ -25,6 +25,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -221,7 +222,10 @@ func (m Manifest) write(dir string, durable bool) error {
 	if err != nil {
 		return fmt.Errorf("writing the manifest: %w", err)
 	}
-	return writeFile(filepath.Join(dir, manifestName), append(data, '\n'), durable)
+	return save(filepath.Join(dir, manifestName), durable, func(w io.Writer) error {
+		_, err := w.Write(append(data, '\n'))
+		return err
+	})
 }
 
 // compact is JSON without spaces, so that equal values are equal text.

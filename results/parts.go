@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/internal/npy"
 
 	"github.com/parquet-go/parquet-go"
@@ -42,7 +43,7 @@ func (r *Run) scan(dir string) error {
 	id := r.Manifest.Key.id()
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), ".parquet")
-		if !ok || strings.HasPrefix(name, temporary) {
+		if !ok || strings.HasPrefix(name, atomicfile.Temporary) {
 			continue
 		}
 		p, err := strconv.Atoi(name)

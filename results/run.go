@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"cutmix-eval/internal/atomicfile"
 )
 
 // Row is what every task's records begin with; embed it. Status is OK or Bad; the
@@ -138,7 +140,7 @@ func Find(dir string) (*Run, error) {
 		switch n := e.Name(); {
 		case n == manifestName:
 			return Open(dir)
-		case n == partsName, n == locksName, n == selectionName, strings.HasPrefix(n, temporary):
+		case n == partsName, n == locksName, n == selectionName, strings.HasPrefix(n, atomicfile.Temporary):
 			ours++ // another process is about to make it, or died doing so
 		}
 	}

@@ -160,7 +160,7 @@ func writePart[T any](r *Run, index func(*T) int, b batch[T]) error {
 	for i := range b.rows {
 		at[i] = index(&b.rows[i])
 	}
-	err := atomic(tablePath(dir, b.part), !r.temporary, func(f io.Writer) error {
+	err := save(tablePath(dir, b.part), !r.temporary, func(f io.Writer) error {
 		t := parquet.NewGenericWriter[T](f, append(options, parquet.KeyValueMetadata(metaRows, ranges(at)))...)
 		_, err := t.Write(b.rows)
 		return errors.Join(err, t.Close())

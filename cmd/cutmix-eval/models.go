@@ -13,6 +13,7 @@ import (
 	"cutmix-eval/evaluation"
 	"cutmix-eval/internal/cache"
 	"cutmix-eval/internal/pin"
+	"cutmix-eval/internal/text"
 	"cutmix-eval/model"
 	"cutmix-eval/model/lock"
 	"cutmix-eval/models"
@@ -287,7 +288,7 @@ func runShow(s streams, name, output string) error {
 	}
 	line("logits", "%q, %s", m.Logits, act)
 	if len(m.ClassNames) > 0 {
-		line("classes", "%s", some(m.ClassNames))
+		line("classes", "%s", text.Some(m.ClassNames, 12))
 	}
 	r, source, err := m.Recipe(e.RecipeOrNil())
 	if err != nil {
@@ -350,12 +351,4 @@ func orUnknown(s string) string {
 		return "an unknown program"
 	}
 	return s
-}
-
-func some(names []string) string {
-	const most = 12
-	if len(names) > most {
-		return fmt.Sprintf("%s … (%d)", strings.Join(names[:most], ", "), len(names))
-	}
-	return strings.Join(names, ", ")
 }

@@ -14,8 +14,8 @@ import (
 
 	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
+	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/report"
-	"cutmix-eval/results"
 	"cutmix-eval/tasks/ood"
 
 	"github.com/spf13/cobra"
@@ -213,7 +213,7 @@ func runOOD(ctx context.Context, s streams, c evaluation.Config, task ood.Config
 	}
 	var kept error
 	if res.Detector != nil {
-		if kept = results.Save(detector, res.Detector.Write); kept != nil {
+		if kept = atomicfile.Save(detector, res.Detector.Write); kept != nil {
 			kept = fmt.Errorf("writing detector %q: %w", detector, kept)
 		} else if !f.quiet {
 			fmt.Fprintf(s.err, "score and threshold are in %s; cutmix-eval ood apply %s --data FOLDER uses them\n", detector, detector)

@@ -6,12 +6,15 @@ package annotations
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"cutmix-eval/datasets"
 )
 
 // Box is a box in pixels of the stored picture, corners as the evaluation of
@@ -31,8 +34,6 @@ type Set struct {
 	Boxes  map[string][]Box
 	Masks  map[string]Marks
 	Root   string // folder that masks are relative to
-
-	stems map[string][]string // names without folders and extension, to keys
 }
 
 // ErrUnknown is wrapped where a file is in no known format.
@@ -149,66 +150,36 @@ func (s *Set) add(key string, b Box) error {
 
 func clean(p string) string { return strings.TrimPrefix(path.Clean(filepath.ToSlash(p)), "/") }
 
-func stem(p string) string {
-	b := path.Base(p)
-	return strings.TrimSuffix(b, path.Ext(b))
-}
-
-// Find is the key of the annotations of image id (its path in the data set): the same
-// path; or else the same name without folders and extension, where the folders of the
-// one end in those of the other: the one that agrees furthest, if it is alone.
-func (s *Set) Find(id string) (key string, ok bool) {
-	id = clean(id)
-	if s.has(id) {
-		return id, true
-	}
-	if s.stems == nil {
-		s.stems = map[string][]string{}
-		for k := range s.Boxes {
-			s.stems[stem(k)] = append(s.stems[stem(k)], k)
-		}
-		for k := range s.Masks {
-			if _, both := s.Boxes[k]; !both {
-				s.stems[stem(k)] = append(s.stems[stem(k)], k)
-			}
+// Match finds the annotations of images: keys[i] is the key of those of image ids[i] (its
+// path in the data set), empty where there are none. A key and an ID must be the same
+// path, or one the end of the other, whatever their extensions. Annotations that fit
+// several images alike are an error, as are several that fit one.
+func (s *Set) Match(ids []string) (keys []string, err error) {
+	all := slices.Collect(maps.Keys(s.Boxes))
+	for k := range s.Masks {
+		if _, both := s.Boxes[k]; !both {
+			all = append(all, k)
 		}
 	}
-	best, most, same := "", -1, 0
-	for _, k := range s.stems[stem(id)] {
-		n := agreement(id, k)
-		if n < min(depth(id), depth(k)) {
-			continue // another image of that name
+	slices.Sort(all)
+	names := datasets.NewNames("the annotations", all)
+	keys = make([]string, len(ids))
+	of := map[string]string{}
+	for i, id := range ids {
+		k, err := names.FindWithin(id)
+		if err != nil {
+			return nil, err
 		}
-		switch {
-		case n > most:
-			best, most, same = k, n, 1
-		case n == most:
-			same++
+		if k < 0 {
+			continue
 		}
+		keys[i] = all[k]
+		if other, ok := of[keys[i]]; ok && other != id {
+			return nil, fmt.Errorf("the annotations of %s fit %s and %s; give paths that tell the two apart", keys[i], other, id)
+		}
+		of[keys[i]] = id
 	}
-	return best, same == 1
-}
-
-func (s *Set) has(key string) bool {
-	_, box := s.Boxes[key]
-	_, mask := s.Masks[key]
-	return box || mask
-}
-
-// depth counts the folders of a path.
-func depth(p string) int { return strings.Count(p, "/") }
-
-// agreement counts the folders in which two paths agree, from the file upwards.
-func agreement(a, b string) int {
-	folders := func(p string) []string { return strings.Split(p, "/")[:depth(p)] }
-	x, y := folders(a), folders(b)
-	slices.Reverse(x)
-	slices.Reverse(y)
-	n := 0
-	for n < len(x) && n < len(y) && x[n] == y[n] {
-		n++
-	}
-	return n
+	return keys, nil
 }
 
 // Of are the boxes of an image that show an object of the class, or all of them where

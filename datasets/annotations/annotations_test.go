@@ -1,6 +1,7 @@
 package annotations
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"path/filepath"
@@ -45,12 +46,15 @@ func TestFormats(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				key, ok := s.Find(c.id)
-				if got := s.Boxes[key]; !ok || !slices.Equal(got, c.want) {
-					t.Errorf("%s: %q %v: %v, want %v", p, key, ok, got, c.want)
+				keys, err := s.Match([]string{c.id, "none/of/these.jpg"})
+				if err != nil {
+					t.Fatal(err)
 				}
-				if _, ok := s.Find("none/of/these.jpg"); ok {
-					t.Error("an image that is not there was found")
+				if got := s.Boxes[keys[0]]; !slices.Equal(got, c.want) {
+					t.Errorf("%s: %q: %v, want %v", p, keys[0], got, c.want)
+				}
+				if keys[1] != "" {
+					t.Errorf("an image that is not there has the annotations of %q", keys[1])
 				}
 			}
 		})
@@ -65,23 +69,48 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-func TestFind(t *testing.T) {
+// TestMatch: which annotations images have, by their paths.
+func TestMatch(t *testing.T) {
+	for _, c := range []struct{ name, keys, ids, want string }{
+		{"the same paths", "b/x/1.jpg b/y/1.jpg", "b/x/1.jpg b/y/1.jpg", "b/x/1.jpg b/y/1.jpg"},
+		{"other extensions", "c/2.xml c/3", "c/3.JPEG c/2.png", "c/3 c/2.xml"},
+		{"longer IDs", "c/2.jpg b/y/1.jpg", "root/b/y/1.png root/c/2.JPEG", "b/y/1.jpg c/2.jpg"},
+		{"longer keys", "c/2.jpg b/y/1.jpg b/z/1.jpg", "2.png y/1.jpg", "c/2.jpg b/y/1.jpg"},
+		{"the one that agrees further", "1.jpg b/1.jpg", "b/1.jpg", "b/1.jpg"},
+		{"none", "b/x/1.jpg c/2.jpg", "3.jpg d/2.jpg b/x/1.jpg", "- - b/x/1.jpg"},
+		{"an image that is there twice", "a/1.jpg", "a/1.jpg a/1.jpg", "a/1.jpg a/1.jpg"},
+		{"several keys", "a/x/1.jpg b/x/1.jpg b/y/1.jpg", "y/1.jpg x/1.jpg", `!several images of the annotations are called "x/1.jpg"`},
+		{"several keys for a file name", "a/1.jpg b/1.jpg", "1.jpg", `!several images of the annotations are called "1.jpg"`},
+		{"several images", "1.jpg", "cat/1.jpg dog/1.jpg", "!the annotations of 1.jpg fit cat/1.jpg and dog/1.jpg"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSet("test")
+			for i, k := range strings.Fields(c.keys) {
+				if i%2 == 1 {
+					s.Masks[k] = Marks{Object: []string{"m.png"}}
+				} else if err := s.add(k, Box{X1: 1, Y1: 1}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			keys, err := s.Match(strings.Fields(c.ids))
+			if why, bad := strings.CutPrefix(c.want, "!"); bad {
+				if err == nil || !strings.Contains(err.Error(), why) {
+					t.Fatalf("%q %v, want an error with %q", keys, err, why)
+				}
+				return
+			}
+			for i := range keys {
+				keys[i] = cmp.Or(keys[i], "-")
+			}
+			if want := strings.Fields(c.want); err != nil || !slices.Equal(keys, want) {
+				t.Errorf("%q %v, want %q", keys, err, want)
+			}
+		})
+	}
+}
+
+func TestOf(t *testing.T) {
 	s := newSet("test")
-	for _, k := range []string{"a/x/1.jpg", "b/x/1.jpg", "b/y/1.jpg", "c/2.jpg"} {
-		if err := s.add(k, Box{X1: 1, Y1: 1}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for id, want := range map[string]string{"b/x/1.jpg": "b/x/1.jpg", "2.png": "c/2.jpg", "root/c/2.JPEG": "c/2.jpg", "root/b/y/1.png": "b/y/1.jpg", "y/1.jpg": "b/y/1.jpg"} {
-		if key, ok := s.Find(id); !ok || key != want {
-			t.Errorf("%s: %q %v, want %s", id, key, ok, want)
-		}
-	}
-	for _, id := range []string{"x/1.jpg", "1.jpg", "3.jpg", "d/2.jpg"} { // two agree as far, or none
-		if key, ok := s.Find(id); ok {
-			t.Errorf("%s: %q", id, key)
-		}
-	}
 	s.Boxes["k"] = []Box{{Class: "cat"}, {Class: "dog", X0: 1}, {Class: "dog", X0: 2}}
 	if got := s.Of("k", "dog"); len(got) != 2 || got[0].X0 != 1 {
 		t.Errorf("%v", got)
@@ -149,7 +178,7 @@ func FuzzParse(f *testing.F) {
 					t.Fatalf("%q: %+v", k, b)
 				}
 			}
-			s.Find("x/" + k)
+			_, _ = s.Match([]string{"x/" + k})
 		}
 	})
 }

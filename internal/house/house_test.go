@@ -28,6 +28,7 @@ var floors = []string{
 	"report",
 	"results",
 	"pipeline",
+	"scores",
 	"metrics",
 	"cam",
 	"boxes",
@@ -45,6 +46,7 @@ var floors = []string{
 	".",
 	"runtime/ortest",
 	"runtime",
+	"linear",
 	"internal",
 }
 
@@ -54,7 +56,9 @@ var pure = map[string][]string{
 	"cam":             {},
 	"boxes":           {},
 	"augment":         {},
-	"heads":           {},
+	"heads":           {"linear"},
+	"linear":          {},
+	"scores":          {"metrics", "linear"},
 	"corrupt":         {"imageproc", "imageproc/jpeg"}, // Pillow's box filter, and JPEG files
 	"imageproc":       {"imageproc/jpeg"},
 	"imageproc/jpeg":  {},

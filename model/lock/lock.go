@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/internal/filelock"
 	"cutmix-eval/internal/strict"
 	"cutmix-eval/model"
@@ -252,16 +254,10 @@ func (l *Lock) Write(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".models-*.lock")
-	if err != nil {
+	return atomicfile.Save(path, func(w io.Writer) error {
+		_, err := w.Write(data)
 		return err
-	}
-	defer os.Remove(tmp.Name()) // gone already where all went well
-	_, err = tmp.Write(data)
-	if err := errors.Join(err, tmp.Chmod(0o644), tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
+	})
 }
 
 // Add puts an entry into the lock file at path, which need not exist, whatever
@@ -279,10 +275,7 @@ func Add(ctx context.Context, path string, e Entry) error {
 	if err := l.Put(e); err != nil {
 		return err
 	}
-	if err := l.Write(path); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	return nil
+	return l.Write(path)
 }
 
 // Merge returns the entries of both, those of over in place of those of the

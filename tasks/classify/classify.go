@@ -228,12 +228,14 @@ func (c Config) Validate() error {
 	switch {
 	case c.Bins < 2:
 		return fmt.Errorf("%d bins: at least 2 are needed", c.Bins)
-	case c.Replicates < 0 || c.Replicates > 0 && c.Replicates < 100:
-		return fmt.Errorf("%d bootstrap replicates: 0 for none, or at least 100", c.Replicates)
 	case c.Pairs < 0:
 		return fmt.Errorf("%d confused pairs", c.Pairs)
 	case c.Worst < 0:
 		return fmt.Errorf("%d worst images", c.Worst)
+	case c.Replicates != 0:
+		if err := metrics.CheckReplicates(c.Replicates); err != nil {
+			return fmt.Errorf("%w, or 0 for none", err)
+		}
 	}
 	for _, kind := range c.By {
 		if !slices.Contains(Groupings(), kind) {

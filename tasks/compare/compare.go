@@ -31,10 +31,7 @@ func DefaultConfig() Config { return Config{Replicates: 2000} }
 
 // Validate says what in the configuration makes no sense.
 func (c Config) Validate() error {
-	if c.Replicates < 100 {
-		return fmt.Errorf("%d bootstrap replicates: at least 100", c.Replicates)
-	}
-	return nil
+	return metrics.CheckReplicates(c.Replicates)
 }
 
 // Kind says how a metric is tested.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/golden"
 	"cutmix-eval/internal/npy"
+	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/runtime/ortest"
@@ -625,11 +627,11 @@ func TestWriteRefuses(t *testing.T) {
 	dir := t.TempDir()
 	pic := make([]byte, 3*32*32)
 	for i, name := range []string{"a/1.png", "a/2.png", "b/1.png"} {
-		if err := writePNG(filepath.Join(dir, "in", filepath.FromSlash(name)), append([]byte{byte(i)}, pic[1:]...), 32, 32); err != nil {
+		if err := writePNG(filepath.Join(dir, "data", "in", filepath.FromSlash(name)), append([]byte{byte(i)}, pic[1:]...), 32, 32); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "in", "b", "2.png"), []byte("no picture"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "data", "in", "b", "2.png"), []byte("no picture"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	c := DefaultConfig()
@@ -638,15 +640,20 @@ func TestWriteRefuses(t *testing.T) {
 	recipe.Resize, recipe.Crop = imageproc.Size{}, imageproc.Size{}
 	x := Export{Config: c, Recipe: recipe, Quality: 85, Workers: 2}
 	write := func(x Export) (int, []report.BadImage, error) {
-		d, err := datasets.Open(filepath.Join(dir, "in"), datasets.Options{})
+		d, err := datasets.Open(filepath.Join(dir, "data"), datasets.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer d.Close()
 		return Write(context.Background(), d, x, filepath.Join(dir, "out"), nil)
 	}
-	if n, bad, err := write(x); n != 3 || len(bad) != 1 || bad[0].ID != "b/2.png" || err != nil {
+	if n, bad, err := write(x); n != 3 || len(bad) != 1 || bad[0].ID != "in/b/2.png" || err != nil {
 		t.Fatalf("%d %v %v", n, bad, err)
+	}
+	for _, name := range []string{"a/1", "a/2", "b/1"} { // without the folder that all lie in
+		if _, err := os.Stat(filepath.Join(dir, "out", "fog", "1", filepath.FromSlash(name)+".JPEG")); err != nil {
+			t.Error(err)
+		}
 	}
 	for _, change := range []func(*Export){func(x *Export) { x.Seed = 1 }, func(x *Export) { x.PNG = true }, func(x *Export) { x.Quality = 50 }, func(x *Export) { x.Config.Set = 64 }} {
 		y := x
@@ -655,10 +662,32 @@ func TestWriteRefuses(t *testing.T) {
 			t.Errorf("%+v goes into the same folder: %v", y, err)
 		}
 	}
-	if err := writePNG(filepath.Join(dir, "in", "a", "1.PNG"), pic, 32, 32); err != nil {
+	if err := writePNG(filepath.Join(dir, "data", "in", "a", "1.PNG"), pic, 32, 32); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := write(x); err == nil || !strings.Contains(err.Error(), "would both become") {
 		t.Errorf("two images of one name: %v", err)
+	}
+}
+
+// TestCalibration: the mean over variants is, to the bit, that of the ECEs that classify gives.
+func TestCalibration(t *testing.T) {
+	const n = 500
+	rng := rand.New(rand.NewPCG(6, 6))
+	g := made(n, 0.1, map[corrupt.Name]float64{corrupt.Fog: 0.3, corrupt.Snow: 0.55})
+	at, want := []int{0, 1, 6}, 0.0
+	for _, k := range at {
+		v := make([]metrics.Outcome, n)
+		for i := range v {
+			g.conf[k][i] = float64(rng.IntN(200)+1) / 200 // with ties
+			v[i].Confidence = g.conf[k][i]
+			if g.wrong[k][i] {
+				v[i].Pred = 1
+			}
+		}
+		want += metrics.Evaluate(v, g.about.Config.Bins).Width.ECE / float64(len(at))
+	}
+	if got := g.calibration(at); got != want || want == 0 {
+		t.Errorf("%v, want %v", got, want)
 	}
 }

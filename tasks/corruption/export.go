@@ -20,8 +20,8 @@ import (
 	"cutmix-eval/datasets"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/imageproc/jpeg"
+	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/report"
-	"cutmix-eval/results"
 )
 
 // Export says what Write writes.
@@ -165,14 +165,15 @@ func (e Export) claim(dir string, d *datasets.Dataset, frost string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	return results.Save(path, func(w io.Writer) error {
+	return atomicfile.Save(path, func(w io.Writer) error {
 		_, err := w.Write(append(text, '\n'))
 		return err
 	})
 }
 
 // names are the images' class folders and file names. The folders of a path, but for the
-// class, become part of the name; two images of one name are an error.
+// class and those that all images lie in, become part of the name; two images of one name
+// are an error.
 func (e Export) names(d *datasets.Dataset, at []int) (map[int]string, error) {
 	ext := ".JPEG"
 	if e.PNG {
@@ -186,7 +187,7 @@ func (e Export) names(d *datasets.Dataset, at []int) (map[int]string, error) {
 		}
 		class := d.Classes[s.Label]
 		var parts []string
-		for _, p := range strings.Split(s.ID, "/") {
+		for _, p := range strings.Split(d.Short(i), "/") {
 			if p != class && p != "" {
 				parts = append(parts, p)
 			}
@@ -205,7 +206,7 @@ func (e Export) write(name string, im imageproc.Image, enc *jpeg.Encoder) error 
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
-	return results.Save(name, func(w io.Writer) error {
+	return atomicfile.Save(name, func(w io.Writer) error {
 		if e.PNG {
 			m := image.NewNRGBA(image.Rect(0, 0, im.W, im.H))
 			for i := range im.W * im.H {

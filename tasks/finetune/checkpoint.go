@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/internal/npy"
 	"cutmix-eval/results"
 )
@@ -51,7 +52,7 @@ func save(dir string, key results.Key, s state) error {
 	for i, v := range s.optimiser {
 		a.Arrays[fmt.Sprintf("%s%d", optimiserName, i)] = vector(v)
 	}
-	return results.Save(filepath.Join(dir, checkpointName), a.Write)
+	return atomicfile.Save(filepath.Join(dir, checkpointName), a.Write)
 }
 
 // load reads the checkpoint in dir, of a training with this key and number of parameters;

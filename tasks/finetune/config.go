@@ -10,6 +10,7 @@ import (
 
 	"cutmix-eval/augment"
 	"cutmix-eval/heads"
+	"cutmix-eval/metrics"
 )
 
 // Name is the task's name in run directories and reports.
@@ -219,8 +220,6 @@ func (c Config) Validate() error {
 		return fmt.Errorf("a weight decay of %v", c.Probe)
 	case c.Bins < 2:
 		return fmt.Errorf("%d bins: at least 2 are needed", c.Bins)
-	case c.Replicates < 100:
-		return fmt.Errorf("%d bootstrap replicates: at least 100", c.Replicates)
 	case c.Multi == "" && c.MultiSplit+c.MultiVal+c.MultiTest != "":
 		return errors.New("lists of --multi-label are named, and that is not given")
 	case c.Multi != "" && c.Keep:
@@ -229,6 +228,9 @@ func (c Config) Validate() error {
 		return errors.New("classes of images of several labels are not weighted: no --class-weights")
 	case c.Multi != "" && c.Mix.Labels == "one-hot":
 		return errors.New("images of several labels have no one-hot label")
+	}
+	if err := metrics.CheckReplicates(c.Replicates); err != nil {
+		return err
 	}
 	return c.Training.Validate()
 }

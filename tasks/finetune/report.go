@@ -14,6 +14,7 @@ import (
 	"strconv"
 
 	"cutmix-eval/evaluation"
+	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
@@ -298,7 +299,7 @@ func put(dir, name string, data []byte) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	return results.Save(filepath.Join(dir, name), func(w io.Writer) error {
+	return atomicfile.Save(filepath.Join(dir, name), func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
 	})

@@ -16,6 +16,7 @@ import (
 	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/heads"
+	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/internal/onnx"
 	"cutmix-eval/metrics"
 	"cutmix-eval/model"
@@ -60,11 +61,7 @@ func (t *tuning) rewritten(n *heads.Network) ([]byte, error) {
 	if c.Keep {
 		names = t.setup.Model.ClassNames // as it was
 	}
-	var layers []model.Layer
-	for _, l := range n.Layers() {
-		layers = append(layers, model.Layer(l))
-	}
-	return t.setup.Model.ReplaceHead(t.head, layers, names, meta)
+	return t.setup.Model.ReplaceHead(t.head, n.Layers(), names, meta)
 }
 
 // trial is where the file lies until it was found to be right.
@@ -86,7 +83,7 @@ func (t *tuning) keep(context.Context) error {
 	if err := t.report.Write(&text, report.JSON); err != nil {
 		return err
 	}
-	err := results.Save(t.options.Out, func(w io.Writer) error {
+	err := atomicfile.Save(t.options.Out, func(w io.Writer) error {
 		_, err := w.Write(t.file)
 		return err
 	})

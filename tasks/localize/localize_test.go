@@ -18,6 +18,7 @@ import (
 
 	"cutmix-eval/boxes"
 	"cutmix-eval/cam"
+	"cutmix-eval/datasets"
 	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/imageproc"
@@ -114,7 +115,7 @@ func TestScenes(t *testing.T) {
 				}
 				n := int(shape[2] * shape[3])
 				raw, err := cam.Map(m, cam.Features{C: int(shape[1]), H: int(shape[2]), W: int(shape[3]), A: out[i].features},
-					cam.Head{Weight: h.Weight[class*h.Features : (class+1)*h.Features], Bias: float64(h.Bias[class]), Scale: 1 / float64(n)})
+					cam.Head{Weight: h.Layer().Row(class), Bias: float64(h.Bias[class]), Scale: 1 / float64(n)})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -360,6 +361,32 @@ func TestForeignMaps(t *testing.T) {
 	defer s.Close()
 	if _, err := Open(context.Background(), s, c, "", evaluation.Store{}, report.Tool{}, nil); err == nil || !strings.Contains(err.Error(), "1 of 30 images have no map") || !strings.Contains(err.Error(), damaged) {
 		t.Errorf("a map is missing: %v", err)
+	}
+}
+
+// TestMapPath: maps lie under the IDs of their images, which may begin below the folder that
+// all images lie in.
+func TestMapPath(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"data/in/x/1.png", "data/in/y/1.png", "data/in/y/2.png", "maps/in/x/1.png.npy", "maps/y/1.npy", "maps/2.npy"} {
+		p := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := datasets.Open(filepath.Join(dir, "data"), datasets.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for i, want := range []string{"in/x/1.png.npy", "y/1.npy", ""} {
+		path, ok := mapPath(filepath.Join(dir, "maps"), d, i)
+		if ok != (want != "") || ok && path != filepath.Join(dir, "maps", filepath.FromSlash(want)) {
+			t.Errorf("%s: %s %v, want %q", d.Samples[i].ID, path, ok, want)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"cutmix-eval/boxes"
+	"cutmix-eval/datasets"
 	"cutmix-eval/datasets/annotations"
 	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/evaluation"
@@ -38,8 +39,8 @@ type annotated struct {
 
 // find finds the annotations: those at path, those that lie with the data, or those
 // of the embedded scenes.
-func find(s *evaluation.Setup, path string) (*annotated, error) {
-	d := s.Data
+func find(im *evaluation.Images, path string) (*annotated, error) {
+	d := im.Dataset
 	if split, ok := d.SceneSplit(); ok && path == "" {
 		return &annotated{why: "the embedded scenes", fingerprint: "scenes:" + string(split), masks: true, boxes: true, of: func(i int) (objects, error) {
 			sc := scenes.Generate(split, i)
@@ -53,19 +54,25 @@ func find(s *evaluation.Setup, path string) (*annotated, error) {
 			return o, nil
 		}}, nil
 	}
-	set, err := openSet(s, path)
+	set, err := openSet(im, path)
 	if err != nil {
 		return nil, err
 	}
 	a := &annotated{why: set.Format, masks: len(set.Masks) > 0, boxes: len(set.Boxes) > 0}
-	keys := map[int]string{}
+	ids := make([]string, len(d.Samples))
+	for i, sample := range d.Samples {
+		ids[i] = sample.ID
+	}
+	keys, err := set.Match(ids)
+	if err != nil {
+		return nil, err
+	}
 	sum := sha256.New()
 	for i, sample := range d.Samples {
-		key, ok := set.Find(sample.ID)
-		if !ok {
+		key := keys[i]
+		if key == "" {
 			continue
 		}
-		keys[i] = key
 		a.samples = append(a.samples, i)
 		fmt.Fprintf(sum, "%d %v %v\n", i, set.Boxes[key], set.Masks[key])
 		for _, f := range append(slices.Clone(set.Masks[key].Object), set.Masks[key].Ignore...) {
@@ -108,28 +115,28 @@ func find(s *evaluation.Setup, path string) (*annotated, error) {
 	return a, nil
 }
 
-func openSet(s *evaluation.Setup, path string) (*annotations.Set, error) {
+func openSet(im *evaluation.Images, path string) (*annotations.Set, error) {
 	if path != "" {
 		return annotations.Open(path)
 	}
 	for _, name := range annotations.Companions() {
-		data, dir, ok := s.Data.Companion(name)
+		data, dir, ok := im.Companion(name)
 		if !ok {
 			continue
 		}
 		set, err := annotations.Parse(name, data)
-		if images, _, cub := s.Data.Companion("images.txt"); cub && name == annotations.CUBBoxes {
+		if images, _, cub := im.Companion("images.txt"); cub && name == annotations.CUBBoxes {
 			set, err = annotations.ParseCUB(string(images), string(data))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s beside the images: %w", name, err)
 		}
 		if set.Root = dir; dir == "" && len(set.Masks) > 0 {
-			return nil, fmt.Errorf("%s names masks in the archive %s; unpack it, or give --boxes", name, s.Config.Data)
+			return nil, fmt.Errorf("%s names masks in the archive %s; unpack it, or give --boxes", name, im.Config.Path)
 		}
 		return set, nil
 	}
-	return nil, fmt.Errorf("%s has no boxes with it (looked for %v); give them with --boxes", s.Data.Name, annotations.Companions())
+	return nil, fmt.Errorf("%s has no boxes with it (looked for %v); give them with --boxes", im.Name, annotations.Companions())
 }
 
 // stamp tells a file from others, and from what it was before, without reading it.
@@ -143,20 +150,20 @@ func stamp(sum io.Writer, path string) error {
 }
 
 // stampMaps tells the maps of the samples in dir from others. All must be there.
-func stampMaps(s *evaluation.Setup, dir string, samples []int) (string, error) {
+func stampMaps(im *evaluation.Images, dir string, samples []int) (string, error) {
 	if dir == "" {
 		return "", nil
 	}
 	sum := sha256.New()
 	missing, first := 0, ""
 	if samples == nil {
-		samples = make([]int, len(s.Data.Samples))
+		samples = make([]int, im.Len())
 		for i := range samples {
 			samples[i] = i
 		}
 	}
 	for _, i := range samples {
-		path, ok := mapPath(dir, s.Data.Samples[i].ID)
+		path, ok := mapPath(dir, im.Dataset, i)
 		if !ok || stamp(sum, path) != nil {
 			if missing++; missing == 1 {
 				first = path
@@ -170,15 +177,18 @@ func stampMaps(s *evaluation.Setup, dir string, samples []int) (string, error) {
 }
 
 // mapPath is where the map of an image lies: DIR/ID.npy, with the image's extension or
-// without.
-func mapPath(dir, id string) (path string, ok bool) {
-	full := filepath.Join(dir, filepath.FromSlash(id))
-	for _, p := range []string{full + ".npy", strings.TrimSuffix(full, filepath.Ext(full)) + ".npy"} {
-		if _, err := os.Stat(p); err == nil {
-			return p, true
+// without, where the ID may begin below the folders that all images lie in.
+func mapPath(dir string, d *datasets.Dataset, i int) (path string, ok bool) {
+	id := filepath.Join(dir, filepath.FromSlash(d.Samples[i].ID))
+	short := filepath.Join(dir, filepath.FromSlash(d.Short(i)))
+	for _, full := range []string{id, short} {
+		for _, p := range []string{full + ".npy", strings.TrimSuffix(full, filepath.Ext(full)) + ".npy"} {
+			if _, err := os.Stat(p); err == nil {
+				return p, true
+			}
 		}
 	}
-	return full + ".npy", false
+	return id + ".npy", false
 }
 
 func readMask(path string) (boxes.Mask, error) {
@@ -205,8 +215,8 @@ func readMask(path string) (boxes.Mask, error) {
 }
 
 // foreign reads the map of an image that was made elsewhere.
-func foreign(dir, id string) (m []float64, h, w int, err error) {
-	path, ok := mapPath(dir, id)
+func foreign(dir string, d *datasets.Dataset, i int) (m []float64, h, w int, err error) {
+	path, ok := mapPath(dir, d, i)
 	if !ok {
 		return nil, 0, 0, fmt.Errorf("there is no map %s", path)
 	}

@@ -10,6 +10,7 @@ import (
 	"cutmix-eval/metrics"
 	"cutmix-eval/results"
 	"cutmix-eval/runtime"
+	"cutmix-eval/scores"
 )
 
 // Verdict is what a detector says of one image.
@@ -38,12 +39,12 @@ func (d *Detector) Apply(ctx context.Context, s *evaluation.Setup, store evaluat
 		return nil, fmt.Errorf("model %q (sha256 %.12s, output %s) is not the one that the detector was made with (%q, sha256 %.12s, output %s)",
 			s.Model.Name, m.SHA256, m.Output, filepath.Base(d.Source), d.Model.SHA256, d.Model.Output)
 	}
-	sc, err := Parse(d.Score)
+	sc, err := scores.Parse(d.Score)
 	if err != nil {
 		return nil, err
 	}
 	needs := []string{evaluation.Logits}
-	if sc.Needs&Features != 0 {
+	if sc.Needs&scores.NeedFeatures != 0 {
 		needs = append(needs, evaluation.Features)
 	}
 	a := &Application{Pass: &Pass{Source: Source{Name: s.Data.Name, Role: Out}}, detector: d, names: s.Model.ClassNames}
@@ -62,14 +63,14 @@ func (a *Application) Verdicts(ctx context.Context) ([]Verdict, error) {
 	p := a.Pass
 	head := headFor(p.setup)
 	if _, ok := p.HasArray(evaluation.Features); !ok {
-		head = &Head{C: head.C}
+		head = unknownHead(head.Out)
 	}
 	f, err := a.detector.fit(head)
 	if err != nil {
 		return nil, err
 	}
 	runs := &Runs{head: head}
-	sc, err := runs.score(ctx, &set{p.Source, p.Run}, []Func{f.Func}, func(*set, *Record) {})
+	sc, err := runs.score(ctx, &set{p.Source, p.Run}, []scores.Func{f.Func}, func(*set, *Record) {})
 	if err != nil && !errors.Is(err, errNone) { // each has its reason
 		return nil, err
 	}

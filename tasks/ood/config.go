@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+
+	"cutmix-eval/scores"
 )
 
 // Name is the task's name in run directories and reports.
@@ -117,22 +119,17 @@ func (c Config) Validate() error {
 	case c.Threshold != 0 && !(c.Threshold > 0 && c.Threshold < 1):
 		return fmt.Errorf("a threshold cannot accept a share of %v of the ID images", c.Threshold)
 	}
-	all := Scores(10, 10)
-	chosen, err := Choose(all, c.Scores)
+	chosen, err := scores.Names(c.Scores)
 	if err != nil {
 		return err
 	}
 	if c.Reference != "" {
-		if r, err := Choose(all, []string{c.Reference}); err != nil || len(r) != 1 {
+		if r, err := scores.Names([]string{c.Reference}); err != nil || len(r) != 1 {
 			return fmt.Errorf("the reference %q is not one score", c.Reference)
 		}
 	}
 	if c.Threshold > 0 && len(chosen) != 1 {
-		var names []string
-		for _, s := range chosen[:min(3, len(chosen))] {
-			names = append(names, s.Name)
-		}
-		return fmt.Errorf("a threshold is one of one score; name it by --score (as it is, it would be %s ...)", strings.Join(names, ", "))
+		return fmt.Errorf("a threshold is one of one score; name it by --score (as it is, it would be %s ...)", strings.Join(chosen[:min(3, len(chosen))], ", "))
 	}
 	if c.Threshold > 0 && c.Grid {
 		return errors.New("a threshold and a grid of parameters cannot be had at once")

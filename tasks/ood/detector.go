@@ -13,9 +13,11 @@ import (
 	"cutmix-eval/evaluation"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/npy"
+	"cutmix-eval/linear"
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
+	"cutmix-eval/scores"
 
 	"gonum.org/v1/gonum/mat"
 )
@@ -39,7 +41,7 @@ type Detector struct {
 	Recipe        imageproc.Recipe `json:"recipe"`
 	C             int              `json:"classes"`
 	D             int              `json:"features"` // 0 where the score needs none
-	State         State            `json:"-"`
+	State         scores.State     `json:"-"`
 	place         int              // of its score in a result
 }
 
@@ -48,7 +50,7 @@ const detectorVersion = 1
 
 // detector makes the detector of the one score, from the ID test images.
 func (r *Runs) detector(res *Result, tpr float64) (*Detector, error) {
-	wanted, err := Choose(Scores(r.head.C, r.head.D), r.About.Config.Scores)
+	wanted, err := scores.Choose(r.head.Out, r.head.In, r.About.Config.Scores)
 	if err != nil {
 		return nil, err
 	}
@@ -72,10 +74,10 @@ func (r *Runs) detector(res *Result, tpr float64) (*Detector, error) {
 	d := &Detector{
 		FormatVersion: detectorVersion, Tool: r.About.Report.Tool, Score: u.Name, Threshold: at, TPR: tpr,
 		Reached: float64(reached) / float64(len(id.ids)), Accepted: metrics.Wilson(reached, len(id.ids)), N: len(id.ids),
-		Data: r.About.Report.Dataset.Name, Model: r.sets[0].Manifest.Key.Model, Source: r.About.Model, Output: r.About.Output, Recipe: recipe, C: r.head.C, State: u.State, place: k,
+		Data: r.About.Report.Dataset.Name, Model: r.sets[0].Manifest.Key.Model, Source: r.About.Model, Output: r.About.Output, Recipe: recipe, C: r.head.Out, State: u.State, place: k,
 	}
-	if u.Needs&Features != 0 {
-		d.D = r.head.D
+	if u.Needs&scores.NeedFeatures != 0 {
+		d.D = r.head.In
 	}
 	return d, nil
 }
@@ -85,7 +87,7 @@ func (r *Runs) threshold(res *Result, out *report.Report) {
 	d := res.Detector
 	iv := d.Accepted
 	out.Metrics = append(out.Metrics, report.Metric{Name: "accepted", Value: d.Reached, Unit: report.Fraction, N: d.N, Interval: &iv, HigherIsBetter: true,
-		Note: fmt.Sprintf("ID images with %s >= %v, the threshold for %s", d.Score, d.Threshold, text(d.TPR))})
+		Note: fmt.Sprintf("ID images with %s >= %v, the threshold for %v", d.Score, d.Threshold, d.TPR)})
 	for _, s := range slices.Concat(res.id[1:], res.out) {
 		pass := 0
 		for _, v := range s.values[d.place] {
@@ -153,7 +155,7 @@ func parseDetector(r io.ReaderAt, size, most int64) (*Detector, error) {
 	if !found {
 		return nil, fmt.Errorf("it holds no %s", detectorText)
 	}
-	d := &Detector{State: State{}}
+	d := &Detector{State: scores.State{}}
 	if err := json.NewDecoder(bytes.NewReader(text)).Decode(d); err != nil {
 		return nil, fmt.Errorf("%s: %w", detectorText, err)
 	}
@@ -165,10 +167,10 @@ func parseDetector(r io.ReaderAt, size, most int64) (*Detector, error) {
 		if len(v.Shape) != 2 || len(v.Data) == 0 {
 			return nil, fmt.Errorf("%s%s has the shape %v", stateFolder, name, v.Shape)
 		}
-		m := mat.NewDense(v.Shape[0], v.Shape[1], v.Data)
-		if d.State[name] = m; !finite(m) {
+		if slices.ContainsFunc(v.Data, func(x float64) bool { return !metrics.Finite(x) }) {
 			return nil, fmt.Errorf("not all values of %s%s are finite", stateFolder, name)
 		}
+		d.State[name] = mat.NewDense(v.Shape[0], v.Shape[1], v.Data)
 	}
 	switch {
 	case d.FormatVersion != detectorVersion:
@@ -183,23 +185,26 @@ func parseDetector(r io.ReaderAt, size, most int64) (*Detector, error) {
 }
 
 // fit makes the detector's score for a head.
-func (d *Detector) fit(h *Head) (fitted, error) {
+func (d *Detector) fit(h *scores.Head) (fitted, error) {
 	// Any parameters: the name says which.
-	s, err := Parse(d.Score)
+	s, err := scores.Parse(d.Score)
 	if err != nil {
 		return fitted{}, err
 	}
-	if h.C != d.C || s.Needs&Features != 0 && h.D != d.D {
-		return fitted{}, fmt.Errorf("the model has %d classes and %d features, the detector is of %d and %d", h.C, h.D, d.C, d.D)
+	if h.Out != d.C || s.Needs&scores.NeedFeatures != 0 && h.In != d.D {
+		return fitted{}, fmt.Errorf("the model has %d classes and %d features, the detector is of %d and %d", h.Out, h.In, d.C, d.D)
 	}
 	f, err := s.With(d.State, h)
 	return fitted{s, f, d.State}, err
 }
 
+// unknownHead is that of a model with so many classes of which no linear layer is known.
+func unknownHead(classes int) *scores.Head { return &scores.Head{Layer: linear.Layer{Out: classes}} }
+
 // headFor is the model's head with its sizes, or the sizes alone.
-func headFor(s *evaluation.Setup) *Head {
+func headFor(s *evaluation.Setup) *scores.Head {
 	if h, _ := headOf(s); h != nil {
 		return h
 	}
-	return &Head{C: s.Outputs}
+	return unknownHead(s.Outputs)
 }

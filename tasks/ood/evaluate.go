@@ -12,6 +12,7 @@ import (
 
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
+	"cutmix-eval/scores"
 )
 
 // Result is everything the task found.
@@ -27,8 +28,8 @@ type Result struct {
 	tables   []report.Table
 }
 
-// sorry remembers an image that could not be read.
-func (res *Result) sorry(s *set, rec *Record) {
+// unread notes an image that could not be read.
+func (res *Result) unread(s *set, rec *Record) {
 	id := rec.ID
 	if s.Role == Test {
 		res.badTest++
@@ -46,24 +47,24 @@ func (r *Runs) Evaluate(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	res := &Result{}
-	g, notes, err := r.given(ctx, res.sorry)
+	g, notes, err := r.given(ctx, res.unread)
 	if err != nil {
 		return nil, err
 	}
-	scores, err := Choose(Scores(r.head.C, r.head.D), c.Scores)
+	chosen, err := scores.Choose(r.head.Out, r.head.In, c.Scores)
 	if err != nil {
 		return nil, err
 	}
-	if c.Reference != "" && !slices.ContainsFunc(scores, func(s Score) bool { return s.is(c.Reference) }) {
-		more, err := Choose(Scores(r.head.C, r.head.D), []string{c.Reference})
+	if c.Reference != "" && !slices.ContainsFunc(chosen, func(s scores.Score) bool { return scores.Matches(s.Name, c.Reference) }) {
+		more, err := scores.Choose(r.head.Out, r.head.In, []string{c.Reference})
 		if err != nil {
 			return nil, err
 		}
-		scores = append(more, scores...)
+		chosen = append(more, chosen...)
 	}
 	res.warnings = notes
 	var warnings []string
-	if res.used, warnings = fit(scores, g); len(res.used) == 0 {
+	if res.used, warnings = fit(chosen, g); len(res.used) == 0 {
 		return nil, fmt.Errorf("no score can be computed: %s", strings.Join(warnings, "; "))
 	}
 	res.warnings = append(res.warnings, warnings...)
@@ -77,7 +78,7 @@ func (r *Runs) Evaluate(ctx context.Context) (*Result, error) {
 		if s.Role != Test && s.Role != Shifted && s.Role != Out {
 			continue
 		}
-		sc, err := r.score(ctx, s, funcs(res.used), res.sorry)
+		sc, err := r.score(ctx, s, funcs(res.used), res.unread)
 		if err != nil {
 			return nil, err
 		}
@@ -87,7 +88,7 @@ func (r *Runs) Evaluate(ctx context.Context) (*Result, error) {
 			res.id = append(res.id, sc)
 		}
 	}
-	if err := res.detect(ctx, c.Reference != ""); err != nil {
+	if err := res.separate(ctx, c.Reference != ""); err != nil {
 		return nil, err
 	}
 	shared, err := r.overlaps(ctx)
@@ -103,19 +104,19 @@ func (r *Runs) Evaluate(ctx context.Context) (*Result, error) {
 
 // grid adds other parameters than the defaults: all of them, or, where there is an OOD
 // validation set, for every kind of score the one with the largest AUROC on it.
-func (r *Runs) grid(ctx context.Context, res *Result, g Given) error {
+func (r *Runs) grid(ctx context.Context, res *Result, g scores.Data) error {
 	n := 0
-	if g.Train != nil {
-		n = g.Train.Bank.N
+	if g.Training != nil {
+		n = g.Training.Kept()
 	}
 	var all []fitted
 	var kind []int
-	for k, family := range Grid(r.head.C, r.head.D, n) {
+	for k, family := range scores.Grid(r.head.Out, r.head.In, n) {
 		wanted := false
 		for _, u := range res.used {
-			if slices.ContainsFunc(family, func(s Score) bool { return s.kind() == u.kind() }) {
+			if slices.ContainsFunc(family, func(s scores.Score) bool { return s.Family == u.Family }) {
 				wanted = true
-				if !slices.ContainsFunc(family, func(s Score) bool { return s.Name == u.Name }) {
+				if !slices.ContainsFunc(family, func(s scores.Score) bool { return s.Name == u.Name }) {
 					family = append(family, u.Score) // the user's own parameters
 				}
 			}
@@ -145,7 +146,7 @@ func (r *Runs) grid(ctx context.Context, res *Result, g Given) error {
 	if err != nil {
 		return err
 	}
-	out, err := r.score(ctx, outVal, funcs(all), res.sorry)
+	out, err := r.score(ctx, outVal, funcs(all), res.unread)
 	if err != nil {
 		return err
 	}
@@ -155,10 +156,10 @@ func (r *Runs) grid(ctx context.Context, res *Result, g Given) error {
 		for end < len(all) && kind[end] == kind[at] {
 			end++
 		}
-		best, value := -1, metrics.Detection{AUROC: -1}
+		best, value := -1, metrics.Separation{AUROC: -1}
 		for k := at; k < end; k++ {
 			// Scores that are not finite have no AUROC, and are not chosen.
-			if d, err := metrics.Detect(id.values[k], out.values[k]); err == nil && d.AUROC > value.AUROC {
+			if d, err := metrics.Separate(id.values[k], out.values[k]); err == nil && d.AUROC > value.AUROC {
 				best, value = k, d
 			}
 		}
@@ -170,7 +171,7 @@ func (r *Runs) grid(ctx context.Context, res *Result, g Given) error {
 			}
 			place := slices.IndexFunc(res.used, member)
 			reference := r.About.Config.Reference
-			res.used = slices.DeleteFunc(res.used, func(u fitted) bool { return member(u) && (reference == "" || !u.is(reference)) })
+			res.used = slices.DeleteFunc(res.used, func(u fitted) bool { return member(u) && (reference == "" || !scores.Matches(u.Name, reference)) })
 			if !known(all[best].Name) {
 				res.used = slices.Insert(res.used, min(place, len(res.used)), all[best])
 			}
@@ -190,8 +191,8 @@ func joined(sets []*scored, k int) []float64 {
 	return out
 }
 
-// detect compares every OOD set with the ID images, by every score.
-func (res *Result) detect(ctx context.Context, reference bool) error {
+// separate compares every OOD set with the ID images, by every score.
+func (res *Result) separate(ctx context.Context, reference bool) error {
 	keep := reference || len(res.out) > 1 // what means and differences are made of
 	type job struct {
 		at, k int
@@ -215,7 +216,7 @@ func (res *Result) detect(ctx context.Context, reference bool) error {
 			}
 		}
 	}
-	wrong := make([]*metrics.DetectionError, len(jobs))
+	wrong := make([]*metrics.SeparationError, len(jobs))
 	next := make(chan job)
 	var wg sync.WaitGroup
 	for range goruntime.GOMAXPROCS(0) {
@@ -223,11 +224,11 @@ func (res *Result) detect(ctx context.Context, reference bool) error {
 			for j := range next {
 				f := &res.Found[j.at]
 				id, out := joined(j.id, j.k), j.out.values[j.k]
-				d, err := metrics.Detect(id, out)
+				d, err := metrics.Separate(id, out)
 				if errors.As(err, &wrong[j.at]) {
 					continue
 				}
-				f.Detection, f.Histogram = d, histogram(id, out)
+				f.Separation, f.Histogram = d, histogram(id, out)
 				f.Histogram.Kind, f.Histogram.Name = f.kind(), f.Score
 				if keep {
 					f.placements = metrics.Place(id, out)
@@ -280,8 +281,8 @@ func ccr(sets []*scored, id, out []float64) []report.Metric {
 	var ms []report.Metric
 	for _, fpr := range []float64{0.001, 0.01, 0.1} {
 		if iv, v, err := metrics.CCR(id, right, out, fpr); err == nil {
-			ms = append(ms, report.Metric{Name: "ccr_at_fpr_" + text(fpr), Value: v, Unit: report.Fraction, N: len(id), Interval: &iv, HigherIsBetter: true,
-				Note: fmt.Sprintf("ID images classified rightly and above the threshold that %s %% of OOD images reach", text(100*fpr))})
+			ms = append(ms, report.Metric{Name: fmt.Sprintf("ccr_at_fpr_%v", fpr), Value: v, Unit: report.Fraction, N: len(id), Interval: &iv, HigherIsBetter: true,
+				Note: fmt.Sprintf("ID images classified rightly and above the threshold that %v %% of OOD images reach", 100*fpr)})
 		}
 	}
 	return ms
@@ -295,7 +296,7 @@ const bins = 50
 func histogram(id, out []float64) report.Histogram {
 	all := slices.Concat(id, out)
 	slices.Sort(all)
-	h := report.Histogram{Low: percentile(all, 0.5), High: percentile(all, 99.5)}
+	h := report.Histogram{Low: metrics.Quantile(all, 0.005), High: metrics.Quantile(all, 0.995)}
 	if !(h.High > h.Low) {
 		h.Low, h.High = all[0], all[len(all)-1]
 	}

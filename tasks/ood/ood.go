@@ -1,3 +1,6 @@
+// Package ood measures how well a classifier knows what it does not know: every
+// post-hoc score that needs no gradient, from one pass of the network, with metrics in
+// both conventions, and a threshold that can be deployed.
 package ood
 
 import (
@@ -15,6 +18,7 @@ import (
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/runtime"
+	"cutmix-eval/scores"
 )
 
 // Record is what one image gave.
@@ -123,8 +127,8 @@ func Open(ctx context.Context, s *evaluation.Setup, c Config, store evaluation.S
 	if err := j.runs.keep(about, store.Dir); err != nil {
 		return nil, err
 	}
-	j.runs.head = &Head{}
-	if j.runs.head.C, _ = j.Passes[0].HasArray(evaluation.Logits); head != nil {
+	classes, _ := j.Passes[0].HasArray(evaluation.Logits)
+	if j.runs.head = unknownHead(classes); head != nil {
 		j.runs.head = head
 		if store.Dir != "" {
 			if err := saveHead(store.Dir, head); err != nil {
@@ -136,7 +140,7 @@ func Open(ctx context.Context, s *evaluation.Setup, c Config, store evaluation.S
 }
 
 // headOf is the model's head where it is one linear layer; why not, otherwise.
-func headOf(s *evaluation.Setup) (_ *Head, why string) {
+func headOf(s *evaluation.Setup) (_ *scores.Head, why string) {
 	h, err := s.Model.Head()
 	switch {
 	case err != nil:
@@ -144,7 +148,7 @@ func headOf(s *evaluation.Setup) (_ *Head, why string) {
 	case h.Penultimate == "":
 		return nil, "the head is applied at every place of the map"
 	}
-	return &Head{C: h.Classes, D: h.Features, Weight: h.Weight, Bias: h.Bias}, ""
+	return &scores.Head{Layer: h.Layer()}, ""
 }
 
 // open opens the pass's data and run.
@@ -210,8 +214,9 @@ func (p *Pass) Collect(ctx context.Context, progress func(done int)) (pipeline.S
 		if p.label != nil && sample.Label >= 0 {
 			r.Label = int32(p.label[sample.Label])
 		}
-		im := newImage(sc.Logits, nil)
-		r.Prediction, r.Confidence, r.Content = int32(im.Pred), im.P[im.Pred], sc.Content()
+		pred, softmax := metrics.Argmax(sc.Logits), make([]float64, len(sc.Logits))
+		metrics.Softmax(softmax, sc.Logits)
+		r.Prediction, r.Confidence, r.Content = int32(pred), softmax[pred], sc.Content()
 		return w.Add(r, p.Arrays(sc)...)
 	})
 	if werr := w.Close(); !errors.Is(err, werr) {

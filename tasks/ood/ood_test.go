@@ -114,7 +114,7 @@ func TestPixelsGolden(t *testing.T) {
 	var methods struct{ Methods []string }
 	golden.JSON(t, &methods, "golden", "ood", "scores.json")
 	// The reference's scores, without those of the images that are not in the archive.
-	wanted := func(k int, set string) metrics.Detection {
+	wanted := func(k int, set string) metrics.Separation {
 		var v [2][]float64
 		for i, name := range []string{"id_test", set} {
 			a := golden.NPY(t, "golden", "ood", "scores_"+name+".npy")
@@ -125,7 +125,7 @@ func TestPixelsGolden(t *testing.T) {
 				}
 			}
 		}
-		d, err := metrics.Detect(v[0], v[1])
+		d, err := metrics.Separate(v[0], v[1])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +167,7 @@ func TestPixelsGolden(t *testing.T) {
 			t.Errorf("%s on %s: AUROC %.4f, want %.4f", f.Score, f.Set, f.AUROC, w.AUROC)
 		}
 		if f.Set == "ood_near_tiny" && max(math.Abs(f.AUPRIn-w.AUPRIn), math.Abs(f.FPRIDPositive.FPR-w.FPRIDPositive.FPR), math.Abs(f.FPROODPositive.FPR-w.FPROODPositive.FPR), math.Abs(f.Accuracy-w.Accuracy)) > 0.005 {
-			t.Errorf("%s on %s: %+v, want %+v", f.Score, f.Set, f.Detection, w)
+			t.Errorf("%s on %s: %+v, want %+v", f.Score, f.Set, f.Separation, w)
 		}
 		t.Logf("%s on %s: AUROC %.4f, reference %.4f", f.Score, f.Set, f.AUROC, w.AUROC)
 	}
@@ -245,7 +245,7 @@ func TestGridAndFullSpectrum(t *testing.T) {
 	}
 	a, b := seen["texturemsp"], seen["full-spectrumtexturemsp"]
 	if a.ID != 60 || b.ID != 90 || a.OOD != 30 || b.OOD != 30 || a.AUROC == b.AUROC {
-		t.Errorf("%+v and %+v", a.Detection, b.Detection)
+		t.Errorf("%+v and %+v", a.Separation, b.Separation)
 	}
 	// The choice is the best of all by itself.
 	c.Grid, c.Scores = false, []string{"react_p85", "react_p90", "react_p95", "react_p99"}

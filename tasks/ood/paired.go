@@ -1,6 +1,7 @@
 package ood
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -157,7 +158,11 @@ func (p *Paired) At(at []int) compare.Sample {
 					v, id, image = append(v, p.values[k+1][j][place]), append(id, false), append(image, int32(i))
 				}
 			}
-			order := falling(v)
+			order := make([]int, len(v))
+			for i := range order {
+				order[i] = i
+			}
+			slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(v[b], v[a]) })
 			for n, o := range order {
 				r.image, r.id = append(r.image, image[o]), append(r.id, id[o])
 				r.last = append(r.last, n+1 == len(order) || v[order[n+1]] != v[o])

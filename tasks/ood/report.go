@@ -12,6 +12,7 @@ import (
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
+	"cutmix-eval/scores"
 )
 
 // Report fits the scores, applies them and reports, from the records alone.
@@ -106,14 +107,14 @@ func (r *Runs) accuracy(res *Result) []report.Metric {
 	return out
 }
 
-// reference is the found detection by the score that others are compared with.
+// reference is what was found by the score that others are compared with.
 func (r *Runs) reference(found []Found, of Found) *Found {
 	name := r.About.Config.Reference
 	if name == "" {
 		return nil
 	}
 	for i, f := range found {
-		if f.View == of.View && f.Set == of.Set && (Score{Name: f.Score}).is(name) {
+		if f.View == of.View && f.Set == of.Set && scores.Matches(f.Score, name) {
 			return &found[i]
 		}
 	}
@@ -289,7 +290,7 @@ func suspicious(found []Found) []string {
 // count is the number that a share of n is.
 func count(share float64, n int) int { return int(math.Round(share * float64(n))) }
 
-// metrics are the detection's numbers for a report.
+// metrics are the separation's numbers for a report.
 func (f Found) metrics() []report.Metric {
 	n := f.ID + f.OOD
 	auroc := f.AUROCInterval

@@ -13,10 +13,13 @@ import (
 	"sync"
 
 	"cutmix-eval/evaluation"
+	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/internal/npy"
+	"cutmix-eval/linear"
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
+	"cutmix-eval/scores"
 )
 
 // set is a set of images and its records.
@@ -28,7 +31,7 @@ type set struct {
 // Runs are the runs of an evaluation: everything its report is computed from.
 type Runs struct {
 	About About
-	head  *Head
+	head  *scores.Head
 	sets  []set // the ID images first
 }
 
@@ -82,11 +85,11 @@ func Load(partial bool, dirs ...string) (*Runs, error) {
 			return nil, err
 		}
 	}
-	r.head = &Head{}
-	r.head.C, _ = r.sets[0].HasArray(evaluation.Logits)
+	classes, _ := r.sets[0].HasArray(evaluation.Logits)
+	r.head = unknownHead(classes)
 	if r.About.Head {
 		d, _ := r.sets[0].HasArray(evaluation.Features)
-		r.head, err = loadHead(filepath.Join(dirs[0], headName), r.head.C, d)
+		r.head, err = loadHead(filepath.Join(dirs[0], headName), classes, d)
 	}
 	return r, err
 }
@@ -96,7 +99,7 @@ func Load(partial bool, dirs ...string) (*Runs, error) {
 func (r *Runs) keep(a About, dir string) error {
 	text, err := json.MarshalIndent(a, "", "  ")
 	if err == nil && dir != "" {
-		err = results.Save(filepath.Join(dir, aboutName), func(w io.Writer) error {
+		err = atomicfile.Save(filepath.Join(dir, aboutName), func(w io.Writer) error {
 			_, err := w.Write(append(text, '\n'))
 			return err
 		})
@@ -107,15 +110,15 @@ func (r *Runs) keep(a About, dir string) error {
 	return err
 }
 
-func saveHead(dir string, h *Head) error {
-	rows := make([]float32, 0, h.C*(h.D+1))
-	for c := range h.C {
-		rows = append(append(rows, h.row(c)...), h.Bias[c])
+func saveHead(dir string, h *scores.Head) error {
+	rows := make([]float32, 0, h.Out*(h.In+1))
+	for c := range h.Out {
+		rows = append(append(rows, h.Row(c)...), h.Bias[c])
 	}
-	return results.SaveArray(filepath.Join(dir, headName), h.D+1, rows)
+	return results.SaveArray(filepath.Join(dir, headName), h.In+1, rows)
 }
 
-func loadHead(path string, c, d int) (*Head, error) {
+func loadHead(path string, c, d int) (*scores.Head, error) {
 	info, v, err := npy.Read(path)
 	if err == nil && (len(info.Shape) != 2 || info.Shape[0] != c || info.Shape[1] != d+1) {
 		err = fmt.Errorf("it holds %v values, not those of %d classes and %d features", info.Shape, c, d)
@@ -123,7 +126,7 @@ func loadHead(path string, c, d int) (*Head, error) {
 	if err != nil {
 		return nil, fmt.Errorf("head of the model, %q: %w; run the same command again", path, err)
 	}
-	h := &Head{C: c, D: d}
+	h := &scores.Head{Layer: linear.Layer{In: d, Out: c}}
 	for i, x := range v {
 		if i%(d+1) == d {
 			h.Bias = append(h.Bias, float32(x))
@@ -196,7 +199,7 @@ func (r *Runs) of(role Role) *set {
 
 // arrays names what the runs keep.
 func (r *Runs) arrays() []string {
-	if r.head.D > 0 {
+	if r.head.In > 0 {
 		return []string{evaluation.Logits, evaluation.Features}
 	}
 	return []string{evaluation.Logits}
@@ -211,7 +214,7 @@ func (r *Runs) each(ctx context.Context, s *set, f func(rec *Record, z, features
 			bad(s, rec)
 			return nil
 		}
-		if int(rec.Label) >= r.head.C || int(rec.Prediction) >= r.head.C {
+		if int(rec.Label) >= r.head.Out || int(rec.Prediction) >= r.head.Out {
 			return fmt.Errorf("the record of %s has a label or prediction that the model has not", rec.ID)
 		}
 		n++
@@ -231,30 +234,22 @@ func (r *Runs) each(ctx context.Context, s *set, f func(rec *Record, z, features
 
 // given reads what scores are fitted with. notes says of which images it is, where
 // not of all.
-func (r *Runs) given(ctx context.Context, bad func(*set, *Record)) (g Given, notes []string, err error) {
+func (r *Runs) given(ctx context.Context, bad func(*set, *Record)) (g scores.Data, notes []string, err error) {
 	g.Head = r.head
 	if s := r.of(Val); s != nil {
-		n := s.Share(results.Shard{})
-		v := &Set{C: r.head.C, D: r.head.D, Of: n}
-		pick, labelled := newThin(n, max(r.head.D, r.head.C)), true
+		v := scores.NewSample(s.Share(results.Shard{}), r.head.Out, r.head.In)
 		if err := r.each(ctx, s, func(rec *Record, z, f []float32) error {
-			if pick.next() {
-				v.add(int(rec.Label), z, f)
-				labelled = labelled && rec.Label >= 0
-			}
+			v.Add(int(rec.Label), z, f)
 			return nil
 		}, bad); err != nil {
 			return g, nil, err
 		}
-		if !labelled {
-			v.Labels = nil
-		}
-		if g.Validation = v; pick.rule() != "" {
-			notes = append(notes, "of "+s.Name+", scores are fitted with "+pick.rule())
+		if g.Validation = v; v.Rule() != "" {
+			notes = append(notes, "of "+s.Name+", scores are fitted with "+v.Rule())
 		}
 	}
 	if s := r.of(Train); s != nil {
-		t := NewTrainSet(s.Share(results.Shard{}), r.head.C, r.head.D)
+		t := scores.NewTrainingSet(s.Share(results.Shard{}), r.head.Out, r.head.In)
 		if err := r.each(ctx, s, func(rec *Record, z, f []float32) error {
 			if rec.Label < 0 {
 				return fmt.Errorf("training image %s has no label", rec.ID)
@@ -265,11 +260,11 @@ func (r *Runs) given(ctx context.Context, bad func(*set, *Record)) (g Given, not
 			return g, nil, err
 		}
 		t.Done()
-		if g.Train = t; t.pick.rule() != "" {
-			notes = append(notes, "of "+s.Name+", scores that compare with images (knn, nnguide, relation, openmax, vim's scale) use "+t.pick.rule()+"; sums are of all")
+		if g.Training = t; t.Rule() != "" {
+			notes = append(notes, "of "+s.Name+", scores that compare with images (knn, nnguide, relation, openmax, vim's scale) use "+t.Rule()+"; sums are of all")
 		}
-		if t.dark > 0 {
-			notes = append(notes, fmt.Sprintf("%d training images whose features are all 0 have no direction: knn, nnguide and relation leave them out", t.dark))
+		if n := t.Zeros(); n > 0 {
+			notes = append(notes, fmt.Sprintf("%d training images whose features are all 0 have no direction: knn, nnguide and relation leave them out", n))
 		}
 	}
 	return g, notes, nil
@@ -300,7 +295,7 @@ func (s *scored) hits() int {
 const blockRows = 128
 
 // score streams a set through fitted scores.
-func (r *Runs) score(ctx context.Context, s *set, funcs []Func, bad func(*set, *Record)) (*scored, error) {
+func (r *Runs) score(ctx context.Context, s *set, funcs []scores.Func, bad func(*set, *Record)) (*scored, error) {
 	out := &scored{Source: s.Source, values: make([][]float64, len(funcs)), labelled: true}
 	for k := range out.values {
 		out.values[k] = make([]float64, s.Share(results.Shard{}))
@@ -314,9 +309,9 @@ func (r *Runs) score(ctx context.Context, s *set, funcs []Func, bad func(*set, *
 	var wg sync.WaitGroup
 	for range goruntime.GOMAXPROCS(0) {
 		wg.Go(func() {
-			var b Block
+			var b scores.Block
 			for j := range jobs {
-				b.Set(j.logits, j.features, r.head.D)
+				b.Reset(j.logits, j.features, r.head.In)
 				for k, f := range funcs {
 					f(&b, out.values[k][j.at:j.at+len(j.logits)])
 				}
@@ -359,17 +354,21 @@ func (r *Runs) score(ctx context.Context, s *set, funcs []Func, bad func(*set, *
 
 // fitted is a score that is ready.
 type fitted struct {
-	Score
-	Func
-	State
+	scores.Score
+	scores.Func
+	scores.State
 }
 
+// flags are what gives a score what it needs.
+var flags = map[string]string{scores.NeedValidation.String(): " (--val)", scores.NeedTraining.String(): " (--train)"}
+
 // fit fits the scores that can be; warnings names the others, once each.
-func fit(scores []Score, g Given) (out []fitted, warnings []string) {
+func fit(all []scores.Score, g scores.Data) (out []fitted, warnings []string) {
 	missing := map[string][]string{}
 	var order []string
-	for _, s := range scores {
-		if why := s.Missing(g); why != "" {
+	for _, s := range all {
+		if need := s.Missing(g); need != 0 {
+			why := need.String() + flags[need.String()]
 			if missing[why] == nil {
 				order = append(order, why)
 			}
@@ -389,21 +388,21 @@ func fit(scores []Score, g Given) (out []fitted, warnings []string) {
 	return out, warnings
 }
 
-func funcs(f []fitted) []Func {
-	var out []Func
+func funcs(f []fitted) []scores.Func {
+	var out []scores.Func
 	for _, s := range f {
 		out = append(out, s.Func)
 	}
 	return out
 }
 
-// Found is the detection of one OOD set by one score.
+// Found is how well one score tells one OOD set from the ID images.
 type Found struct {
 	View  string // empty: the ID images alone; fullSpectrum: with those under covariate shift
 	Set   string
 	Group string
 	Score string
-	metrics.Detection
+	metrics.Separation
 	Histogram  report.Histogram
 	CCR        []report.Metric
 	placements metrics.Placements

@@ -1,30 +1,29 @@
-package ood
+package scores
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 
 	"gonum.org/v1/gonum/mat"
 )
 
-// Weibull is a two-parameter Weibull distribution.
-type Weibull struct{ Shape, Scale float64 }
+// weibull is a two-parameter Weibull distribution.
+type weibull struct{ Shape, Scale float64 }
 
-// CDF is the share below x; 0 for x <= 0.
-func (w Weibull) CDF(x float64) float64 {
+// cdf is the share below x; 0 for x <= 0.
+func (w weibull) cdf(x float64) float64 {
 	if x <= 0 {
 		return 0
 	}
 	return -math.Expm1(-math.Pow(x/w.Scale, w.Shape))
 }
 
-// FitWeibull finds the distribution under which positive values are likeliest. Its shape
+// fitWeibull finds the distribution under which positive values are likeliest. Its shape
 // k solves sum(x^k ln x) / sum(x^k) - 1/k = mean(ln x), the left side of which rises in k.
-func FitWeibull(x []float64) (Weibull, error) {
+func fitWeibull(x []float64) (weibull, error) {
 	if len(x) < 2 || slices.Min(x) <= 0 || slices.Min(x) == slices.Max(x) {
-		return Weibull{}, errors.New("no Weibull distribution fits: there are fewer than two different positive values")
+		return weibull{}, errors.New("no Weibull distribution fits: there are fewer than two different positive values")
 	}
 	mean, top := 0.0, math.Log(slices.Max(x))
 	for _, v := range x {
@@ -56,27 +55,27 @@ func FitWeibull(x []float64) (Weibull, error) {
 	}
 	k := lo + (hi-lo)/2
 	s0, _ := moments(k)
-	return Weibull{k, math.Exp(top + math.Log(s0/float64(len(x)))/k)}, nil
+	return weibull{k, math.Exp(top + math.Log(s0/float64(len(x)))/k)}, nil
 }
 
-// OpenMax is minus the probability of an unknown class (Bendale and Boult, CVPR 2016):
+// openMax is minus the probability of an unknown class (Bendale and Boult, CVPR 2016):
 // the logits of the alpha largest classes lose what a Weibull distribution, fitted to the
 // tail largest distances of a class's correctly classified training logits from their
 // mean, says of the image's distance, the more the higher they rank; the unknown class
 // gains it. Distances are moved so that the smallest of the tail is 1. A class without
 // such images, or whose distances do not differ, loses nothing. Of very many training
 // images some are looked at.
-func OpenMax(tail, alpha int) Score {
+func openMax(tail, alpha int) Score {
 	return Score{
-		Name: fmt.Sprintf("openmax_t%d_a%d", tail, alpha), Needs: Training, Summary: "probability of an unknown class, by distances of logits",
-		learn: func(g Given) (State, error) {
-			b := g.Train.Bank
-			mean, count := mat.NewDense(b.C, b.C, nil), make([]float64, b.C)
+		Needs: NeedTraining, Summary: "probability of an unknown class, by distances of logits",
+		learn: func(d Data) (State, error) {
+			b := d.Training.bank
+			mean, count := mat.NewDense(b.classes, b.classes, nil), make([]float64, b.classes)
 			right := func(f func(c int, z []float64)) {
-				for i := range b.N {
-					im := newImage(b.logits(i), nil)
-					if im.Pred == b.Labels[i] {
-						f(im.Pred, im.Z)
+				for i := range b.n {
+					im := newImage(b.logitRow(i), nil)
+					if im.pred == b.labels[i] {
+						f(im.pred, im.logits)
 					}
 				}
 			}
@@ -87,14 +86,14 @@ func OpenMax(tail, alpha int) Score {
 				}
 			})
 			for c, n := range count {
-				for k := range b.C {
+				for k := range b.classes {
 					mean.Set(c, k, mean.At(c, k)/max(n, 1))
 				}
 			}
-			away := make([][]float64, b.C)
+			away := make([][]float64, b.classes)
 			right(func(c int, z []float64) { away[c] = append(away[c], math.Sqrt(squared(z, mean.RawRowView(c)))) })
 			// A row a class: shape, scale, and what is added to a distance; a shape of 0 is none.
-			fits, some := mat.NewDense(b.C, 3, nil), false
+			fits, some := mat.NewDense(b.classes, 3, nil), false
 			for c, d := range away {
 				slices.Sort(d)
 				d = d[max(len(d)-tail, 0):]
@@ -105,7 +104,7 @@ func OpenMax(tail, alpha int) Score {
 				for i := range d {
 					d[i] += move
 				}
-				if w, err := FitWeibull(d); err == nil {
+				if w, err := fitWeibull(d); err == nil {
 					fits.SetRow(c, []float64{w.Shape, w.Scale, move})
 					some = true
 				}
@@ -115,25 +114,25 @@ func OpenMax(tail, alpha int) Score {
 			}
 			return State{"mean": mean, "weibull": fits}, nil
 		},
-		with: func(st State, h *Head) (Func, error) {
-			mean, err := st.get("mean", h.C, h.C)
+		apply: func(st State, h *Head) (Func, error) {
+			mean, err := st.get("mean", h.Out, h.Out)
 			if err != nil {
 				return nil, err
 			}
-			fits, err := st.get("weibull", h.C, 3)
+			fits, err := st.get("weibull", h.Out, 3)
 			if err != nil {
 				return nil, err
 			}
-			return each(func(im *Image) float64 {
+			return each(func(im *image) float64 {
 				unknown := 0.0
-				z := slices.Clone(im.Z)
-				for rank, k := range falling(im.Z)[:min(alpha, len(z))] {
+				z := slices.Clone(im.logits)
+				for rank, k := range falling(im.logits)[:min(alpha, len(z))] {
 					f := fits.RawRowView(k)
 					if f[0] == 0 {
 						continue
 					}
-					w := Weibull{f[0], f[1]}.CDF(math.Sqrt(squared(im.Z, mean.RawRowView(k))) + f[2])
-					lost := im.Z[k] * w * float64(alpha-rank) / float64(alpha)
+					w := weibull{f[0], f[1]}.cdf(math.Sqrt(squared(im.logits, mean.RawRowView(k))) + f[2])
+					lost := im.logits[k] * w * float64(alpha-rank) / float64(alpha)
 					z[k] -= lost
 					unknown += lost
 				}

@@ -1,10 +1,9 @@
-package ood
+package scores
 
 import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"gonum.org/v1/gonum/mat"
 )
@@ -65,12 +64,6 @@ func eigen(s *mat.SymDense) ([]float64, *mat.Dense, error) {
 	return e.Values(nil), &v, nil
 }
 
-// whitened is the whitening of the features within classes, which scores share.
-func (t *TrainSet) whitened() (*mat.Dense, error) {
-	t.white.Do(func() { t.inner, t.dull = whitening(t.within()) })
-	return t.inner, t.dull
-}
-
 // whitened is (x - centre) w, row by row.
 func whitened(x *mat.Dense, centre []float64, w *mat.Dense) *mat.Dense {
 	n, d := x.Dims()
@@ -86,26 +79,26 @@ func whitened(x *mat.Dense, centre []float64, w *mat.Dense) *mat.Dense {
 	return &out
 }
 
-// MDS is the Mahalanobis distance to the nearest class (Lee et al., NeurIPS 2018, without
+// mds is the Mahalanobis distance to the nearest class (Lee et al., NeurIPS 2018, without
 // its input perturbation), RMDS that less the distance to the whole set (Ren et al.,
 // 2021).
-func MDS(relative bool) Score {
-	s := Score{Name: "mds", Needs: Features | Training, Summary: "Mahalanobis distance to the nearest class"}
+func mds(relative bool) Score {
+	s := Score{Needs: NeedFeatures | NeedTraining, Summary: "Mahalanobis distance to the nearest class"}
 	if relative {
-		s.Name, s.Summary = "rmds", "Mahalanobis distance to the nearest class, less that to the whole set"
+		s.Summary = "Mahalanobis distance to the nearest class, less that to the whole set"
 	}
-	s.learn = func(g Given) (State, error) {
-		t := g.Train
-		w, err := t.whitened()
+	s.learn = func(d Data) (State, error) {
+		t := d.Training
+		w, err := t.withinWhitening()
 		if err != nil {
 			return nil, err
 		}
-		mean := t.Mean()
+		mean := t.mean()
 		var centres []float64
-		for _, m := range means(t.Sum, t.Count) {
+		for _, m := range means(t.sum, t.count) {
 			centres = append(centres, m...)
 		}
-		st := State{"within": w, "mean": vector(mean), "centres": whitened(mat.NewDense(len(centres)/t.D, t.D, centres), mean, w)}
+		st := State{"within": w, "mean": vector(mean), "centres": whitened(mat.NewDense(len(centres)/t.width, t.width, centres), mean, w)}
 		if relative {
 			if st["whole"], err = whitening(t.about(mean)); err != nil {
 				return nil, err
@@ -113,12 +106,12 @@ func MDS(relative bool) Score {
 		}
 		return st, nil
 	}
-	s.with = func(st State, h *Head) (Func, error) {
-		mean, err := st.vector("mean", h.D)
+	s.apply = func(st State, h *Head) (Func, error) {
+		mean, err := st.vector("mean", h.In)
 		if err != nil {
 			return nil, err
 		}
-		w, err := st.get("within", h.D, 0)
+		w, err := st.get("within", h.In, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -129,7 +122,7 @@ func MDS(relative bool) Score {
 		}
 		var whole *mat.Dense
 		if relative {
-			if whole, err = st.get("whole", h.D, 0); err != nil {
+			if whole, err = st.get("whole", h.In, 0); err != nil {
 				return nil, err
 			}
 		}
@@ -139,11 +132,11 @@ func MDS(relative bool) Score {
 			lengths[c] = dot(centres.RawRowView(c), centres.RawRowView(c))
 		}
 		return func(b *Block, out []float64) {
-			x := whitened(b.F, mean, w)
+			x := whitened(b.features, mean, w)
 			var inner, y mat.Dense
 			inner.Mul(x, centres.T())
 			if relative {
-				y = *whitened(b.F, mean, whole)
+				y = *whitened(b.features, mean, whole)
 			}
 			for i := range out {
 				row, best := inner.RawRowView(i), math.Inf(1)
@@ -169,23 +162,23 @@ func squared(a, b []float64) float64 {
 	return sum
 }
 
-// KNN is minus the squared distance to the k-th nearest training feature, all of unit
+// knn is minus the squared distance to the k-th nearest training feature, all of unit
 // length (Sun et al., ICML 2022). Of very many training images some are looked at.
-func KNN(k int) Score {
+func knn(k int) Score {
 	return Score{
-		Name: fmt.Sprintf("knn_K%d", k), Needs: Features | Training, Summary: "distance to the k-th nearest training feature",
-		learn: func(g Given) (State, error) {
-			bank := g.Train.units()
+		Needs: NeedFeatures | NeedTraining, Summary: "distance to the k-th nearest training feature",
+		learn: func(d Data) (State, error) {
+			bank := d.Training.units()
 			if bank == nil {
-				return nil, errDark
+				return nil, errNoDirection
 			}
 			if n, _ := bank.Dims(); n < k {
 				return nil, fmt.Errorf("%d training images are fewer than %d neighbours", n, k)
 			}
 			return State{"bank": bank}, nil
 		},
-		with: func(st State, h *Head) (Func, error) {
-			bank, err := st.get("bank", 0, h.D)
+		apply: func(st State, h *Head) (Func, error) {
+			bank, err := st.get("bank", 0, h.In)
 			if err != nil {
 				return nil, err
 			}
@@ -215,63 +208,34 @@ func KNN(k int) Score {
 	}
 }
 
-// principal finds ViM's space: the origin u = -pinv(W) b, and the eigenvectors of the
-// features less u, in columns, by ascending eigenvalue.
-func (t *TrainSet) principal(h *Head) (u []float64, vectors *mat.Dense, err error) {
-	t.space.Do(func() {
-		w, b := mat.NewDense(h.C, h.D, widen(h.Weight)), mat.NewVecDense(h.C, widen(h.Bias))
-		var svd mat.SVD
-		if !svd.Factorize(w, mat.SVDThin) {
-			t.failed = errors.New("the head's weights have no singular values")
-			return
-		}
-		var left, right mat.Dense
-		svd.UTo(&left)
-		svd.VTo(&right)
-		values := svd.Values(nil)
-		var y, x mat.VecDense
-		y.MulVec(left.T(), b)
-		for i, v := range values {
-			if v > values[0]*1e-15*float64(max(h.C, h.D)) {
-				y.SetVec(i, -y.AtVec(i)/v)
-			} else {
-				y.SetVec(i, 0)
-			}
-		}
-		x.MulVec(&right, &y)
-		t.centre = slices.Clone(x.RawVector().Data)
-		_, t.null, t.failed = eigen(t.about(t.centre))
-	})
-	return t.centre, t.null, t.failed
-}
-
-// residual is the state of what lies outside of the first dim principal components.
-func residual(g Given, dim int) (State, error) {
-	if dim >= g.Head.D {
-		return nil, fmt.Errorf("%d dimensions leave nothing of %d features", dim, g.Head.D)
+// principalState is the state of outside for the first dim principal components.
+func principalState(d Data, dim int) (State, error) {
+	if dim >= d.Head.In {
+		return nil, fmt.Errorf("%d dimensions leave nothing of %d features", dim, d.Head.In)
 	}
-	if g.Train.N <= dim {
-		return nil, fmt.Errorf("%d training images do not span %d principal components", g.Train.N, dim)
+	if d.Training.n <= dim {
+		return nil, fmt.Errorf("%d training images do not span %d principal components", d.Training.n, dim)
 	}
-	u, v, err := g.Train.principal(g.Head)
+	u, v, err := d.Training.principal(d.Head)
 	if err != nil {
 		return nil, err
 	}
-	return State{"origin": vector(u), "null": mat.DenseCopyOf(v.Slice(0, g.Head.D, 0, g.Head.D-dim))}, nil
+	return State{"origin": vector(u), "null": mat.DenseCopyOf(v.Slice(0, d.Head.In, 0, d.Head.In-dim))}, nil
 }
 
-// outside is the length of what of every feature lies outside.
+// outside is the length of every feature's part outside of the principal components. The state's
+// "null" is a basis of that space, in columns.
 func (st State) outside(h *Head) (func(f *mat.Dense) []float64, error) {
-	u, err := st.vector("origin", h.D)
+	u, err := st.vector("origin", h.In)
 	if err != nil {
 		return nil, err
 	}
-	null, err := st.get("null", h.D, 0)
+	basis, err := st.get("null", h.In, 0)
 	if err != nil {
 		return nil, err
 	}
 	return func(f *mat.Dense) []float64 {
-		x := whitened(f, u, null)
+		x := whitened(f, u, basis)
 		n, _ := x.Dims()
 		out := make([]float64, n)
 		for i := range out {
@@ -281,16 +245,16 @@ func (st State) outside(h *Head) (func(f *mat.Dense) []float64, error) {
 	}, nil
 }
 
-// Residual is minus the length of what of a feature lies outside of the first principal
-// components of the training features (Wang et al., CVPR 2022).
-func Residual(dim int) Score {
+// residual is minus the length of a feature's part outside of the first principal components
+// of the training features (Wang et al., CVPR 2022).
+func residual(dim int) Score {
 	return Score{
-		Name: fmt.Sprintf("residual_dim%d", dim), Needs: Features | HeadOf | Training, Summary: "what lies outside of the principal components",
-		learn: func(g Given) (State, error) { return residual(g, dim) },
-		with: func(st State, h *Head) (Func, error) {
+		Needs: NeedFeatures | NeedHead | NeedTraining, Summary: "what lies outside of the principal components",
+		learn: func(d Data) (State, error) { return principalState(d, dim) },
+		apply: func(st State, h *Head) (Func, error) {
 			outside, err := st.outside(h)
 			return func(b *Block, out []float64) {
-				for i, v := range outside(b.F) {
+				for i, v := range outside(b.features) {
 					out[i] = -v
 				}
 			}, err
@@ -298,32 +262,32 @@ func Residual(dim int) Score {
 	}
 }
 
-// ViM is the energy less that length, scaled to the logits (Wang et al., CVPR 2022). Of
+// vim is the energy less that length, scaled to the logits (Wang et al., CVPR 2022). Of
 // very many training images the scale is taken from some.
-func ViM(dim int) Score {
+func vim(dim int) Score {
 	return Score{
-		Name: fmt.Sprintf("vim_dim%d", dim), Needs: Features | HeadOf | Training, Summary: "energy less what lies outside of the principal components",
-		learn: func(g Given) (State, error) {
-			st, err := residual(g, dim)
+		Needs: NeedFeatures | NeedHead | NeedTraining, Summary: "energy less what lies outside of the principal components",
+		learn: func(d Data) (State, error) {
+			st, err := principalState(d, dim)
 			if err != nil {
 				return nil, err
 			}
-			outside, err := st.outside(g.Head)
+			outside, err := st.outside(d.Head)
 			if err != nil {
 				return nil, err
 			}
-			bank := g.Train.Bank
+			bank := d.Training.bank
 			tops, lengths := 0.0, 0.0
-			for at := 0; at < bank.N; at += secondRows {
-				n := min(secondRows, bank.N-at)
-				x := mat.NewDense(n, bank.D, widen(bank.Features[at*bank.D:(at+n)*bank.D]))
+			for at := 0; at < bank.n; at += secondRows {
+				n := min(secondRows, bank.n-at)
+				x := mat.NewDense(n, bank.width, widen(bank.features[at*bank.width:(at+n)*bank.width]))
 				lengths += total(outside(x))
 				var z mat.Dense
-				z.Mul(x, g.Head.matrix())
+				z.Mul(x, d.Head.matrix())
 				for i := range n {
 					top := math.Inf(-1)
 					for c, v := range z.RawRowView(i) {
-						top = max(top, v+float64(g.Head.Bias[c]))
+						top = max(top, v+float64(d.Head.Bias[c]))
 					}
 					tops += top
 				}
@@ -334,15 +298,15 @@ func ViM(dim int) Score {
 			st["alpha"] = number(tops / lengths)
 			return st, nil
 		},
-		with: func(st State, h *Head) (Func, error) {
+		apply: func(st State, h *Head) (Func, error) {
 			alpha, err := st.number("alpha")
 			if err != nil {
 				return nil, err
 			}
 			outside, err := st.outside(h)
 			return func(b *Block, out []float64) {
-				h.energies(b.linear(h), out)
-				for i, v := range outside(b.F) {
+				h.energies(b.weighted(h), out)
+				for i, v := range outside(b.features) {
 					out[i] -= alpha * v
 				}
 			}, err
@@ -350,34 +314,34 @@ func ViM(dim int) Score {
 	}
 }
 
-// NNGuide is the energy guided by the similarity to a bank of training features, which
+// nnGuide is the energy guided by the similarity to a bank of training features, which
 // are weighted by their own energies (Park et al., ICCV 2023). The bank is a share of the
 // training images, evenly over their order: the first ones, which OpenOOD takes from
 // shuffled data, would be of a few classes.
-func NNGuide(k int, share float64) Score {
+func nnGuide(k int, share float64) Score {
 	return Score{
-		Name: fmt.Sprintf("nnguide_K%d_a%s", k, text(share)), Needs: Features | Training, Summary: "energy times the similarity to confident training features",
-		learn: func(g Given) (State, error) {
-			all := g.Train.Bank
-			lit := all.lit()
-			n := min(int(float64(g.Train.N-g.Train.dark)*share), len(lit))
+		Needs: NeedFeatures | NeedTraining, Summary: "energy times the similarity to confident training features",
+		learn: func(d Data) (State, error) {
+			all := d.Training.bank
+			nonzero := all.nonzero()
+			n := min(int(float64(d.Training.n-d.Training.zeros)*share), len(nonzero))
 			if n < k {
 				return nil, fmt.Errorf("a bank of %d training images is smaller than %d neighbours", n, k)
 			}
-			bank := mat.NewDense(n, all.D, nil)
+			bank := mat.NewDense(n, all.width, nil)
 			for i := range n {
-				at := lit[i*len(lit)/n]
-				e := logSumExp(widen(all.logits(at)))
+				at := nonzero[i*len(nonzero)/n]
+				e := logSumExp(widen(all.logitRow(at)))
 				row := bank.RawRowView(i)
-				unit(widen(all.features(at)), row)
+				unit(widen(all.featureRow(at)), row)
 				for d := range row {
 					row[d] *= e
 				}
 			}
 			return State{"bank": bank}, nil
 		},
-		with: func(st State, h *Head) (Func, error) {
-			bank, err := st.get("bank", 0, h.D)
+		apply: func(st State, h *Head) (Func, error) {
+			bank, err := st.get("bank", 0, h.In)
 			if err != nil {
 				return nil, err
 			}
@@ -387,37 +351,37 @@ func NNGuide(k int, share float64) Score {
 			return func(b *Block, out []float64) {
 				inner := b.similar(bank)
 				near := nearest{k: k}
-				for i, im := range b.Images {
+				for i, im := range b.images {
 					near.v = near.v[:0]
 					for _, s := range inner.RawRowView(i) {
 						near.see(-s)
 					}
-					out[i] = -im.LSE * total(near.v) / float64(k)
+					out[i] = -im.lse * total(near.v) / float64(k)
 				}
 			}, nil
 		},
 	}
 }
 
-// Relation sums the similarities in feature and softmax to all training images (Kim et
+// relation sums the similarities in feature and softmax to all training images (Kim et
 // al., NeurIPS 2023), those above a threshold of 0.03. Of very many training images some
 // are looked at.
-func Relation(power float64) Score {
+func relation(power float64) Score {
 	return Score{
-		Name: "relation_pow" + text(power), Needs: Features | Training, Summary: "similarity to all training images",
-		learn: func(g Given) (State, error) {
-			if g.Train.units() == nil {
-				return nil, errDark
+		Needs: NeedFeatures | NeedTraining, Summary: "similarity to all training images",
+		learn: func(d Data) (State, error) {
+			if d.Training.units() == nil {
+				return nil, errNoDirection
 			}
-			return State{"bank": g.Train.units(), "softmax": g.Train.probabilities()}, nil
+			return State{"bank": d.Training.units(), "softmax": d.Training.probabilities()}, nil
 		},
-		with: func(st State, h *Head) (Func, error) {
-			bank, err := st.get("bank", 0, h.D)
+		apply: func(st State, h *Head) (Func, error) {
+			bank, err := st.get("bank", 0, h.In)
 			if err != nil {
 				return nil, err
 			}
 			n, _ := bank.Dims()
-			probs, err := st.get("softmax", h.C, n)
+			probs, err := st.get("softmax", h.Out, n)
 			if err != nil {
 				return nil, err
 			}

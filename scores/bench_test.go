@@ -1,23 +1,23 @@
-package ood
+package scores
 
 import "testing"
 
 // BenchmarkScores: all scores of 1,000 CIFAR-10 images by a ResNet-20, fitted before.
 func BenchmarkScores(b *testing.B) {
-	g := given(b)
+	data := golden10(b)
 	s := outputs(b, "ood_near_tiny", false)
-	prepare := func() []*Block { return sized(s, func(int) int { return blockRows }) }
+	prepare := func() []*Block { return sized(s, func(int) int { return 128 }) }
 	run := func(name string, f func()) {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				f()
 			}
-			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*s.N), "us/image")
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*s.n), "us/image")
 		})
 	}
 	run("preparation", func() { prepare() })
-	for _, score := range Scores(10, 64) {
-		f, _, err := score.Fit(g)
+	for _, score := range All(10, 64) {
+		f, _, err := score.Fit(data)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -28,11 +28,14 @@ func BenchmarkScores(b *testing.B) {
 // BenchmarkFit: what is fitted with 5,000 training and 500 validation images.
 func BenchmarkFit(b *testing.B) {
 	train, val := outputs(b, "id_train", true), outputs(b, "id_val", true)
-	h := given(b).Head
+	h := golden10(b).Head
 	for b.Loop() {
 		val.ascending = nil
-		if _, warnings := fit(Scores(10, 64), Given{h, val, trained(train, train.N)}); len(warnings) > 0 {
-			b.Fatal(warnings)
+		data := Data{h, val, trained(train, train.n)}
+		for _, score := range All(10, 64) {
+			if _, _, err := score.Fit(data); err != nil {
+				b.Fatal(err)
+			}
 		}
 	}
 }

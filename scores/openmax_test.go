@@ -1,4 +1,4 @@
-package ood
+package scores
 
 import (
 	"math"
@@ -11,59 +11,59 @@ import (
 // are likelier, and what has no fit is an error.
 func TestFitWeibull(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	for _, want := range []Weibull{{0.5, 3}, {1, 0.01}, {3.7, 1.4}, {80, 1000}} {
+	for _, want := range []weibull{{0.5, 3}, {1, 0.01}, {3.7, 1.4}, {80, 1000}} {
 		x := make([]float64, 20000)
 		for i := range x {
 			x[i] = want.Scale * math.Pow(rng.ExpFloat64(), 1/want.Shape)
 		}
-		got, err := FitWeibull(x)
+		got, err := fitWeibull(x)
 		// Standard errors are 0.8 % of either parameter (of the scale, by the shape).
 		if err != nil || math.Abs(got.Shape/want.Shape-1) > 0.03 || math.Abs(math.Log(got.Scale/want.Scale))*want.Shape > 0.04 {
 			t.Errorf("%+v %v, want %+v", got, err, want)
 		}
-		likelihood := func(w Weibull) float64 {
+		likelihood := func(w weibull) float64 {
 			sum := 0.0
 			for _, v := range x {
 				sum += math.Log(w.Shape) - w.Shape*math.Log(w.Scale) + (w.Shape-1)*math.Log(v) - math.Pow(v/w.Scale, w.Shape)
 			}
 			return sum
 		}
-		for _, other := range []Weibull{{got.Shape * 1.001, got.Scale}, {got.Shape / 1.001, got.Scale}, {got.Shape, got.Scale * 1.0003}, {got.Shape, got.Scale / 1.0003}} {
+		for _, other := range []weibull{{got.Shape * 1.001, got.Scale}, {got.Shape / 1.001, got.Scale}, {got.Shape, got.Scale * 1.0003}, {got.Shape, got.Scale / 1.0003}} {
 			if likelihood(other) >= likelihood(got) {
 				t.Errorf("%+v is likelier than %+v", other, got)
 			}
 		}
 	}
 	for _, x := range [][]float64{nil, {1}, {2, 2, 2}, {0, 1}, {-1, 3}} {
-		if w, err := FitWeibull(x); err == nil {
+		if w, err := fitWeibull(x); err == nil {
 			t.Errorf("%v fits %+v", x, w)
 		}
 	}
-	if w := (Weibull{2, 3}); w.CDF(-1) != 0 || math.Abs(w.CDF(3)-(1-1/math.E)) > 1e-15 {
-		t.Errorf("%v %v", w.CDF(-1), w.CDF(3))
+	if w := (weibull{2, 3}); w.cdf(-1) != 0 || math.Abs(w.cdf(3)-(1-1/math.E)) > 1e-15 {
+		t.Errorf("%v %v", w.cdf(-1), w.cdf(3))
 	}
 }
 
 // TestOpenMaxDefinition: the score of CIFAR-10 outputs, computed once more step by step
 // as the definition has it.
 func TestOpenMaxDefinition(t *testing.T) {
-	g := given(t)
-	f, _, err := OpenMax(20, 3).Fit(g)
+	g := golden10(t)
+	f, _, err := of("openmax", 20, 3).Fit(g)
 	if err != nil {
 		t.Fatal(err)
 	}
 	train := outputs(t, "id_train", true)
 	type class struct {
 		mean []float64
-		fit  Weibull
+		fit  weibull
 		move float64
 	}
 	var classes [10]class
 	for c := range classes {
 		var mine [][]float32
-		for i := range train.N {
-			z := train.logits(i)
-			if train.Labels[i] == c && slices.Max(z) == z[c] {
+		for i := range train.n {
+			z := train.logitRow(i)
+			if train.labels[i] == c && slices.Max(z) == z[c] {
 				mine = append(mine, z)
 			}
 		}
@@ -87,7 +87,7 @@ func TestOpenMaxDefinition(t *testing.T) {
 		for i := range d {
 			d[i] += move
 		}
-		fit, err := FitWeibull(d)
+		fit, err := fitWeibull(d)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,10 +97,10 @@ func TestOpenMaxDefinition(t *testing.T) {
 		s := outputs(t, name, false)
 		got := scoresOf(f, blocks(s))
 		rejected := 0
-		for i := range s.N {
-			want := openMaxOf(s.logits(i), func(k int) (float64, Weibull, float64) {
+		for i := range s.n {
+			want := openMaxOf(s.logitRow(i), func(k int) (float64, weibull, float64) {
 				sum := 0.0
-				for j, v := range s.logits(i) {
+				for j, v := range s.logitRow(i) {
 					sum += math.Pow(float64(v)-classes[k].mean[j], 2)
 				}
 				return math.Sqrt(sum), classes[k].fit, classes[k].move
@@ -120,7 +120,7 @@ func TestOpenMaxDefinition(t *testing.T) {
 
 // openMaxOf is the definition for one image; about tells a class's distance, distribution
 // and move.
-func openMaxOf(logits []float32, about func(k int) (float64, Weibull, float64)) float64 {
+func openMaxOf(logits []float32, about func(k int) (float64, weibull, float64)) float64 {
 	kept := make([]float64, len(logits))
 	var unknown float64
 	for k, v := range logits {

@@ -34,7 +34,7 @@ func (v *numbers) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-type detectionReference struct {
+type separationReference struct {
 	AUROC    float64
 	AUPRIn   float64               `json:"aupr_in_trapezoid"`
 	AUPROut  float64               `json:"aupr_out_trapezoid"`
@@ -51,7 +51,7 @@ type detectionReference struct {
 	Ties     *int                  `json:"tied_id_ood_pairs"`
 }
 
-func (want detectionReference) compare(t *testing.T, name string, d Detection) {
+func (want separationReference) compare(t *testing.T, name string, d Separation) {
 	t.Helper()
 	for metric, v := range map[string][2]float64{
 		"auroc": {d.AUROC, want.AUROC}, "aupr_in": {d.AUPRIn, want.AUPRIn}, "aupr_out": {d.AUPROut, want.AUPROut}, "ap_in": {d.APIn, want.APIn}, "ap_out": {d.APOut, want.APOut},
@@ -70,11 +70,11 @@ func (want detectionReference) compare(t *testing.T, name string, d Detection) {
 
 // Every metric of every stored score vector, as scikit-learn and the projects named in
 // the golden folder have them.
-func TestDetectGolden(t *testing.T) {
+func TestSeparateGolden(t *testing.T) {
 	var scores struct{ Methods []string }
 	golden.JSON(t, &scores, "golden", "ood", "scores.json")
 	var want struct {
-		Metrics map[string]map[string]detectionReference
+		Metrics map[string]map[string]separationReference
 	}
 	golden.JSON(t, &want, "golden", "ood", "metrics.json")
 	row := func(set string, k int) []float64 {
@@ -84,7 +84,7 @@ func TestDetectGolden(t *testing.T) {
 	checked := 0
 	for k, name := range scores.Methods {
 		for set, w := range want.Metrics[name] {
-			d, err := Detect(row("id_test", k), row(set, k))
+			d, err := Separate(row("id_test", k), row(set, k))
 			if err != nil {
 				t.Fatalf("%s on %s: %v", name, set, err)
 			}
@@ -97,11 +97,11 @@ func TestDetectGolden(t *testing.T) {
 	}
 }
 
-func TestDetectEdgeCases(t *testing.T) {
+func TestSeparateEdgeCases(t *testing.T) {
 	var cases map[string]struct {
 		ID        numbers `json:"id_scores"`
 		OOD       numbers `json:"ood_scores"`
-		Reference detectionReference
+		Reference separationReference
 		Expected  string
 	}
 	golden.JSON(t, &cases, "golden", "ood", "metrics_edge_cases.json")
@@ -109,9 +109,9 @@ func TestDetectEdgeCases(t *testing.T) {
 		t.Fatalf("%d cases", len(cases))
 	}
 	for name, c := range cases {
-		d, err := Detect(c.ID, c.OOD)
+		d, err := Separate(c.ID, c.OOD)
 		if c.Expected == "error" {
-			var wrong *DetectionError
+			var wrong *SeparationError
 			if !errors.As(err, &wrong) {
 				t.Errorf("%s: %+v, %v", name, d, err)
 			}
@@ -139,7 +139,7 @@ func TestDeLongCoverage(t *testing.T) {
 		for i := range ood {
 			ood[i] = rng.NormFloat64()
 		}
-		d, err := Detect(id, ood)
+		d, err := Separate(id, ood)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,9 +7,9 @@ import (
 	"slices"
 )
 
-// Detection holds how well a score tells in-distribution (ID) images from others
+// Separation holds how well a score tells in-distribution (ID) images from others
 // (OOD). Larger scores mean ID. Shares are fractions.
-type Detection struct {
+type Separation struct {
 	ID, OOD int // numbers of images
 
 	AUROC         float64  // area under the ROC curve: chance that an ID image scores higher, ties half
@@ -39,26 +39,26 @@ type Operating struct {
 	TPR       float64 // reached
 }
 
-// DetectionError says what is wrong with scores.
-type DetectionError struct {
+// SeparationError says what is wrong with scores.
+type SeparationError struct {
 	Set   string // ID or OOD
 	Index int    // of the image, -1 for the whole set
 	Why   string
 }
 
-func (e *DetectionError) Error() string {
+func (e *SeparationError) Error() string {
 	if e.Index < 0 {
 		return fmt.Sprintf("the %s scores: %s", e.Set, e.Why)
 	}
 	return fmt.Sprintf("%s score %d %s", e.Set, e.Index, e.Why)
 }
 
-// Finite says whether v is a number.
-func Finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
-
 // ThresholdAt is the largest threshold that at least the share tpr of the scores reach, and
-// how many do.
+// how many do. There must be a score, and none may be NaN.
 func ThresholdAt(scores []float64, tpr float64) (threshold float64, reached int) {
+	if len(scores) == 0 {
+		panic("metrics: ThresholdAt of no scores")
+	}
 	v := slices.Sorted(slices.Values(scores))
 	slices.Reverse(v)
 	k := 1
@@ -77,22 +77,25 @@ type step struct {
 	id, ood int
 }
 
-// Detect compares the scores of ID and OOD images. An empty set, NaN and infinite
-// scores are a *DetectionError.
-func Detect(id, ood []float64) (Detection, error) {
-	for name, v := range map[string][]float64{"ID": id, "OOD": ood} {
-		if len(v) == 0 {
-			return Detection{}, &DetectionError{name, -1, "there are none"}
+// Separate compares the scores of ID and OOD images. An empty set, NaN and infinite
+// scores are a *SeparationError.
+func Separate(id, ood []float64) (Separation, error) {
+	for _, set := range []struct {
+		name   string
+		scores []float64
+	}{{"ID", id}, {"OOD", ood}} {
+		if len(set.scores) == 0 {
+			return Separation{}, &SeparationError{set.name, -1, "there are none"}
 		}
-		for i, s := range v {
+		for i, s := range set.scores {
 			if !Finite(s) {
-				return Detection{}, &DetectionError{name, i, fmt.Sprintf("is %v", s)}
+				return Separation{}, &SeparationError{set.name, i, fmt.Sprintf("is %v", s)}
 			}
 		}
 	}
 	steps := group(id, ood)
 	n, m := float64(len(id)), float64(len(ood))
-	d := Detection{ID: len(id), OOD: len(ood)}
+	d := Separation{ID: len(id), OOD: len(ood)}
 	// From the lowest score up: what lies below each step.
 	belowID, belowOOD := 0, 0
 	pairs, v10, v01 := 0.0, 0.0, 0.0 // wins in half pairs; sums of squares of DeLong's components
@@ -145,23 +148,6 @@ func group(id, ood []float64) []step {
 	return out
 }
 
-// delong is the 95 % interval of an AUROC (DeLong et al., 1988), cut at 0 and 1. Where
-// the sets do not overlap it has no width, and Wilson's of the smaller set is taken.
-func delong(auc, v10, v01, n, m float64) Interval {
-	if (auc == 0 || auc == 1) && min(n, m) > 1 {
-		k := int(min(n, m))
-		iv := Wilson(int(auc)*k, k)
-		iv.Method = "Wilson, of the smaller set: DeLong's has no width"
-		return iv
-	}
-	if n < 2 || m < 2 {
-		return Interval{0, 1, 0.95, "none: one image tells nothing of the spread"}
-	}
-	variance := (v10-n*auc*auc)/(n-1)/n + (v01-m*auc*auc)/(m-1)/m
-	half := z95 * math.Sqrt(max(variance, 0))
-	return Interval{max(0, auc-half), min(1, auc+half), 0.95, "DeLong"}
-}
-
 // precisionRecall walks the steps from the most positive on.
 func precisionRecall(steps []step, of func(step) (pos, neg int), all int) (trapezoid, average float64) {
 	tp, fp, recall, precision := 0, 0, 0.0, 1.0
@@ -208,4 +194,29 @@ func tnr95(id, ood []float64) float64 {
 			i++
 		}
 	}
+}
+
+// CCR is the share of ID images that are classified rightly and score above the
+// threshold that at most the share fpr of OOD images, rounded up to whole images, reach
+// (correct classification rate at a false positive rate, Dhamija et al., NeurIPS 2018, as
+// OpenOOD counts it).
+func CCR(id []float64, right []bool, ood []float64, fpr float64) (Interval, float64, error) {
+	if len(right) != len(id) {
+		panic("metrics: CCR of other images")
+	}
+	k := int(math.Ceil(fpr * float64(len(ood))))
+	if k < 1 || k > len(ood) || fpr*float64(len(ood)) < 1 {
+		return Interval{}, 0, fmt.Errorf("%v of %d OOD images is less than one", fpr, len(ood))
+	}
+	at := order(ood)
+	limit := ood[at[len(at)-k]]
+	hits := 0
+	for i, s := range id {
+		if right[i] && s > limit {
+			hits++
+		}
+	}
+	iv := Wilson(hits, len(id))
+	iv.Method = "Wilson, the threshold as found"
+	return iv, float64(hits) / float64(len(id)), nil
 }

@@ -1,0 +1,67 @@
+// Package atomicfile writes files that are there whole or not at all.
+package atomicfile
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// Temporary begins the names of files that are not whole yet.
+const Temporary = ".tmp-"
+
+// Save writes a file under another name beside it, and gives it its own when it is whole
+// and on the disk. A file of that name is replaced; after an error it is as it was.
+func Save(path string, write func(io.Writer) error) error { return save(path, true, write) }
+
+// SaveUnsynced is Save for files that need not outlast a power failure: it does not wait
+// for the disk.
+func SaveUnsynced(path string, write func(io.Writer) error) error { return save(path, false, write) }
+
+func save(path string, durable bool, write func(io.Writer) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), Temporary+filepath.Base(path)+"-*")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+			_ = os.Remove(f.Name()) // nothing of it is of use
+			err = fmt.Errorf("writing %s: %w", path, err)
+		}
+	}()
+	w := bufio.NewWriterSize(f, 1<<16)
+	if err = write(w); err != nil {
+		return err
+	}
+	if err = w.Flush(); err != nil {
+		return err
+	}
+	if durable {
+		if err = f.Sync(); err != nil {
+			return err
+		}
+	}
+	if err = f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err = f.Close(); err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), path); err != nil || !durable {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(path)) // the name is to be on the disk too
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && runtime.GOOS != "windows" {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+package localize
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"cutmix-eval/boxes"
+	"cutmix-eval/cam"
+	"cutmix-eval/evaluation"
+	"cutmix-eval/imageproc"
+	"cutmix-eval/metrics"
+	"cutmix-eval/model"
+	"cutmix-eval/results"
+)
+
+// maps is how class activation maps are made. It is not changed while images are worked on.
+type maps struct {
+	config       Config
+	seed         uint64 // of the random maps
+	tensor       string // the feature map
+	kind         model.MapKind
+	w, h         int        // of the frame: what the model sees
+	channelsLast bool       // of the model's input
+	heads        []cam.Head // by model output; nil where the method needs none
+	keep         bool       // maps before post-processing are stored
+}
+
+// mapsOf prepares what the maps of every class are made with.
+func mapsOf(h *model.Head, c Config, frame imageproc.Size) (maps, error) {
+	m := maps{config: c, tensor: h.FeatureMap, kind: h.MapKind, w: frame.W, h: frame.H}
+	if h.FeatureMap == "" {
+		return m, fmt.Errorf("its head has no feature map to make a class activation map from: %s", h.NoMap)
+	}
+	if !c.Method.NeedsHead() {
+		return m, nil
+	}
+	if !h.Direct {
+		why := fmt.Sprintf("between them lie %v", h.Between)
+		if len(h.Between) == 0 {
+			why = "its map is pooled by " + h.Pool
+		}
+		return m, fmt.Errorf("%s needs a linear layer right behind (or before) a mean or sum of the feature map; %s (eigencam and fem need none)", c.Method, why)
+	}
+	if h.Pool == "class token" || strings.HasPrefix(h.Pool, "token ") {
+		return m, fmt.Errorf("%s: the head reads the %s only, so the gradient of every other place is zero (eigencam and fem need none)", c.Method, h.Pool)
+	}
+	scale := 1.0 // of the sum over places
+	if h.Pool != "sum" && h.Pool != "sum of tokens" {
+		scale = 0 // a mean: 1 / places, which are known later
+	}
+	for k := range h.Classes {
+		m.heads = append(m.heads, cam.Head{
+			Weight: h.Layer().Row(k), Bias: float64(h.Bias[k]), Scale: scale, PerPlace: h.PerPlace, Relu: h.Relu,
+		})
+	}
+	return m, nil
+}
+
+// headOf is the head of a model output, for a feature map.
+func (m *maps) headOf(output int, f cam.Features) cam.Head {
+	if m.heads == nil {
+		return cam.Head{}
+	}
+	h := m.heads[output]
+	if h.Scale == 0 {
+		h.Scale = 1 / float64(f.H*f.W)
+	}
+	return h
+}
+
+// sides are rows and columns of feature maps of a shape, whose first axis is the image.
+func (m *maps) sides(shape []int64) (h, w int, err error) {
+	n := 1
+	for _, d := range shape[1:] {
+		n *= int(d)
+	}
+	f, err := m.channelFirst(shape, make([]float32, n))
+	return f.H, f.W, err
+}
+
+// channelFirst copies a feature map into rows of channels. Tokens in front of those of the
+// places (class and register tokens) are left out.
+func (m *maps) channelFirst(shape []int64, v []float32) (cam.Features, error) {
+	switch m.kind {
+	case model.MapNCHW:
+		return cam.Features{C: int(shape[1]), H: int(shape[2]), W: int(shape[3]), A: slices.Clone(v)}, nil
+	case model.MapNHWC:
+		return transposed(v, int(shape[1]), int(shape[2]), int(shape[3])), nil
+	}
+	tokens, c := int(shape[1]), int(shape[2])
+	for prefix := range min(tokens, 17) {
+		n := tokens - prefix
+		h := int(math.Round(math.Sqrt(float64(n) * float64(m.h) / float64(m.w))))
+		if h > 0 && n%h == 0 && h*m.w == n/h*m.h {
+			return transposed(v[prefix*c:], h, n/h, c), nil
+		}
+	}
+	return cam.Features{}, fmt.Errorf("%d tokens are no grid in the shape of the %d x %d frame", tokens, m.w, m.h)
+}
+
+// transposed brings values of which the channels of a place lie together into planes.
+func transposed(v []float32, h, w, c int) cam.Features {
+	f := cam.Features{C: c, H: h, W: w, A: make([]float32, c*h*w)}
+	for p := range h * w {
+		for k := range c {
+			f.A[k*h*w+p] = v[p*c+k]
+		}
+	}
+	return f
+}
+
+// mapper turns feature maps into boxes and overlaps, for one goroutine.
+type mapper struct {
+	maps
+	tracer boxes.Tracer
+}
+
+// finish makes an image's map and everything that is computed from it.
+func (m *mapper) finish(it *item) error {
+	heat, err := m.frame(it)
+	if err != nil || heat == nil {
+		return err
+	}
+	m.cut(it, heat)
+	m.sweep(it, heat, ofLargest, ofAll)
+	f := it.features
+	rng := rand.New(rand.NewPCG(m.seed, uint64(it.record.Index)))
+	weights := make([]float64, f.C)
+	for k := range weights {
+		weights[k] = 2*rng.Float64() - 1
+	}
+	m.sweep(it, m.config.Post.Apply(cam.Combine(f, weights), f.H, f.W, m.h, m.w), ofLargestRandom, ofAllRandom)
+	if it.pixels != nil {
+		th := metrics.Thresholds(m.config.Interval)
+		in, out := make([]float32, len(th)+2), make([]float32, len(th)+2)
+		for i, v := range heat {
+			switch it.pixels[i] {
+			case boxes.Object:
+				in[metrics.PixelBin(th, v)]++
+			case boxes.Background:
+				out[metrics.PixelBin(th, v)]++
+			}
+		}
+		it.arrays[pixelsIn], it.arrays[pixelsOut] = in, out
+	}
+	return nil
+}
+
+// frame is an image's map at the size of the frame, 0..1; nil for a bad image.
+func (m *mapper) frame(it *item) ([]float64, error) {
+	if it.record.Status != results.OK {
+		return nil, nil
+	}
+	if it.raw == nil { // otherwise it was made elsewhere
+		v, err := cam.Map(m.config.Method, it.features, it.head)
+		if err != nil {
+			return nil, err
+		}
+		it.raw, it.rawH, it.rawW = v, it.features.H, it.features.W
+	}
+	it.arrays = evaluation.Own{}
+	if m.keep {
+		small := make([]float32, len(it.raw))
+		for i, v := range it.raw {
+			small[i] = float32(v)
+		}
+		it.arrays[evaluation.Maps] = small
+	}
+	return m.config.Post.Apply(it.raw, it.rawH, it.rawW, m.h, m.w), nil
+}
+
+// cut draws the box at the fixed threshold.
+func (m *mapper) cut(it *item, heat []float64) {
+	if top := slices.Max(heat); top > 0 {
+		if b, _, ok := boxes.Region(heat, m.w, m.h, m.config.Threshold*top); ok {
+			it.record.Box = flat([]boxes.Box{b})
+			it.record.IoU = boxes.Best(b, it.truth)
+		}
+	}
+}
+
+func (m *mapper) sweep(it *item, frame []float64, largest, all string) {
+	l, a := make([]float32, boxes.Levels), make([]float32, boxes.Levels)
+	m.tracer.Sweep(cam.Bytes(frame), m.w, m.h, it.truth, l, a)
+	it.arrays[largest], it.arrays[all] = l, a
+}
