@@ -1,6 +1,7 @@
 package corruption
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -141,6 +142,8 @@ func (g *grid) ece(at []int) (ece float64) {
 		for i, o := range g.outcomes {
 			v[i] = metrics.Confident{Confidence: o[k].confidence, Correct: !o[k].wrong}
 		}
+		// Sums are in the order of metrics.Evaluate, so that a variant's number is that of classify.
+		slices.SortStableFunc(v, func(a, b metrics.Confident) int { return cmp.Compare(a.Confidence, b.Confidence) })
 		ece += metrics.Errors(metrics.EqualWidth(v, g.about.Config.Bins)).ECE / float64(len(at))
 	}
 	return ece

@@ -12,118 +12,157 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
+	"cutmix-eval/corrupt"
 	"cutmix-eval/datasets"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/imageproc/jpeg"
 	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/report"
+
+	"golang.org/x/sync/errgroup"
 )
 
-// Export says what Write writes.
+// Export says which corrupted images are written, and how.
 type Export struct {
-	Config  Config
+	Config  Config           // without a set: that of the images' size
 	Recipe  imageproc.Recipe // size of the images; its mean and deviation do not matter
 	Seed    uint64
 	Limit   int
 	PNG     bool // else JPEG files of Quality
 	Quality int
-	Workers int
+	Workers int // 0: one per core
 }
 
+// Settle chooses what e leaves open for the images of d: the parameters for their size, which
+// is the recipe's or, where that keeps theirs, that of the first image that can be read; and
+// the number of goroutines.
+func (e *Export) Settle(d *datasets.Dataset) error {
+	if e.Workers == 0 {
+		e.Workers = goruntime.GOMAXPROCS(0)
+	}
+	if e.Config.Set != 0 {
+		return nil
+	}
+	size, ok := e.Recipe.Fixed()
+	if !ok {
+		var err error
+		if size, err = firstReadable(d, everyImage(d)); err != nil {
+			return fmt.Errorf("not one of the images can be read, and their size chooses the parameters: %w", err)
+		}
+	}
+	e.Config.Set = corrupt.SetFor(size.W, size.H)
+	return nil
+}
+
+// Images is how many images of d are corrupted.
+func (e Export) Images(d *datasets.Dataset) int {
+	if e.Limit > 0 {
+		return min(len(d.Samples), e.Limit)
+	}
+	return len(d.Samples)
+}
+
+// Variants is how many files are made of an image.
+func (e Export) Variants() int { return len(e.Config.experiment().variants()) - 1 }
+
 // Write writes corrupted images in the layout of ImageNet-C, CORRUPTION/SEVERITY/CLASS/IMAGE,
-// to dir. Files that are there stay, so that the same call goes on where one stopped; a
-// call that would make others is an error. Images that cannot be read are returned.
-// progress, if not nil, is told how many variants are done; it is called from several
-// goroutines.
+// to dir; what e leaves open is settled. Files that are there stay, so that the same call goes
+// on where one stopped; a call that would make others is an error. Images that cannot be read
+// are returned. progress, if not nil, is given the number of files that are done; it is called
+// from several goroutines.
 func Write(ctx context.Context, d *datasets.Dataset, e Export, dir string, progress func(done int)) (written int, bad []report.BadImage, err error) {
-	c := e.Config
-	if err := c.Validate(); err != nil {
+	if err := e.Config.Validate(); err != nil {
 		return 0, nil, err
 	}
 	if !d.Labelled() {
 		return 0, nil, fmt.Errorf("%s has no labels, and the layout has a folder for each class", d.Name)
 	}
-	frosts, about, err := LoadFrosts(c.Frost)
+	if err := e.Settle(d); err != nil {
+		return 0, nil, err
+	}
+	frosts, frost, err := loadFrosts(e.Config.Frost)
 	if err != nil {
 		return 0, nil, err
 	}
-	variants := c.variants()[1:]
-	at := d.Pick(e.Limit, e.Seed)
-	if at == nil {
-		for i := range d.Samples {
-			at = append(at, i)
-		}
+	images := d.Pick(e.Limit, e.Seed)
+	if images == nil {
+		images = everyImage(d)
 	}
-	names, err := e.names(d, at)
+	names, err := e.names(d, images)
 	if err == nil {
-		err = e.claim(dir, d, about)
+		err = e.claim(dir, d, frost)
 	}
 	if err != nil {
 		return 0, nil, err
 	}
-	mk := making{data: d, recipe: e.Recipe, seed: e.Seed, config: c, variants: variants, frosts: frosts, shared: &shared{}}
-	var lock sync.Mutex
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	next := make(chan int)
-	var wg sync.WaitGroup
-	var done, files atomic.Int64
+	experiment := e.Config.experiment()
+	x := &exporting{Export: e, dir: dir, images: images, names: names, progress: progress, variants: &variants{
+		experiment: experiment, list: experiment.variants()[1:], data: d, recipe: e.Recipe, seed: e.Seed, set: e.Config.Set, frosts: frosts,
+	}}
+	group, ctx := errgroup.WithContext(ctx)
 	for range max(e.Workers, 1) {
-		wg.Go(func() {
-			loader := d.Loader()
-			m := mk.open(loader.Load)
-			var enc jpeg.Encoder
-			for i := range next {
-				for k, v := range variants {
-					if ctx.Err() != nil {
-						break
-					}
-					name := filepath.Join(dir, v.Name, fmt.Sprint(v.Level), names[i])
-					if _, err := os.Stat(name); err != nil {
-						im, err := m(i, k)
-						if err != nil {
-							lock.Lock()
-							bad = append(bad, report.BadImage{ID: d.Samples[i].ID, Reason: err.Error()})
-							lock.Unlock()
-							done.Add(int64(len(variants) - k))
-							break
-						}
-						if err := e.write(name, im, &enc); err != nil {
-							stop(fmt.Errorf("%s: %w", d.Samples[i].ID, err))
-							break
-						}
-						files.Add(1)
-					}
-					if n := done.Add(1); progress != nil {
-						progress(int(n))
-					}
-				}
-			}
-		})
+		group.Go(func() error { return x.work(ctx) })
 	}
-send:
-	for _, i := range at {
-		if d.Samples[i].Label < 0 {
+	err = group.Wait()
+	slices.SortFunc(x.bad, func(a, b report.BadImage) int { return strings.Compare(a.ID, b.ID) })
+	return int(x.files.Load()), x.bad, err
+}
+
+// exporting is a Write that is going on.
+type exporting struct {
+	Export
+	dir      string
+	images   []int
+	names    map[int]string // of images with a label
+	variants *variants
+	progress func(done int)
+
+	next, done, files atomic.Int64 // of images; of files, and of those that were not there
+	lock              sync.Mutex
+	bad               []report.BadImage
+}
+
+// work takes images until none is left, for one goroutine.
+func (x *exporting) work(ctx context.Context) error {
+	make := x.variants.maker(x.variants.data.Loader().Load)
+	var enc jpeg.Encoder
+	for n := x.next.Add(1) - 1; n < int64(len(x.images)); n = x.next.Add(1) - 1 {
+		i := x.images[n]
+		if x.names[i] == "" {
 			continue
 		}
-		select {
-		case next <- i:
-		case <-ctx.Done():
-			break send
+		id := x.variants.data.Samples[i].ID
+		for k, v := range x.variants.list {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			name := filepath.Join(x.dir, v.Name, v.level(), x.names[i])
+			if _, err := os.Stat(name); err != nil {
+				im, err := make(i, k)
+				if err != nil {
+					x.lock.Lock()
+					x.bad = append(x.bad, report.BadImage{ID: id, Reason: err.Error()})
+					x.lock.Unlock()
+					x.done.Add(int64(len(x.variants.list) - k))
+					break
+				}
+				if err := x.write(name, im, &enc); err != nil {
+					return fmt.Errorf("%s: %w", id, err)
+				}
+				x.files.Add(1)
+			}
+			if done := x.done.Add(1); x.progress != nil {
+				x.progress(int(done))
+			}
 		}
 	}
-	close(next)
-	wg.Wait()
-	if err := context.Cause(ctx); err != nil {
-		return int(files.Load()), bad, err
-	}
-	slices.SortFunc(bad, func(a, b report.BadImage) int { return strings.Compare(a.ID, b.ID) })
-	return int(files.Load()), bad, nil
+	return nil
 }
 
 // claimName says what made a folder of corrupted images.

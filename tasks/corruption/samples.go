@@ -196,3 +196,12 @@ func firstReadable(d *datasets.Dataset, at []int) (size imageproc.Size, err erro
 	}
 	return size, err
 }
+
+// everyImage is all samples of a data set.
+func everyImage(d *datasets.Dataset) []int {
+	all := make([]int, len(d.Samples))
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
