@@ -4,10 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"cutmix-eval/imageproc"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Problem is an image that cannot be used.
@@ -49,14 +50,14 @@ func (d *Dataset) Check(ctx context.Context, workers int, done func()) (*Checkup
 	}
 	res := make([]found, len(d.Samples))
 	var next atomic.Int64
-	var wg sync.WaitGroup
+	group, ctx := errgroup.WithContext(ctx)
 	for range max(workers, 1) {
-		wg.Go(func() {
+		group.Go(func() error {
 			l := d.Loader()
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
 				if i >= len(res) {
-					return
+					return nil
 				}
 				f := &res[i]
 				data, ready, err := l.read(i)
@@ -76,10 +77,10 @@ func (d *Dataset) Check(ctx context.Context, workers int, done func()) (*Checkup
 					done()
 				}
 			}
+			return ctx.Err()
 		})
 	}
-	wg.Wait()
-	if err := ctx.Err(); err != nil {
+	if err := group.Wait(); err != nil {
 		return nil, err
 	}
 	c := &Checkup{Images: len(res), PerClass: make([]int, len(d.Classes)), Formats: map[imageproc.Format]int{}}

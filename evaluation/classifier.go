@@ -186,7 +186,7 @@ func (c *Classifier) Timing(st pipeline.Stats) *report.Timing {
 		ModelWaiting: st.Wait.Seconds(), LoadCPU: st.Load.Seconds(),
 	}
 	if st.Wall > 0 {
-		t.ImagesPerSecond = float64(st.Images) / st.Wall.Seconds()
+		t.ImagesPerSecond = float64(st.Samples) / st.Wall.Seconds()
 	}
 	return t
 }

@@ -95,26 +95,20 @@ func (im *Images) Identity() Identity {
 }
 
 // Filler decodes, resizes, crops and normalises pictures.
-func (im *Images) Filler() (pipeline.Filler, error) {
-	return Fill(im.Recipe, func(t *imageproc.Transform) Load {
-		l := im.Loader()
-		return func(i int) (imageproc.Image, error) { return l.LoadWindow(i, t.Window) }
-	})
-}
+func (im *Images) Filler() (pipeline.Filler, error) { return Filler(im.Recipe, im.Loader().LoadWindow) }
 
-// Load loads a picture, which need only live until the next call.
-type Load func(i int) (imageproc.Image, error)
+// Load loads image i, of which only the part that want gives will be looked at. The image
+// need only live until the next call. A Load is used by one goroutine.
+type Load func(i int, want imageproc.Window) (imageproc.Image, error)
 
-// Fill is a filler that brings pictures to the model's input by a recipe. load is given
-// the transform, which knows the part of a picture that will be looked at.
-func Fill(r imageproc.Recipe, load func(*imageproc.Transform) Load) (pipeline.Filler, error) {
+// Filler fills in images as load gives them, prepared by a recipe.
+func Filler(r imageproc.Recipe, load Load) (pipeline.Filler, error) {
 	t, err := imageproc.NewTransform(r)
 	if err != nil {
 		return nil, err
 	}
-	next := load(t)
 	return func(i int, dst []float32) (image.Point, error) {
-		picture, err := next(i)
+		picture, err := load(i, t.Window)
 		if err == nil {
 			err = t.Apply(picture, dst)
 		}

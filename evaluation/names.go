@@ -1,15 +1,11 @@
 package evaluation
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	cutmixeval "cutmix-eval"
@@ -19,7 +15,6 @@ import (
 	"cutmix-eval/model/lock"
 	"cutmix-eval/models"
 	"cutmix-eval/report"
-	"cutmix-eval/runtime"
 )
 
 // LockFile is the lock file that the user's own models are added to:
@@ -114,102 +109,17 @@ func OpenModel(name, output string) (m *model.Model, entry *lock.Entry, err erro
 	return m, &e, nil
 }
 
-// published tables what others have measured with a model.
-func published(e *lock.Entry) []report.Table {
-	if e == nil || len(e.Published) == 0 {
+// published are the numbers that others have measured with a model.
+func published(e *lock.Entry) []report.Number {
+	if e == nil {
 		return nil
 	}
-	t := report.Table{Name: "published", Title: "published numbers of this model", Columns: []string{"metric", "value", "data", "source"}}
+	var out []report.Number
 	for _, p := range e.Published {
-		t.Rows = append(t.Rows, []string{p.Metric, strconv.FormatFloat(100*p.Value, 'f', 2, 64) + " %", p.Data, p.Source})
+		out = append(out, report.Number{
+			Name: p.Metric, At: report.Keys{report.KeyDataset.Is(p.Data), report.KeySource.Is(p.Source)},
+			Value: p.Value, Unit: report.Fraction, Better: report.Higher,
+		})
 	}
-	return []report.Table{t}
-}
-
-// openSession opens the model on its device. A batch size that is fixed in the
-// file is opened where the opened graph runs at other sizes and gives the same
-// values; otherwise the model runs at its own size.
-func (s *Setup) openSession(ctx context.Context, threads int, shape []int64) error {
-	src := runtime.Source{Path: s.Model.Path, Data: s.Model.Data}
-	if s.Rewritten != nil {
-		src.Data = s.Rewritten
-	}
-	if src.Path == "" {
-		src.Path = s.Model.Name
-	}
-	o := runtime.Options{Device: s.Config.Device, Threads: threads, Input: s.Model.Input, Outputs: append([]string{s.Model.Logits}, s.Taps...), Shape: shape}
-	var err error
-	if s.Session, err = runtime.Open(ctx, src, o); err != nil && s.Rewritten != nil && ctx.Err() == nil {
-		return fmt.Errorf("the changed graph of model %q does not run (its head probably insists on the size of its map): %w", s.Model.Name, err)
-	}
-	if err != nil || s.Session.Fixed == 0 {
-		return err
-	}
-	fixed := s.Session.Fixed
-	s.FreedBatch = fmt.Sprintf("fixed at %d by the file", fixed)
-	if s.Rewritten != nil {
-		return nil // it runs at the size it has
-	}
-	data, ok, err := s.Model.FreeBatch()
-	if err != nil || !ok {
-		return err
-	}
-	free, err := runtime.Open(ctx, runtime.Source{Path: src.Path, Data: data}, o)
-	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		s.FreedBatch += "; it cannot be opened"
-		return nil // it runs as it is
-	}
-	if free.Fixed > 0 || !sameResults(ctx, s.Session, free) {
-		s.FreedBatch += "; it cannot be opened"
-		return errors.Join(free.Close(), ctx.Err())
-	}
-	old := s.Session
-	s.Session = free
-	s.FreedBatch += ", opened after checking that results stay the same"
-	return old.Close()
-}
-
-// sameResults runs both sessions on the same random images, one more than a
-// batch of a, and compares: sums in another order may differ in the last digits.
-func sameResults(ctx context.Context, a, b *runtime.Session) bool {
-	n := a.Fixed + 1
-	run := func(s *runtime.Session) [][]float32 {
-		batch, err := s.NewBatch(n)
-		if err != nil {
-			return nil
-		}
-		defer batch.Close()
-		rng := rand.New(rand.NewPCG(1, 1))
-		var out [][]float32
-		for at := 0; at < n; at += batch.Size() {
-			k := min(batch.Size(), n-at)
-			noise(batch, rng)
-			if batch.Run(ctx, k) != nil {
-				return nil
-			}
-			for i := range k {
-				out = append(out, append([]float32(nil), batch.Output(0, i)...))
-			}
-		}
-		return out
-	}
-	x, y := run(a), run(b)
-	if x == nil || y == nil {
-		return false
-	}
-	for i := range x {
-		scale := 0.0
-		for _, v := range x[i] {
-			scale = max(scale, math.Abs(float64(v)))
-		}
-		for k, v := range x[i] {
-			if !(math.Abs(float64(v-y[i][k])) <= 1e-4*max(scale, 1e-3)) {
-				return false
-			}
-		}
-	}
-	return true
+	return out
 }

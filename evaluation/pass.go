@@ -200,7 +200,9 @@ func (p *Pass) Begin(ctx context.Context, about any, own ...results.Array) (err 
 }
 
 // NewBatch is a batch of the engine, for a pass with something to do.
-func (p *Pass) NewBatch() (pipeline.Batch, error) { return p.engine.NewBatch(p.Classifier.batch(p.engine)) }
+func (p *Pass) NewBatch() (pipeline.Batch, error) {
+	return p.engine.NewBatch(p.Classifier.batch(p.engine))
+}
 
 // Close gives the run back; classifier and samples stay with who opened them.
 func (p *Pass) Close() error {

@@ -68,15 +68,15 @@ const (
 
 // Recipe is everything that lies between the decoded image and the tensor.
 type Recipe struct {
-	Resize        Size       `json:"resize"` // Shorter uses H
-	Fit           Fit        `json:"fit"`
-	Interpolation Filter     `json:"interpolation"`
-	Crop          Size       `json:"crop"` // centre crop, padded with black where the image is smaller
-	Range         int        `json:"range"`
-	Mean          [3]float32 `json:"mean"` // subtracted, in units of Range, in the order of Color
-	Std           [3]float32 `json:"std"`  // divided by, likewise
-	BGR           bool       `json:"bgr"`
-	Layout        Layout     `json:"layout"`
+	Resize        Size // Shorter uses H
+	Fit           Fit
+	Interpolation Filter
+	Crop          Size       // centre crop, padded with black where the image is smaller
+	Range         int        // largest value of a sample before Mean and Std: 1 or 255
+	Mean          [3]float32 // subtracted, in units of Range, in the order of the channels
+	Std           [3]float32 // divided by, likewise
+	BGR           bool       // order of the channels: blue first
+	Layout        Layout
 }
 
 // ImageNet's channel statistics for samples in 0..1, as torchvision has them.
@@ -227,7 +227,18 @@ func triple(v [3]float32) string { return fmt.Sprintf("%v,%v,%v", v[0], v[1], v[
 // Fingerprint identifies everything that decides the tensor's values: the
 // recipe and the decoder. Equal fingerprints mean equal tensors for equal files.
 func (r Recipe) Fingerprint() string {
-	data, err := json.Marshal(r)
+	type size struct{ H, W int }
+	data, err := json.Marshal(struct { // run directories hold fingerprints of this form: it stays
+		Resize        size       `json:"resize"`
+		Fit           Fit        `json:"fit"`
+		Interpolation Filter     `json:"interpolation"`
+		Crop          size       `json:"crop"`
+		Range         int        `json:"range"`
+		Mean          [3]float32 `json:"mean"`
+		Std           [3]float32 `json:"std"`
+		BGR           bool       `json:"bgr"`
+		Layout        Layout     `json:"layout"`
+	}{size(r.Resize), r.Fit, r.Interpolation, size(r.Crop), r.Range, r.Mean, r.Std, r.BGR, r.Layout})
 	if err != nil {
 		panic("imageproc: recipe does not marshal: " + err.Error())
 	}

@@ -8,7 +8,9 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
-	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // z95 is the 97.5 % quantile of the normal distribution.
@@ -92,14 +94,15 @@ type Statistic func(count []uint16) []float64
 // does not happen by chance, counts 65535 times. The only error is ctx's.
 func Bootstrap(ctx context.Context, n, replicates int, seed uint64, stat Statistic) ([][]float64, error) {
 	res := make([][]float64, replicates)
-	next := make(chan int)
-	var wg sync.WaitGroup
+	var next atomic.Int64
+	group, ctx := errgroup.WithContext(ctx)
 	for range runtime.GOMAXPROCS(0) {
-		wg.Go(func() {
+		group.Go(func() error {
 			count := make([]uint16, n)
-			for r := range next {
-				if ctx.Err() != nil {
-					continue
+			for ctx.Err() == nil {
+				r := int(next.Add(1)) - 1
+				if r >= replicates {
+					return nil
 				}
 				clear(count)
 				rng := rand.NewPCG(seed, uint64(r))
@@ -111,14 +114,10 @@ func Bootstrap(ctx context.Context, n, replicates int, seed uint64, stat Statist
 				}
 				res[r] = stat(count)
 			}
+			return ctx.Err()
 		})
 	}
-	for r := range replicates {
-		next <- r
-	}
-	close(next)
-	wg.Wait()
-	if err := ctx.Err(); err != nil {
+	if err := group.Wait(); err != nil {
 		return nil, err
 	}
 	out := make([][]float64, len(res[0]))

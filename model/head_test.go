@@ -163,8 +163,8 @@ func run(t *testing.T, src runtime.Source, m *Model, n int, seed uint64, tensors
 	for at := 0; at < n; at += size {
 		k := min(size, n-at)
 		for i := range k {
-			for j := range b.Slot(i) {
-				b.Slot(i)[j] = float32(rng.NormFloat64())
+			for j := range b.Input(0, i) {
+				b.Input(0, i)[j] = float32(rng.NormFloat64())
 			}
 		}
 		if err := b.Run(context.Background(), k); err != nil {

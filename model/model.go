@@ -314,60 +314,34 @@ func (m *Model) defaultRecipe() imageproc.Recipe {
 // a number, [height, width] or "none". The keys of timm's pretrained_cfg
 // (input_size, crop_pct, crop_mode) are understood as well.
 type recipeFile struct {
-	Resize        *sizeJSON         `json:"resize"`
-	Crop          *sizeJSON         `json:"crop"`
+	Resize        *imageproc.Size   `json:"resize"`
+	Crop          *imageproc.Size   `json:"crop"`
 	Fit           *imageproc.Fit    `json:"fit"`
 	Interpolation *imageproc.Filter `json:"interpolation"`
 	Mean          []float32         `json:"mean"`
 	Std           []float32         `json:"std"`
 	Color         *string           `json:"color"`
 	Range         *string           `json:"range"`
+	Layout        *imageproc.Layout `json:"layout"` // of a recipe in a report; it must be the model's
 
 	InputSize []int    `json:"input_size"` // timm: channels, height, width
 	CropPct   *float64 `json:"crop_pct"`
 	CropMode  *string  `json:"crop_mode"`
 }
 
-type sizeJSON imageproc.Size
-
-func (s *sizeJSON) UnmarshalJSON(data []byte) error {
-	var text string
-	var one int
-	var two []int
-	switch {
-	case json.Unmarshal(data, &text) == nil:
-		v, err := imageproc.ParseSize(text)
-		*s = sizeJSON(v)
-		return err
-	case json.Unmarshal(data, &one) == nil:
-		*s = sizeJSON{H: one, W: one}
-	case json.Unmarshal(data, &two) == nil && len(two) == 2:
-		*s = sizeJSON{H: two[0], W: two[1]}
-	default:
-		return fmt.Errorf("size %s is not a number, [height, width] or \"none\"", data)
-	}
-	return nil
-}
-
-// EncodeRecipe is a recipe as metadata and files beside a model hold it.
+// EncodeRecipe is a recipe as metadata and files beside a model hold it: its JSON without
+// the layout, which the graph decides.
 func EncodeRecipe(r imageproc.Recipe) ([]byte, error) {
-	size := func(s imageproc.Size) any {
-		if s == (imageproc.Size{}) {
-			return "none"
-		}
-		return []int{s.H, s.W}
+	data, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
 	}
-	color, span := "rgb", "0..1"
-	if r.BGR {
-		color = "bgr"
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(data, &keys); err != nil {
+		return nil, err
 	}
-	if r.Range == 255 {
-		span = "0..255"
-	}
-	return json.Marshal(map[string]any{
-		"resize": size(r.Resize), "crop": size(r.Crop), "fit": r.Fit, "interpolation": r.Interpolation,
-		"mean": r.Mean, "std": r.Std, "color": color, "range": span,
-	})
+	delete(keys, "layout")
+	return json.Marshal(keys)
 }
 
 // parseRecipe applies a JSON recipe to r, and says whether it held any.
@@ -404,14 +378,14 @@ func parseRecipe(r *imageproc.Recipe, data []byte) (bool, error) {
 		found = true
 	}
 	set(f.Resize != nil, func() {
-		out.Resize = imageproc.Size(*f.Resize)
+		out.Resize = *f.Resize
 		if out.Resize.H != out.Resize.W {
 			out.Fit = imageproc.Squash
 		} else {
 			out.Fit = imageproc.Shorter
 		}
 	})
-	set(f.Crop != nil, func() { out.Crop = imageproc.Size(*f.Crop) })
+	set(f.Crop != nil, func() { out.Crop = *f.Crop })
 	set(f.Fit != nil, func() { out.Fit = *f.Fit })
 	set(f.Interpolation != nil, func() { out.Interpolation = *f.Interpolation })
 	for _, v := range []struct {
@@ -446,6 +420,9 @@ func parseRecipe(r *imageproc.Recipe, data []byte) (bool, error) {
 	}
 	if !found {
 		return false, nil
+	}
+	if f.Layout != nil && *f.Layout != out.Layout {
+		return false, fmt.Errorf("layout %q is not the model's, %s", *f.Layout, out.Layout)
 	}
 	if err := out.Validate(); err != nil {
 		return false, err

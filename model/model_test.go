@@ -94,6 +94,10 @@ func TestRecipeResolution(t *testing.T) {
 		{`{"resize":40,"crop":32,"interpolation":"bicubic","mean":[0.1,0.2,0.3],"std":[1,1,1]}`, "resize 40 bicubic, crop 32, RGB 0..1, mean 0.1,0.2,0.3, std 1,1,1, NCHW"},
 		{`{"input_size":[3,224,224],"crop_pct":0.95,"interpolation":"bicubic"}`, "resize 235 bicubic, crop 224, RGB 0..1, mean 0.485,0.456,0.406, std 0.229,0.224,0.225, NCHW"},
 		{`{"resize":"none","crop":"none","range":"0..255","color":"bgr"}`, "no resize, BGR 0..255, mean 0.485,0.456,0.406, std 0.229,0.224,0.225, NCHW"},
+		{ // as a report has it
+			`{"resize":[36,36],"fit":"shorter","interpolation":"bilinear","crop":"none","range":"0..1","mean":[0,0,0],"std":[1,1,1],"color":"rgb","layout":"NCHW"}`,
+			"resize 36 bilinear, RGB 0..1, mean 0,0,0, std 1,1,1, NCHW",
+		},
 		{`{"resize":[20,30]}`, "resize squash 20x30 bilinear, crop 32, RGB 0..1, mean 0.485,0.456,0.406, std 0.229,0.224,0.225, NCHW"},
 	} {
 		if err := os.WriteFile(beside, []byte(c.json), 0o600); err != nil {
@@ -104,7 +108,7 @@ func TestRecipeResolution(t *testing.T) {
 			t.Errorf("%s: %v from %s: %v", c.json, r, source, err)
 		}
 	}
-	for _, bad := range []string{`{"resize":"big"}`, `{"mean":[1,2]}`, `{"std":[0,1,1]}`, `{"range":"1"}`, `{"color":"cmyk"}`, `{"interpolation":"best"}`, `[`, `{"crop":-3}`} {
+	for _, bad := range []string{`{"resize":"big"}`, `{"mean":[1,2]}`, `{"std":[0,1,1]}`, `{"range":"1"}`, `{"color":"cmyk"}`, `{"interpolation":"best"}`, `[`, `{"crop":-3}`, `{"resize":8,"layout":"NHWC"}`} {
 		if err := os.WriteFile(beside, []byte(bad), 0o600); err != nil {
 			t.Fatal(err)
 		}

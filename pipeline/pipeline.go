@@ -1,7 +1,8 @@
-// Package pipeline moves images through a model: workers decode and transform
-// them straight into the slots of a few batches that are used again and again,
-// one goroutine runs the model on whole batches, and results come out in the
-// order of the samples, whatever the number of workers.
+// Package pipeline moves samples through a model: workers fill the slots of a
+// few batches that are used again and again, one goroutine runs the model on
+// whole batches, and results come out in the order of the samples, whatever the
+// number of workers. What a sample is, only the function that fills a slot
+// knows.
 package pipeline
 
 import (
@@ -13,50 +14,36 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"cutmix-eval/imageproc"
 )
 
-// Images are the samples: how many, and how to load one. Loader is called once
-// per worker; the function it returns is used by that worker alone.
-type Images struct {
-	N      int
-	Loader func() Load
-}
+// Filler writes sample i to dst, the slot of the model's first input, which is as
+// long as that input's tensor for one sample and may hold anything. size is that
+// of the picture as stored, 0 x 0 where there is none. A Filler is used by one
+// goroutine.
+type Filler func(i int, dst []float32) (size image.Point, err error)
 
-// Load loads image i, of which only the part that want gives will be looked at.
-// The image need only live until the next call.
-type Load func(i int, want imageproc.Window) (imageproc.Image, error)
-
-// Subset is the images at the given indices.
-func (im Images) Subset(at []int) Images {
-	return Images{N: len(at), Loader: func() Load {
-		load := im.Loader()
-		return func(i int, want imageproc.Window) (imageproc.Image, error) { return load(at[i], want) }
-	}}
-}
-
-// Batch is the memory of one run of a model, as runtime.Batch is.
+// Batch is the memory of one run of a model, as runtime.Batch is: several slots,
+// each with the model's inputs and outputs for one sample.
 type Batch interface {
 	Size() int
-	Slot(i int) []float32
-	Output(k, i int) []float32
+	Input(k, i int) []float32  // of the k-th input, for slot i
+	Output(k, i int) []float32 // of the k-th output, for slot i
 	Run(ctx context.Context, n int) error
 	Close() error
 }
 
 // Config says what to run, and how.
 type Config struct {
-	Images   Images
-	Recipe   imageproc.Recipe
-	NewBatch func(n int) (Batch, error)
-	Batch    int // images a run; 0 means 1
-	Workers  int // decoding goroutines; 0 means one a core
-	// Before, if not nil, may change the tensors of a batch before the model runs on it:
-	// those of samples first to first+n-1, in slots 0 to n-1. errs says which of them
-	// could not be loaded.
+	N        int                        // number of samples
+	Filler   func() (Filler, error)     // called once per worker, before anything runs
+	NewBatch func(n int) (Batch, error) // a batch of n slots, or of as many as the model insists on
+	Batch    int                        // samples per run of the model; 0 means 1
+	Workers  int                        // goroutines that fill slots; 0 means one per core
+	// Before, if not nil, may change the inputs of a batch before the model runs on it:
+	// those of samples first to first+n-1, in slots 0 to n-1. errs holds, by slot, the
+	// error of every sample that could not be filled in.
 	Before func(b Batch, first, n int, errs []error) error
-	// Progress, if not nil, is called with the number of images done so far.
+	// Progress, if not nil, is called with the number of samples done so far.
 	Progress func(done int)
 }
 
@@ -66,14 +53,14 @@ const ring = 3
 
 // Stats are where the time went.
 type Stats struct {
-	Images int           // all, bad ones included
-	Wall   time.Duration // from the first image to the last result
-	Load   time.Duration // summed over workers: reading, decoding, transforming
-	Model  time.Duration // running the model
-	Wait   time.Duration // the model waiting for images
+	Samples int           // bad ones included
+	Wall    time.Duration // from the first sample to the last result
+	Load    time.Duration // filling slots, summed over workers
+	Model   time.Duration // running the model
+	Wait    time.Duration // the model waiting for samples
 }
 
-// job is one image to put into one slot.
+// job is one sample to put into one slot.
 type job struct {
 	r     *round
 	slot  int
@@ -92,41 +79,42 @@ type round struct {
 }
 
 // Result is what each is called with: the outputs of sample Index, or why there
-// are none. Outputs are valid until each returns.
+// are none. Inputs and outputs are valid until each returns.
 type Result struct {
 	Index int
-	Err   error       // the image could not be loaded
-	Size  image.Point // of the picture as stored, 0 x 0 with an error
+	Err   error       // the sample could not be filled in
+	Size  image.Point // of the picture as stored; 0 x 0 with an error
 	batch Batch
 	slot  int
 }
 
-// Output is the k-th output of the model for this image. It must not be asked
+// Output is the k-th output of the model for this sample. It must not be asked
 // for when Err is set.
 func (r Result) Output(k int) []float32 { return r.batch.Output(k, r.slot) }
 
-// Input is what the model was given for this image, where the batch has it.
-func (r Result) Input() []float32 { return r.batch.Slot(r.slot) }
+// Input is the k-th input that the model was given for this sample.
+func (r Result) Input(k int) []float32 { return r.batch.Input(k, r.slot) }
 
 // Run sends every sample through the model and calls each in sample order, from
-// one goroutine. An image that cannot be loaded is no error: each is told. Run
-// ends early when ctx does, when the model fails, or when each returns an error.
+// one goroutine. A sample that cannot be filled in does not stop the run: its Result
+// has the error. Run ends early when ctx does, when the model fails, or when each
+// returns an error.
 func Run(ctx context.Context, c Config, each func(Result) error) (Stats, error) {
 	size, workers := max(c.Batch, 1), c.Workers
 	if workers <= 0 {
 		workers = goruntime.GOMAXPROCS(0)
 	}
-	if c.Images.N == 0 {
-		return Stats{}, errors.New("no images to run the model on")
+	if c.N == 0 {
+		return Stats{}, errors.New("no samples to run the model on")
 	}
-	size = min(size, c.Images.N)
-	transforms := make([]*imageproc.Transform, workers)
-	for i := range transforms {
-		t, err := imageproc.NewTransform(c.Recipe)
+	size = min(size, c.N)
+	fillers := make([]Filler, workers)
+	for i := range fillers {
+		fill, err := c.Filler()
 		if err != nil {
 			return Stats{}, err
 		}
-		transforms[i] = t
+		fillers[i] = fill
 	}
 	free := make(chan Batch, ring)
 	for range ring {
@@ -147,10 +135,10 @@ func Run(ctx context.Context, c Config, each func(Result) error) (Stats, error) 
 
 	jobs := make(chan job, size)
 	order := make(chan *round, ring)
-	wg.Go(func() { dispatch(ctx, c.Images.N, size, free, jobs, order) })
+	wg.Go(func() { dispatch(ctx, c.N, size, free, jobs, order) })
 	var load atomic.Int64
-	for _, t := range transforms {
-		wg.Go(func() { work(ctx, c.Images.Loader(), t, jobs, &load) })
+	for _, fill := range fillers {
+		wg.Go(func() { work(ctx, fill, jobs, &load) })
 	}
 
 	stats := Stats{}
@@ -178,10 +166,10 @@ func Run(ctx context.Context, c Config, each func(Result) error) (Stats, error) 
 				return stats, err
 			}
 		}
-		stats.Images += r.n
+		stats.Samples += r.n
 		stats.Wall, stats.Load = time.Since(start), time.Duration(load.Load())
 		if c.Progress != nil {
-			c.Progress(stats.Images)
+			c.Progress(stats.Samples)
 		}
 		free <- r.batch // never full: it holds all batches
 	}
@@ -217,16 +205,17 @@ func dispatch(ctx context.Context, n, size int, free <-chan Batch, jobs chan<- j
 	}
 }
 
-func work(ctx context.Context, load Load, t *imageproc.Transform, jobs <-chan job, spent *atomic.Int64) {
+func work(ctx context.Context, fill Filler, jobs <-chan job, spent *atomic.Int64) {
 	for j := range jobs {
 		if ctx.Err() != nil {
 			return
 		}
 		start := time.Now()
-		dst := j.r.batch.Slot(j.slot)
-		size, err := fill(load, t, j.index, dst)
+		dst := j.r.batch.Input(0, j.slot)
+		size, err := guarded(fill, j.index, dst)
 		if err != nil {
 			clear(dst) // the slot runs with the rest; nobody looks at its result
+			size = image.Point{}
 		}
 		j.r.sizes[j.slot], j.r.errs[j.slot] = size, err
 		spent.Add(int64(time.Since(start)))
@@ -236,18 +225,17 @@ func work(ctx context.Context, load Load, t *imageproc.Transform, jobs <-chan jo
 	}
 }
 
-func fill(load Load, t *imageproc.Transform, i int, dst []float32) (size image.Point, err error) {
+// guarded is fill, whose panics are errors: one bad sample must not end the run.
+func guarded(fill Filler, i int, dst []float32) (size image.Point, err error) {
 	defer func() {
-		if r := recover(); r != nil { // one image must not end the run
-			size, err = image.Point{}, fmt.Errorf("loading stopped: %v", r)
+		if r := recover(); r != nil {
+			err = fmt.Errorf("loading stopped: %v", r)
 		}
 	}()
-	img, err := load(i, t.Window)
-	if err == nil {
-		err = t.Apply(img, dst)
-	}
-	if err != nil {
-		return image.Point{}, err
-	}
-	return img.Size(), nil
+	return fill(i, dst)
+}
+
+// At is the filler of some samples: sample i is that at at[i].
+func (f Filler) At(at []int) Filler {
+	return func(i int, dst []float32) (image.Point, error) { return f(at[i], dst) }
 }

@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"cutmix-eval/imageproc"
 )
 
 // fakeBatch "runs" by copying the first value of each slot to its output.
@@ -21,12 +20,12 @@ type fakeBatch struct {
 }
 
 func (b *fakeBatch) Size() int                 { return b.n }
-func (b *fakeBatch) Slot(i int) []float32      { return b.in[12*i : 12*i+12] }
+func (b *fakeBatch) Input(_, i int) []float32  { return b.in[i : i+1] }
 func (b *fakeBatch) Output(_, i int) []float32 { return b.out[i : i+1] }
 func (b *fakeBatch) Close() error              { b.closed.Add(1); return nil }
 func (b *fakeBatch) Run(ctx context.Context, n int) error {
 	for i := range n {
-		b.out[i] = b.in[12*i]
+		b.out[i] = b.in[i]
 	}
 	if b.run != nil {
 		return b.run(ctx)
@@ -34,35 +33,27 @@ func (b *fakeBatch) Run(ctx context.Context, n int) error {
 	return ctx.Err()
 }
 
-// config makes images of 2x2 pixels whose value is their index mod 256.
+// config makes samples of one value, their index, and of a size that follows from it.
 func config(n, batch, workers int, closed *atomic.Int32) Config {
-	recipe, err := imageproc.NamedRecipe("raw")
-	if err != nil {
-		panic(err)
-	}
-	recipe.Range = 255
 	return Config{
-		Images: Images{N: n, Loader: func() Load {
-			return func(i int, _ imageproc.Window) (imageproc.Image, error) {
+		N: n, Batch: batch, Workers: workers,
+		Filler: func() (Filler, error) {
+			return func(i int, dst []float32) (image.Point, error) {
 				if i%7 == 3 {
 					time.Sleep(time.Duration(i%5) * 100 * time.Microsecond) // finish out of order
 				}
+				dst[0] = float32(i)
 				if i%11 == 5 {
-					return imageproc.Image{}, fmt.Errorf("bad %d", i)
+					return image.Pt(1, 1), fmt.Errorf("bad %d", i)
 				}
 				if i%13 == 8 {
 					panic("decoder bug")
 				}
-				img := imageproc.New(2, 2)
-				for p := range img.Pix {
-					img.Pix[p] = byte(i)
-				}
-				return img, nil
-			}
-		}},
-		Recipe: recipe, Batch: batch, Workers: workers,
+				return image.Pt(i, 2*i), nil
+			}, nil
+		},
 		NewBatch: func(n int) (Batch, error) {
-			return &fakeBatch{n: n, in: make([]float32, 12*n), out: make([]float32, n), closed: closed}, nil
+			return &fakeBatch{n: n, in: make([]float32, n), out: make([]float32, n), closed: closed}, nil
 		},
 	}
 }
@@ -81,13 +72,16 @@ func TestOrderAndContents(t *testing.T) {
 					if bad != (r.Err != nil) {
 						t.Fatalf("index %d: %v", at, r.Err)
 					}
-					if !bad && r.Output(0)[0] != float32(at%256) {
-						t.Fatalf("index %d has output %v", at, r.Output(0)[0])
+					if bad && (r.Size != image.Point{} || r.Input(0)[0] != 0) {
+						t.Fatalf("bad index %d has size %v, input %v", at, r.Size, r.Input(0))
+					}
+					if !bad && (r.Input(0)[0] != float32(at) || r.Output(0)[0] != float32(at) || r.Size != image.Pt(at, 2*at)) {
+						t.Fatalf("index %d has input %v, output %v, size %v", at, r.Input(0), r.Output(0), r.Size)
 					}
 					at++
 					return nil
 				})
-				if err != nil || at != n || stats.Images != n {
+				if err != nil || at != n || stats.Samples != n {
 					t.Fatalf("%d of %d: %v", at, n, err)
 				}
 				if closed.Load() != ring {
@@ -160,5 +154,16 @@ func TestNothing(t *testing.T) {
 	var closed atomic.Int32
 	if _, err := Run(context.Background(), config(0, 1, 1, &closed), nil); err == nil {
 		t.Error("no error for no images")
+	}
+}
+
+// A filler that cannot be made is an error before anything runs.
+func TestNoFiller(t *testing.T) {
+	var closed atomic.Int32
+	boom := errors.New("boom")
+	c := config(3, 1, 1, &closed)
+	c.Filler = func() (Filler, error) { return nil, boom }
+	if _, err := Run(context.Background(), c, nil); !errors.Is(err, boom) {
+		t.Errorf("%v", err)
 	}
 }

@@ -3,100 +3,49 @@ package report
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
+	"unicode"
 
-	"cutmix-eval/metrics"
+	"github.com/rivo/uniseg"
 )
 
-// Text renders a value and its interval: percent for fractions.
-func (m Metric) Text() (value, interval string) {
-	f := func(v float64) string {
-		if m.Unit == Fraction {
-			return Percent(v)
-		}
-		return strconv.FormatFloat(v, 'f', 4, 64)
-	}
-	value = f(m.Value)
-	if m.Unit == Fraction {
-		value += " %"
-	}
-	if m.Interval != nil {
-		interval = fmt.Sprintf("%s to %s", f(m.Interval.Low), f(m.Interval.High))
-	}
-	return value, interval
-}
-
-// maxRows is how many rows of groups, tables and lists text shows.
-const maxRows = 20
+// most is how many groups of a list text and Markdown show.
+const most = 20
 
 func (r *Report) text(w io.Writer) error {
 	b := &strings.Builder{}
-	head := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	line := func(k, format string, a ...any) { fmt.Fprintf(head, "%s\t%s\n", k, fmt.Sprintf(format, a...)) }
-	act := ""
-	if r.Model.Activation != "" {
-		act = fmt.Sprintf(", logits %q before its %s", r.Model.Output, r.Model.Activation)
+	if !r.Headless {
+		r.Head.text(b, r.Timing)
 	}
-	if r.Model.Name != "" { // several have a table
-		line("model", "%s (sha256 %.12s, %d classes%s)", r.Model.Name, r.Model.SHA256, r.Model.Classes, act)
+	if len(r.Main) > 0 {
+		fmt.Fprintf(b, "\nn = %s, with 95 %% intervals\n", thousands(r.Main[0].N))
+		columns(b, "", true, r.mainRows())
 	}
-	if r.Model.Training != "" {
-		line("training", "%s", r.Model.Training)
-	}
-	if r.Dataset.Name != "" {
-		line("data", "%s: %s", r.Dataset.Name, r.Dataset.Recognised)
-		line("", "%s images, %d classes, labels matched %s", thousands(r.Dataset.N), r.Dataset.Classes, r.Dataset.Labels)
-	}
-	if r.Preprocessing.Summary != "" {
-		line("pixels", "%s (%s; fingerprint %s)", r.Preprocessing.Summary, r.Preprocessing.Source, r.Preprocessing.Fingerprint)
-		line("decoder", "%s", r.Preprocessing.Decoder)
-	}
-	line("runtime", "%s", r.Runtime)
-	if r.Runtime.FixedBatch != "" {
-		line("batch", "%s", r.Runtime.FixedBatch)
-	}
-	if r.Options != "" {
-		line("options", "%s", r.Options)
-	}
-	if r.Timing != nil && r.Timing.Wall > 0 {
-		line("time", "%s", r.Timing)
-	}
-	if err := head.Flush(); err != nil {
-		return err
-	}
-	if len(r.Metrics) > 0 {
-		fmt.Fprintf(b, "\n%s\n", heading(r.Metrics))
-	}
-	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	n := 0
-	if len(r.Metrics) > 0 {
-		n = r.Metrics[0].N
-	}
-	for _, m := range r.Metrics {
-		v, iv := m.Text()
-		note := m.Note
-		if m.N != n {
-			note = strings.TrimPrefix(fmt.Sprintf("%s; n = %d", note, m.N), "; ")
-		}
-		if m.Interval != nil {
-			note = strings.TrimSuffix(m.Interval.Method+"; "+note, "; ")
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t  %s\n", m.Name, v, iv, note)
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	if !r.HideGroups {
-		if err := r.textGroups(b); err != nil {
-			return err
-		}
-	}
-	for _, t := range r.Tables {
-		if err := t.render(b); err != nil {
-			return err
+	for _, s := range r.Sections {
+		switch s := s.(type) {
+		case List:
+			if title, rows := s.listed(); len(rows) > 0 {
+				heading(b, title)
+				for _, row := range rows {
+					row[len(row)-1] = "n = " + row[len(row)-1]
+				}
+				columns(b, "  ", false, rows)
+			}
+		case View:
+			heading(b, s.Title)
+			columns(b, "  ", false, headed(s.Columns, texts(s.Rows)))
+		case Table:
+			if !s.Aside {
+				s.text(b)
+			}
+		case Prose:
+			if b.Len() > 0 {
+				b.WriteString("\n")
+			}
+			for _, l := range s.Lines {
+				fmt.Fprintln(b, l)
+			}
 		}
 	}
 	if len(r.BadImages) > 0 {
@@ -105,8 +54,10 @@ func (r *Report) text(w io.Writer) error {
 			fmt.Fprintf(b, "  %s: %s\n", bad.ID, bad.Reason)
 		}
 	}
-	for _, note := range r.Dataset.Notes {
-		fmt.Fprintf(b, "\nnote: %s\n", note)
+	if !r.Headless {
+		for _, note := range r.Dataset.Notes {
+			fmt.Fprintf(b, "\nnote: %s\n", note)
+		}
 	}
 	for _, warning := range r.Warnings {
 		fmt.Fprintf(b, "\nwarning: %s\n", warning)
@@ -114,7 +65,136 @@ func (r *Report) text(w io.Writer) error {
 	return trimmed(w, b.String())
 }
 
-// trimmed writes lines without trailing spaces: tabwriter pads the last column.
+// text writes who, what and how, a line each.
+func (h Head) text(b *strings.Builder, t *Timing) {
+	var rows [][]string
+	line := func(name, format string, a ...any) { rows = append(rows, []string{name, fmt.Sprintf(format, a...)}) }
+	if h.Model.Name != "" {
+		act := ""
+		if h.Model.Activation != "" {
+			act = fmt.Sprintf(", logits %q before its %s", h.Model.Output, h.Model.Activation)
+		}
+		line("model", "%s (sha256 %.12s, %d classes%s)", h.Model.Name, h.Model.SHA256, h.Model.Classes, act)
+	}
+	if h.Model.Training != "" {
+		line("training", "%s", h.Model.Training)
+	}
+	if h.Dataset.Name != "" {
+		line("data", "%s: %s", h.Dataset.Name, h.Dataset.Recognised)
+		line("", "%s images, %d classes, labels matched %s", thousands(h.Dataset.N), h.Dataset.Classes, h.Dataset.Labels)
+	}
+	if h.Preprocessing.Summary != "" {
+		line("pixels", "%s (%s; fingerprint %s)", h.Preprocessing.Summary, h.Preprocessing.Source, h.Preprocessing.Fingerprint)
+		line("decoder", "%s", h.Preprocessing.Decoder)
+	}
+	line("runtime", "%s", h.Runtime)
+	if h.Runtime.FixedBatch != "" {
+		line("batch", "%s", h.Runtime.FixedBatch)
+	}
+	if h.Options != "" {
+		line("options", "%s", h.Options)
+	}
+	if t != nil && t.Wall > 0 {
+		line("time", "%s", t)
+	}
+	columns(b, "", false, rows)
+}
+
+// mainRows are the main numbers: name, value, interval, and what must be said with it.
+func (r *Report) mainRows() [][]string {
+	var without []KeyName
+	for _, k := range r.MainAt {
+		without = append(without, k.Name)
+	}
+	var rows [][]string
+	for _, n := range r.Main {
+		var notes []string
+		if n.Interval != nil {
+			notes = append(notes, n.Interval.Method)
+		}
+		if n.Note != "" {
+			notes = append(notes, n.Note)
+		}
+		if n.N != r.Main[0].N {
+			notes = append(notes, fmt.Sprintf("n = %d", n.N))
+		}
+		rows = append(rows, []string{n.Label(without...), n.Full().String(), n.Range().String(), "  " + strings.Join(notes, "; ")})
+	}
+	return rows
+}
+
+func (t Table) text(b *strings.Builder) {
+	heading(b, t.Title)
+	columns(b, "  ", false, headed(t.heads(), texts(t.Rows)))
+}
+
+func heading(b *strings.Builder, title string) {
+	if title != "" {
+		fmt.Fprintf(b, "\n%s\n", title)
+	}
+}
+
+// headed puts a row of heads, if there are any, before the others.
+func headed(heads []string, rows [][]string) [][]string {
+	if heads == nil {
+		return rows
+	}
+	return append([][]string{heads}, rows...)
+}
+
+// columns writes rows, two spaces between columns. As in text/tabwriter a column ends where a
+// row does not reach it: rows after an empty one are aligned anew, and the last cell of a row
+// widens no column.
+func columns(b *strings.Builder, indent string, right bool, rows [][]string) {
+	shown, widths := make([][]string, len(rows)), make([][]int, len(rows))
+	for i, row := range rows {
+		for _, cell := range row {
+			shown[i] = append(shown[i], clean(cell))
+		}
+		widths[i] = make([]int, max(len(row)-1, 0))
+	}
+	for from := range rows {
+		for c := range widths[from] {
+			if from > 0 && c < len(widths[from-1]) {
+				continue // the column began above
+			}
+			to, width := from, 0
+			for ; to < len(rows) && c < len(widths[to]); to++ {
+				width = max(width, uniseg.StringWidth(shown[to][c]))
+			}
+			for i := from; i < to; i++ {
+				widths[i][c] = width + 2
+			}
+		}
+	}
+	for i, row := range shown {
+		b.WriteString(indent)
+		for c, cell := range row {
+			pad := ""
+			if c < len(widths[i]) {
+				pad = strings.Repeat(" ", widths[i][c]-uniseg.StringWidth(cell))
+			}
+			if right {
+				cell, pad = pad, cell
+			}
+			b.WriteString(cell)
+			b.WriteString(pad)
+		}
+		b.WriteString("\n")
+	}
+}
+
+// clean replaces what would break a line or steer a terminal.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// trimmed writes lines without trailing spaces.
 func trimmed(w io.Writer, text string) error {
 	for l := range strings.Lines(text) {
 		if _, err := io.WriteString(w, strings.TrimRight(l, " \n")+"\n"); err != nil {
@@ -122,118 +202,6 @@ func trimmed(w io.Writer, text string) error {
 		}
 	}
 	return nil
-}
-
-// Markdown renders the table as Markdown.
-func (t Table) Markdown(w io.Writer) error {
-	b := &strings.Builder{}
-	table(b, t.Columns, len(t.Rows), func(i int) []string { return t.Rows[i] })
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-// Write renders the table as text.
-func (t Table) Write(w io.Writer) error {
-	b := &strings.Builder{}
-	if err := t.render(b); err != nil {
-		return err
-	}
-	return trimmed(w, b.String())
-}
-
-func (t Table) render(b *strings.Builder) error {
-	if t.Title != "" {
-		fmt.Fprintf(b, "\n%s\n", t.Title)
-	}
-	return columns(b, t.Columns, t.Rows)
-}
-
-// Percent writes a share, 0 to 1, for a cell of a table: in percent, two decimals, no sign
-// of percent.
-func Percent(share float64) string { return strconv.FormatFloat(100*share, 'f', 2, 64) }
-
-// PercentRange writes the ends of a share's interval as Percent does.
-func PercentRange(iv metrics.Interval) string { return Percent(iv.Low) + " to " + Percent(iv.High) }
-
-func percent(part, whole float64) float64 {
-	if whole == 0 {
-		return 0
-	}
-	return 100 * part / whole
-}
-
-func heading(ms []Metric) string {
-	n := 0
-	if len(ms) > 0 {
-		n = ms[0].N
-	}
-	return fmt.Sprintf("n = %s, with 95 %% intervals", thousands(n))
-}
-
-// textGroups shows the groups of each kind, worst first when they are many.
-func (r *Report) textGroups(b *strings.Builder) error {
-	for _, kind := range kinds(r.Groups) {
-		var gs []Group
-		for _, g := range r.Groups {
-			if g.Kind == kind {
-				gs = append(gs, g)
-			}
-		}
-		title := "by " + kind
-		if len(gs) > maxRows {
-			slices.SortStableFunc(gs, func(a, c Group) int { return worse(a.Metrics[0], c.Metrics[0]) })
-			title = fmt.Sprintf("by %s: the %d worst of %d", kind, maxRows, len(gs))
-			gs = gs[:maxRows]
-		}
-		fmt.Fprintf(b, "\n%s\n", title)
-		var rows [][]string
-		for _, g := range gs {
-			for _, m := range g.Metrics {
-				v, iv := m.Text()
-				rows = append(rows, []string{g.Name, m.Name, v, iv, fmt.Sprintf("n = %d", m.N)})
-			}
-		}
-		if err := columns(b, nil, rows); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func worse(a, b Metric) int {
-	d := a.Value - b.Value
-	if !a.HigherIsBetter {
-		d = -d
-	}
-	switch {
-	case d < 0:
-		return -1
-	case d > 0:
-		return 1
-	}
-	return 0
-}
-
-func kinds(gs []Group) []string {
-	var out []string
-	for _, g := range gs {
-		if !slices.Contains(out, g.Kind) {
-			out = append(out, g.Kind)
-		}
-	}
-	return out
-}
-
-// columns writes rows in columns, two spaces in.
-func columns(b *strings.Builder, head []string, rows [][]string) error {
-	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	if head != nil {
-		fmt.Fprintf(t, "  %s\n", strings.Join(head, "\t"))
-	}
-	for _, r := range rows {
-		fmt.Fprintf(t, "  %s\n", strings.Join(r, "\t"))
-	}
-	return t.Flush()
 }
 
 func thousands(n int) string {

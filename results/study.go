@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
+
+	"cutmix-eval/internal/atomicfile"
 )
 
 // Study is an evaluation that one report is made of: a run, or several in folders of one.
@@ -63,7 +66,10 @@ func (s *Study) Save(dir string) error {
 		return fmt.Errorf("writing %s: %w", studyName, err)
 	}
 	s.dirs = []string{dir}
-	return writeFile(filepath.Join(dir, studyName), append(text, '\n'), true)
+	return atomicfile.Save(filepath.Join(dir, studyName), func(w io.Writer) error {
+		_, err := w.Write(append(text, '\n'))
+		return err
+	})
 }
 
 // ErrOldStudy is wrapped where a folder of several runs was written by a version before

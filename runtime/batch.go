@@ -82,8 +82,8 @@ func (b *Batch) allocateInput(t Tensor) error {
 // Size is the number of slots.
 func (b *Batch) Size() int { return b.N }
 
-// Slot is where the tensor of image i goes.
-func (b *Batch) Slot(i int) []float32 { return b.input[i*b.item : (i+1)*b.item : (i+1)*b.item] }
+// Input is where the tensor of image i goes.
+func (b *Batch) Input(_, i int) []float32 { return b.input[i*b.item : (i+1)*b.item : (i+1)*b.item] }
 
 // Output is what the last run gave for image i, for the k-th output that was
 // asked for: float32 values in the axis order of Session.Outputs[k].Shape without

@@ -42,7 +42,7 @@ func TestWebGPU(t *testing.T) {
 		var out []int
 		for at := 0; at < images; at += batch {
 			for i := range batch {
-				px, slot := scenes.Generate(scenes.Test, at+i).Pixels, b.Slot(i)
+				px, slot := scenes.Generate(scenes.Test, at+i).Pixels, b.Input(0, i)
 				for c := range 3 {
 					for j := range plane {
 						slot[c*plane+j] = (float32(px[3*j+c])/255 - 0.5) / 0.25

@@ -68,15 +68,15 @@ func TestLinearModels(t *testing.T) {
 			defer b.Close()
 			for n := 1; n <= b.N; n++ { // every partial size, in a batch that is used again
 				for i := range n {
-					for j := range b.Slot(i) {
-						b.Slot(i)[j] = float32(i-j+n) / 4
+					for j := range b.Input(0, i) {
+						b.Input(0, i)[j] = float32(i-j+n) / 4
 					}
 				}
 				if err := b.Run(context.Background(), n); err != nil {
 					t.Fatal(err)
 				}
 				for i := range n {
-					want := wantLinear(b.Slot(i))
+					want := wantLinear(b.Input(0, i))
 					for k, got := range b.Output(0, i) {
 						if math.Abs(float64(got-want[k])) > c.tol {
 							t.Errorf("n %d image %d class %d: %v, want %v", n, i, k, got, want[k])
@@ -95,7 +95,7 @@ func TestSeveralOutputs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	copy(b.Slot(1), []float32{1, 2, 3, 4})
+	copy(b.Input(0, 1), []float32{1, 2, 3, 4})
 	if err := b.Run(context.Background(), 2); err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +219,7 @@ func TestLogitsEqualPyTorch(t *testing.T) {
 	for at := 0; at < images; at += batch {
 		for i := range batch {
 			px := pix.F64[(at+i)*3072:]
-			slot := b.Slot(i)
+			slot := b.Input(0, i)
 			for c := range 3 {
 				for j := range 1024 {
 					slot[c*1024+j] = (float32(px[3*j+c])/255 - mean[c]) / std[c]

@@ -55,7 +55,11 @@ func runBench(ctx context.Context, s streams, c evaluation.Config, task bench.Co
 		progress, finish = func(done, _ int) { _ = bar.Set(done) }, func() { _ = bar.Clear() }
 	}
 	defer finish()
-	res, err := bench.Run(ctx, task, setup.Pipeline(setup.Selected, nil), progress)
+	in := setup.Pipeline(setup.Selected, nil)
+	res, err := bench.Run(ctx, task, bench.Input{
+		N: in.N, Load: func() evaluation.Load { return setup.Load(setup.Selected) }, Recipe: setup.Recipe,
+		NewBatch: in.NewBatch, Batch: in.Batch, Workers: in.Workers,
+	}, progress)
 	if err != nil {
 		return err
 	}

@@ -75,8 +75,8 @@ func collect(ctx context.Context, s streams, f *shared, j tasks.Job, p *evaluati
 		}
 		return err
 	}
-	if st := p.Stats; st.Images > 0 {
-		say("%d images in %.1f s, %.0f images/s", st.Images, st.Wall.Seconds(), float64(st.Images)/st.Wall.Seconds())
+	if st := p.Stats; st.Samples > 0 {
+		say("%d images in %.1f s, %.0f images/s", st.Samples, st.Wall.Seconds(), float64(st.Samples)/st.Wall.Seconds())
 	}
 	return nil
 }

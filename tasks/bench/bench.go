@@ -15,6 +15,7 @@ import (
 	"slices"
 	"time"
 
+	"cutmix-eval/evaluation"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/usage"
 	"cutmix-eval/metrics"
@@ -90,21 +91,25 @@ type Result struct {
 // errNothing says that there is nothing to measure with.
 var errNothing = errors.New("not one image could be read")
 
+// Input is what is measured: images, prepared by a recipe, and a model.
+type Input struct {
+	N        int                    // images
+	Load     func() evaluation.Load // called once per goroutine
+	Recipe   imageproc.Recipe
+	NewBatch func(n int) (pipeline.Batch, error)
+	Batch    int // images per run of the model
+	Workers  int // decoding goroutines
+}
+
 // Run measures in.
-func Run(ctx context.Context, c Config, in pipeline.Config, progress func(done, all int)) (*Result, error) {
+func Run(ctx context.Context, c Config, in Input, progress func(done, all int)) (*Result, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	res := &Result{Images: c.Images}
 	if res.Images == 0 {
-		res.Images = max(in.Images.N, 8*in.Batch)
+		res.Images = max(in.N, 8*in.Batch)
 	}
-	distinct := in.Images.N
-	at := make([]int, res.Images)
-	for i := range at {
-		at[i] = i % in.Images.N
-	}
-	in.Images = in.Images.Subset(at)
 	t, err := imageproc.NewTransform(in.Recipe)
 	if err != nil {
 		return nil, err
@@ -115,7 +120,7 @@ func Run(ctx context.Context, c Config, in pipeline.Config, progress func(done, 
 	}
 	defer alone.Close()
 	for round := range c.Rounds {
-		if err := res.pixels(ctx, in.Images, t, alone, round == 0, distinct); err != nil {
+		if err := res.pixels(ctx, in, t, alone, round == 0); err != nil {
 			return nil, err
 		}
 		stages := []func() error{
@@ -142,25 +147,25 @@ func Run(ctx context.Context, c Config, in pipeline.Config, progress func(done, 
 // pixels times decoding and resizing on one thread, and leaves real images in the
 // batch: some models run faster on zeros. More images than a few hundred say
 // nothing new.
-func (res *Result) pixels(ctx context.Context, images pipeline.Images, t *imageproc.Transform, batch pipeline.Batch, first bool, distinct int) error {
+func (res *Result) pixels(ctx context.Context, in Input, t *imageproc.Transform, batch pipeline.Batch, first bool) error {
 	const enough = 300
-	load := images.Loader()
+	load := in.Load()
 	var wall, cpu [2]time.Duration
 	n := 0
-	for i := range min(images.N, enough) {
+	for i := range min(res.Images, enough) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		w0, c0 := time.Now(), usage.CPU()
-		img, err := load(i, t.Window)
+		img, err := load(i%in.N, t.Window)
 		if err != nil {
-			if first && i < distinct {
+			if first && i < in.N {
 				res.Bad++
 			}
 			continue
 		}
 		w1, c1 := time.Now(), usage.CPU()
-		if err := t.Apply(img, batch.Slot(n%batch.Size())); err != nil {
+		if err := t.Apply(img, batch.Input(0, n%batch.Size())); err != nil {
 			return err
 		}
 		wall[0], cpu[0] = wall[0]+w1.Sub(w0), cpu[0]+c1-c0
@@ -171,7 +176,7 @@ func (res *Result) pixels(ctx context.Context, images pipeline.Images, t *imagep
 		return errNothing
 	}
 	for i := n; i < batch.Size(); i++ {
-		copy(batch.Slot(i), batch.Slot(i%n))
+		copy(batch.Input(0, i), batch.Input(0, i%n))
 	}
 	res.Timed = n
 	res.Decode.add(n, wall[0], cpu[0])
@@ -193,24 +198,31 @@ func (res *Result) model(ctx context.Context, b pipeline.Batch) error {
 	return nil
 }
 
-func (res *Result) whole(ctx context.Context, in pipeline.Config) error {
+func (res *Result) whole(ctx context.Context, in Input) error {
 	var from, to goruntime.MemStats
 	after := 0 // images done when counting starts
-	in.Progress = func(done int) {
-		if after == 0 {
-			after = done
-			goruntime.ReadMemStats(&from)
-		}
+	run := pipeline.Config{
+		N: res.Images, NewBatch: in.NewBatch, Batch: in.Batch, Workers: in.Workers,
+		Filler: func() (pipeline.Filler, error) {
+			load := in.Load()
+			return evaluation.Filler(in.Recipe, func(i int, want imageproc.Window) (imageproc.Image, error) { return load(i%in.N, want) })
+		},
+		Progress: func(done int) {
+			if after == 0 {
+				after = done
+				goruntime.ReadMemStats(&from)
+			}
+		},
 	}
 	cpu := usage.CPU()
-	stats, err := pipeline.Run(ctx, in, func(pipeline.Result) error { return nil })
+	stats, err := pipeline.Run(ctx, run, func(pipeline.Result) error { return nil })
 	if err != nil {
 		return err
 	}
-	res.Whole.add(stats.Images, stats.Wall, usage.CPU()-cpu)
+	res.Whole.add(stats.Samples, stats.Wall, usage.CPU()-cpu)
 	res.Waiting = append(res.Waiting, stats.Wait.Seconds()/stats.Wall.Seconds())
 	goruntime.ReadMemStats(&to)
-	if n := float64(stats.Images - after); n > 0 {
+	if n := float64(stats.Samples - after); n > 0 {
 		res.Allocations = append(res.Allocations, float64(to.Mallocs-from.Mallocs)/n)
 		res.AllocatedBytes = append(res.AllocatedBytes, float64(to.TotalAlloc-from.TotalAlloc)/n)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"cutmix-eval/evaluation"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/pipeline"
 )
@@ -13,25 +14,26 @@ import (
 // fake is a model that takes a millisecond a run.
 type fake struct{ in []float32 }
 
-func (f *fake) Size() int               { return 4 }
-func (f *fake) Slot(i int) []float32    { return f.in[12*i : 12*i+12] }
-func (*fake) Output(int, int) []float32 { return nil }
-func (*fake) Close() error              { return nil }
+func (f *fake) Size() int                { return 4 }
+func (f *fake) Input(_, i int) []float32 { return f.in[12*i : 12*i+12] }
+func (*fake) Output(int, int) []float32  { return nil }
+func (*fake) Close() error               { return nil }
 func (f *fake) Run(ctx context.Context, n int) error {
 	time.Sleep(time.Millisecond)
 	return ctx.Err()
 }
 
-func config(bad bool) pipeline.Config {
-	return pipeline.Config{
-		Images: pipeline.Images{N: 10, Loader: func() pipeline.Load {
+func input(bad bool) Input {
+	return Input{
+		N: 10,
+		Load: func() evaluation.Load {
 			return func(i int, want imageproc.Window) (imageproc.Image, error) {
 				if bad || i == 3 {
 					return imageproc.Image{}, errors.New("damaged")
 				}
 				return imageproc.New(2, 2), nil
 			}
-		}},
+		},
 		Recipe:   imageproc.Recipe{Range: 1, Std: [3]float32{1, 1, 1}, Interpolation: imageproc.Bilinear, Layout: imageproc.NCHW, Fit: imageproc.Shorter},
 		NewBatch: func(int) (pipeline.Batch, error) { return &fake{make([]float32, 48)}, nil },
 		Batch:    4, Workers: 2,
@@ -40,7 +42,7 @@ func config(bad bool) pipeline.Config {
 
 func TestRun(t *testing.T) {
 	steps := 0
-	res, err := Run(context.Background(), Config{Rounds: 3, Images: 40}, config(false), func(done, all int) { steps = done })
+	res, err := Run(context.Background(), Config{Rounds: 3, Images: 40}, input(false), func(done, all int) { steps = done })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,15 +68,15 @@ func TestRun(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	none := func(int, int) {}
-	if _, err := Run(context.Background(), DefaultConfig(), config(true), none); !errors.Is(err, errNothing) {
+	if _, err := Run(context.Background(), DefaultConfig(), input(true), none); !errors.Is(err, errNothing) {
 		t.Errorf("%v", err)
 	}
-	if _, err := Run(context.Background(), Config{}, config(false), none); err == nil {
+	if _, err := Run(context.Background(), Config{}, input(false), none); err == nil {
 		t.Error("no rounds: no error")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := Run(ctx, DefaultConfig(), config(false), none); !errors.Is(err, context.Canceled) {
+	if _, err := Run(ctx, DefaultConfig(), input(false), none); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 }

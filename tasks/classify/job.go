@@ -47,7 +47,7 @@ func Open(ctx context.Context, c *evaluation.Classifier, s evaluation.Samples, c
 		h.Option("only the data's %d classes compete", len(labels.Names))
 	}
 	j := &Job{Pass: p, about: About{
-		Report: h, Config: config, Seed: h.Config.Seed, Split: h.Config.Split, Names: labels.Names, Output: labels.Output,
+		Head: h, Config: config, Seed: h.Config.Seed, Split: h.Config.Split, Names: labels.Names, Output: labels.Output,
 		Orders: s.Orders(p.Outputs), Outputs: p.Outputs, Probabilities: p.Probabilities,
 	}}
 	if err := p.Begin(ctx, j.about); err != nil {
@@ -132,7 +132,7 @@ func (l *loaded) Report(ctx context.Context) (*report.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := l.about.Report
+	h := l.about.Head
 	h.Config.Seed, h.Config.Split = l.about.Seed, l.about.Split
 	r := evaluation.Reported(h, l.run, l.about.Config)
 	res.fill(r, l.about)
@@ -140,7 +140,9 @@ func (l *loaded) Report(ctx context.Context) (*report.Report, error) {
 }
 
 // Source reads the outcomes of the run.
-func (l *loaded) Source(ctx context.Context) (compare.Source, error) { return source(ctx, l.about, l.run) }
+func (l *loaded) Source(ctx context.Context) (compare.Source, error) {
+	return source(ctx, l.about, l.run)
+}
 
 // Export writes the records.
 func (l *loaded) Export(ctx context.Context, w io.Writer, format string) error {

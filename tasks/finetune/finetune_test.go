@@ -244,7 +244,7 @@ func TestPixelBatches(t *testing.T) {
 				}
 				im, err = exact.Pixels(im)
 				if err == nil {
-					err = transform.Apply(im, b.Slot(i))
+					err = transform.Apply(im, b.Input(0, i))
 				}
 				if err != nil {
 					return err
@@ -253,7 +253,7 @@ func TestPixelBatches(t *testing.T) {
 			plain := features()
 			mix := config.Mix.plan(random(3, mixingOf, 0, step), len(at), in.H, in.W, 0)
 			var scratch []float32
-			config.Mix.pixels(mix, b.Slot, &scratch, channels, in.H, in.W, depth)
+			config.Mix.pixels(mix, func(i int) []float32 { return b.Input(0, i) }, &scratch, channels, in.H, in.W, depth)
 			want, targets := features(), mix.targets(nil, y, at)
 			if len(got.X) != len(want) || !slices.Equal(got.Y, targets) {
 				t.Errorf("%s, %s: %d values, want %d; targets %v, want %v", c.model, c.method, len(got.X), len(want), got.Y, targets)

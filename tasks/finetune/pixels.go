@@ -33,14 +33,15 @@ func (s *pixels) Steps() int { return steps(len(s.samples), s.config.Batch) }
 func (s *pixels) Epoch(ctx context.Context, epoch int, each func(Batch) error) error {
 	order := random(s.seed, ordering, epoch, 0).Perm(len(s.samples))
 	c := s.setup.Pipeline(nil, nil)
-	c.Images = pipeline.Images{N: len(order), Loader: func() pipeline.Load { return s.loader(epoch, order) }}
-	c.Recipe, c.Batch = s.setup.Cropped(), s.config.Batch
+	recipe := s.setup.Cropped()
+	c.N, c.Batch = len(order), s.config.Batch
+	c.Filler = func() (pipeline.Filler, error) { return evaluation.Filler(recipe, s.load(epoch, order)) }
 	if s.progress != nil {
 		c.Progress = func(done int) { s.progress(epoch, done) }
 	}
 	size := s.setup.Size()
 	channels, depth := 3, 1
-	if c.Recipe.Layout == imageproc.NHWC {
+	if recipe.Layout == imageproc.NHWC {
 		channels, depth = 1, 3
 	}
 	var mix *mixing
@@ -56,7 +57,7 @@ func (s *pixels) Epoch(ctx context.Context, epoch int, each func(Batch) error) e
 		step := first / s.config.Batch
 		progress := float64(epoch*s.Steps()+step) / float64(s.config.Epochs*s.Steps())
 		if mix = s.config.Mix.plan(random(s.seed, mixingOf, epoch, step), n, size.H, size.W, progress); mix != nil {
-			s.config.Mix.pixels(mix, b.Slot, &s.scratch, channels, size.H, size.W, depth)
+			s.config.Mix.pixels(mix, func(i int) []float32 { return b.Input(0, i) }, &s.scratch, channels, size.H, size.W, depth)
 		}
 		return nil
 	}
@@ -76,8 +77,8 @@ func (s *pixels) Epoch(ctx context.Context, epoch int, each func(Batch) error) e
 	return err
 }
 
-// loader loads images in the order of an epoch, augmented, at the size that the model sees.
-func (s *pixels) loader(epoch int, order []int) pipeline.Load {
+// load loads images in the order of an epoch, augmented, at the size that the model sees.
+func (s *pixels) load(epoch int, order []int) evaluation.Load {
 	a := &augmenter{config: s.config.Augment, recipe: s.setup.Recipe, size: s.setup.Size()}
 	var err error
 	if a.transform, err = imageproc.NewTransform(s.setup.Recipe); err != nil {

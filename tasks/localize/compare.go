@@ -4,96 +4,86 @@ import (
 	"context"
 
 	"cutmix-eval/report"
-	"cutmix-eval/results"
 	"cutmix-eval/tasks/compare"
 )
 
-// Source is a run's results, for comparison with others.
-type Source struct {
-	key  results.Key
-	res  *Result
+// source is a run's results, for comparison with others.
+type source struct {
+	*loaded
+	res  *result
 	good []int
-	at   map[int]int // place in res.Images by sample
+	at   map[int]int // place in res.images by sample
 }
 
-// Load reads the results of a run.
-func Load(ctx context.Context, run *results.Run) (*Source, error) {
-	a, err := Read(run)
+func newSource(ctx context.Context, l *loaded) (*source, error) {
+	res, err := evaluate(ctx, l.about, l.run)
 	if err != nil {
 		return nil, err
 	}
-	res, err := Evaluate(ctx, a, run)
-	if err != nil {
-		return nil, err
-	}
-	s := &Source{res: res, key: run.Manifest.Key, at: map[int]int{}}
-	for i := range res.Images {
-		index := int(res.Images[i].Index)
+	s := &source{loaded: l, res: res, at: map[int]int{}}
+	for i := range res.images {
+		index := int(res.images[i].Index)
 		s.good, s.at[index] = append(s.good, index), i
 	}
 	return s, nil
 }
 
-// Metrics are the localization metrics: shares at the fixed threshold, and those of
-// the sweep.
-func (s *Source) Metrics() []compare.Metric {
-	share := func(name string) compare.Metric {
-		return compare.Metric{Name: name, Unit: report.Fraction, HigherIsBetter: true, Kind: compare.McNemar}
+// Describe says what was run on what.
+func (s *source) Describe() compare.Description {
+	return compare.Description{Head: s.about.Classify.Head, Key: s.run.Manifest.Key}
+}
+
+// Metrics are the localization metrics: shares at the fixed threshold, and those of the
+// sweep.
+func (s *source) Metrics() []compare.Metric {
+	var names []string
+	if s.about.Boxes {
+		names = append([]string{"top1_loc", s.res.known()}, sweptNames...)
+	}
+	if s.about.Masks {
+		names = append(names, "px_ap")
 	}
 	var out []compare.Metric
-	if s.res.About.Boxes {
-		out = append(out, share("top1_loc"), share(s.res.known()))
-		for _, name := range sweptNames {
-			out = append(out, compare.Metric{Name: name, Unit: report.Fraction, HigherIsBetter: true})
-		}
-	}
-	if s.res.About.Masks {
-		out = append(out, compare.Metric{Name: "px_ap", Unit: report.Fraction, HigherIsBetter: true})
+	for _, n := range names {
+		out = append(out, compare.Metric{Name: n, Unit: report.Fraction, Better: report.Higher})
 	}
 	return out
 }
 
-// Key is the run's.
-func (s *Source) Key() results.Key { return s.key }
-
 // Good are the samples with a result.
-func (s *Source) Good() []int { return s.good }
-
-// Describe is the run's part of a report.
-func (s *Source) Describe() *report.Report { return &s.res.About.Classify.Report }
+func (s *source) Good() []int { return s.good }
 
 // At prepares samples.
-func (s *Source) At(at []int) compare.Sample {
-	part := &Result{About: s.res.About, numbers: map[string]*numbers{}}
+func (s *source) At(at []int) compare.Sample {
+	part := &result{about: s.about, numbers: map[string]*numbers{}}
 	for _, index := range at {
-		part.Images = append(part.Images, s.res.Images[s.at[index]])
+		part.images = append(part.images, s.res.images[s.at[index]])
 	}
 	part.sweeps()
-	return sample{part}
-}
-
-type sample struct{ res *Result }
-
-func (s sample) Right(k, i int) bool {
-	im := &s.res.Images[i]
-	return im.IoU > 0.5 && (k == 1 || im.classified(1))
-}
-
-func (s sample) Evaluate(count []uint16) []float64 {
-	var out []float64
-	if s.res.About.Boxes {
-		out = make([]float64, 2)
-		for i := range s.res.Images {
-			for k := range out {
-				if s.Right(k, i) {
-					out[k] += float64(count[i]) / float64(len(s.res.Images))
+	var right []func(i int) bool
+	out := compare.Sample{Right: map[string]func(i int) bool{}}
+	if s.about.Boxes {
+		known := func(i int) bool { return part.images[i].IoU > 0.5 }
+		top1 := func(i int) bool { return known(i) && part.images[i].classified(1) }
+		right = append(right, top1, known)
+		out.Right["top1_loc"], out.Right[part.known()] = top1, known
+	}
+	out.Evaluate = func(count []uint16) []float64 {
+		values := make([]float64, len(right))
+		for i := range part.images {
+			for k := range right {
+				if right[k](i) {
+					values[k] += float64(count[i]) / float64(len(part.images))
 				}
 			}
 		}
-		out = append(out, s.res.swept(s.res.numbers[ofModel], count)...)
-	}
-	if s.res.About.Masks {
-		out = append(out, s.res.pxap(count))
+		if s.about.Boxes {
+			values = append(values, part.swept(part.numbers[ofModel], count)...)
+		}
+		if s.about.Masks {
+			values = append(values, part.pxap(count))
+		}
+		return values
 	}
 	return out
 }

@@ -22,6 +22,9 @@ type located struct {
 	in, out                                []float32
 }
 
+// classified says whether the label is among the k best scores.
+func (im *located) classified(k int32) bool { return im.Rank < k }
+
 // result is what a run's records say.
 type result struct {
 	about   About

@@ -166,7 +166,7 @@ func (j *Job) describe(ctx context.Context, found *annotated, labels *evaluation
 	}
 	a.Boxes, a.Masks, a.Frame = found.boxes, found.masks, [2]int{j.maps.w, j.maps.h}
 	a.Classify = classify.About{
-		Report: h, Config: classify.DefaultConfig(), Seed: h.Config.Seed, Split: h.Config.Split,
+		Head: h, Config: classify.DefaultConfig(), Seed: h.Config.Seed, Split: h.Config.Split,
 		Names: labels.Names, Output: labels.Output, Outputs: p.Outputs, Probabilities: p.Probabilities,
 	}
 	return nil
@@ -291,7 +291,9 @@ type recorder struct {
 	scoring  pipeline.Batch // of Score-CAM, nil until it is wanted
 }
 
-func (j *Job) recorder() *recorder { return &recorder{Job: j, classify: classify.NewRecorder(j.about.Classify)} }
+func (j *Job) recorder() *recorder {
+	return &recorder{Job: j, classify: classify.NewRecorder(j.about.Classify)}
+}
 
 func (r *recorder) close() {
 	if r.scoring != nil {

@@ -166,3 +166,15 @@ func unflat(v []int32) []boxes.Box {
 	}
 	return out
 }
+
+// readAbout reads what describes a run of this task.
+func readAbout(run *results.Run) (About, error) {
+	a, err := results.About[About](run, Name)
+	if err != nil {
+		return a, err
+	}
+	if a.Frame[0] < 1 || a.Frame[1] < 1 || a.Classify.Outputs < 1 {
+		return a, errors.New("the manifest lacks the size of the frame or the number of outputs")
+	}
+	return a, nil
+}

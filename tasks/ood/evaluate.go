@@ -8,11 +8,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/scores"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Result is everything the task found.
@@ -217,34 +218,29 @@ func (res *Result) separate(ctx context.Context, reference bool) error {
 		}
 	}
 	wrong := make([]*metrics.SeparationError, len(jobs))
-	next := make(chan job)
-	var wg sync.WaitGroup
-	for range goruntime.GOMAXPROCS(0) {
-		wg.Go(func() {
-			for j := range next {
-				f := &res.Found[j.at]
-				id, out := joined(j.id, j.k), j.out.values[j.k]
-				d, err := metrics.Separate(id, out)
-				if errors.As(err, &wrong[j.at]) {
-					continue
-				}
-				f.Separation, f.Histogram = d, histogram(id, out)
-				f.Histogram.Kind, f.Histogram.Name = f.kind(), f.Score
-				if keep {
-					f.placements = metrics.Place(id, out)
-				}
-				f.CCR = ccr(j.id, id, out)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(goruntime.GOMAXPROCS(0))
+	for _, j := range jobs {
+		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
 			}
+			f := &res.Found[j.at]
+			id, out := joined(j.id, j.k), j.out.values[j.k]
+			d, err := metrics.Separate(id, out)
+			if errors.As(err, &wrong[j.at]) {
+				return nil
+			}
+			f.Separation, f.Histogram = d, histogram(id, out)
+			f.Histogram.Kind, f.Histogram.Name = f.kind(), f.Score
+			if keep {
+				f.placements = metrics.Place(id, out)
+			}
+			f.CCR = ccr(j.id, id, out)
+			return nil
 		})
 	}
-	for _, j := range jobs {
-		if ctx.Err() == nil {
-			next <- j
-		}
-	}
-	close(next)
-	wg.Wait()
-	if err := ctx.Err(); err != nil {
+	if err := group.Wait(); err != nil {
 		return err
 	}
 	var kept []Found

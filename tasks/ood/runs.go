@@ -1,6 +1,7 @@
 package ood
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,13 +11,13 @@ import (
 	"path/filepath"
 	goruntime "runtime"
 	"strings"
-	"sync"
 
 	"cutmix-eval/evaluation"
 	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/internal/npy"
 	"cutmix-eval/linear"
 	"cutmix-eval/metrics"
+	"cutmix-eval/pipeline"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/scores"
@@ -298,58 +299,50 @@ const blockRows = 128
 func (r *Runs) score(ctx context.Context, s *set, funcs []scores.Func, bad func(*set, *Record)) (*scored, error) {
 	out := &scored{Source: s.Source, values: make([][]float64, len(funcs)), labelled: true}
 	for k := range out.values {
-		out.values[k] = make([]float64, s.Share(results.Shard{}))
+		out.values[k] = make([]float64, 0, s.Share(results.Shard{}))
 	}
-	type job struct {
-		at       int
+	type rows struct {
 		logits   [][]float32
 		features []float64
 	}
-	jobs := make(chan job)
-	var wg sync.WaitGroup
-	for range goruntime.GOMAXPROCS(0) {
-		wg.Go(func() {
-			var b scores.Block
-			for j := range jobs {
-				b.Reset(j.logits, j.features, r.head.In)
-				for k, f := range funcs {
-					f(&b, out.values[k][j.at:j.at+len(j.logits)])
-				}
+	blocks := pipeline.NewOrdered(ctx, goruntime.GOMAXPROCS(0), func() func(rows) ([][]float64, error) {
+		var b scores.Block
+		return func(in rows) ([][]float64, error) {
+			b.Reset(in.logits, in.features, r.head.In)
+			values := make([][]float64, len(funcs))
+			for k, f := range funcs {
+				values[k] = make([]float64, len(in.logits))
+				f(&b, values[k])
 			}
-		})
-	}
-	var z [][]float32
-	var features []float64
-	at := 0
-	send := func() {
-		if len(z) > 0 {
-			jobs <- job{at, z, features}
+			return values, nil
 		}
-		at, z, features = at+len(z), nil, nil
-	}
+	}, func(values [][]float64) error {
+		for k, v := range values {
+			out.values[k] = append(out.values[k], v...)
+		}
+		return nil
+	})
+	var block rows
 	err := r.each(ctx, s, func(rec *Record, logits, f []float32) error {
 		out.ids = append(out.ids, rec.ID)
 		out.prediction, out.confidence = append(out.prediction, rec.Prediction), append(out.confidence, rec.Confidence)
 		out.right = append(out.right, rec.Label >= 0 && rec.Label == rec.Prediction)
 		out.labelled = out.labelled && rec.Label >= 0
-		z = append(z, append([]float32(nil), logits...))
+		block.logits = append(block.logits, append([]float32(nil), logits...))
 		for _, v := range f {
-			features = append(features, float64(v))
+			block.features = append(block.features, float64(v))
 		}
-		if len(z) == blockRows {
-			send()
+		if len(block.logits) < blockRows {
+			return nil
 		}
-		return nil
+		full := block
+		block = rows{}
+		return blocks.Put(full)
 	}, bad)
-	if err == nil {
-		send()
+	if err == nil && len(block.logits) > 0 {
+		err = blocks.Put(block)
 	}
-	close(jobs)
-	wg.Wait()
-	for k := range out.values {
-		out.values[k] = out.values[k][:len(out.ids)]
-	}
-	return out, err
+	return out, cmp.Or(blocks.Close(), err)
 }
 
 // fitted is a score that is ready.

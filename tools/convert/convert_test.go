@@ -82,8 +82,8 @@ func TestConvert(t *testing.T) {
 	defer b.Close()
 	at := 0
 	for i := range 2 {
-		for j := range b.Slot(i) {
-			b.Slot(i)[j] = float32(at%97-48) / 24
+		for j := range b.Input(0, i) {
+			b.Input(0, i)[j] = float32(at%97-48) / 24
 			at++
 		}
 	}

@@ -1,0 +1,100 @@
+package imageproc
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// MarshalJSON writes [height, width], or "none" for the zero value.
+func (s Size) MarshalJSON() ([]byte, error) {
+	if s == (Size{}) {
+		return []byte(`"none"`), nil
+	}
+	return json.Marshal([2]int{s.H, s.W})
+}
+
+// UnmarshalJSON reads a number of pixels, [height, width], "none" or anything else that
+// ParseSize reads, and {"H": height, "W": width}, which older versions wrote.
+func (s *Size) UnmarshalJSON(data []byte) error {
+	var text string
+	var one int
+	var two []int
+	var old struct{ H, W *int }
+	switch {
+	case json.Unmarshal(data, &text) == nil:
+		v, err := ParseSize(text)
+		*s = v
+		return err
+	case json.Unmarshal(data, &one) == nil:
+		*s = Size{H: one, W: one}
+	case json.Unmarshal(data, &two) == nil && len(two) == 2:
+		*s = Size{H: two[0], W: two[1]}
+	case json.Unmarshal(data, &old) == nil && old.H != nil && old.W != nil:
+		*s = Size{H: *old.H, W: *old.W}
+	default:
+		return fmt.Errorf("size %s is not a number, [height, width] or \"none\"", data)
+	}
+	return nil
+}
+
+// recipeJSON is a recipe as JSON holds it; sidecar files of models have the same keys.
+type recipeJSON struct {
+	Resize        Size       `json:"resize"`
+	Fit           Fit        `json:"fit"`
+	Interpolation Filter     `json:"interpolation"`
+	Crop          Size       `json:"crop"`
+	Range         span       `json:"range"`
+	Mean          [3]float32 `json:"mean"`
+	Std           [3]float32 `json:"std"`
+	Color         string     `json:"color,omitempty"`
+	BGR           *bool      `json:"bgr,omitempty"` // in place of color, as older versions wrote it
+	Layout        Layout     `json:"layout"`
+}
+
+// span is the largest value of a range that begins at 0.
+type span int
+
+func (s span) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprintf("0..%d", int(s))) }
+
+func (s *span) UnmarshalJSON(data []byte) error {
+	var n int
+	if json.Unmarshal(data, &n) != nil { // older versions wrote the number
+		var text string
+		if err := json.Unmarshal(data, &text); err != nil {
+			return err
+		}
+		if _, err := fmt.Sscanf(text, "0..%d", &n); err != nil {
+			return fmt.Errorf("range %q is not 0..1 or 0..255", text)
+		}
+	}
+	*s = span(n)
+	return nil
+}
+
+// MarshalJSON writes the recipe as a file beside a model may hold it.
+func (r Recipe) MarshalJSON() ([]byte, error) {
+	color := "rgb"
+	if r.BGR {
+		color = "bgr"
+	}
+	return json.Marshal(recipeJSON{r.Resize, r.Fit, r.Interpolation, r.Crop, span(r.Range), r.Mean, r.Std, color, nil, r.Layout})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes, and what older versions wrote in run
+// directories and detectors. It does not validate.
+func (r *Recipe) UnmarshalJSON(data []byte) error {
+	var f recipeJSON
+	if err := json.Unmarshal(data, &f); err != nil {
+		return err
+	}
+	switch f.Color {
+	case "rgb", "bgr", "":
+	default:
+		return fmt.Errorf("color %q is not rgb or bgr", f.Color)
+	}
+	*r = Recipe{
+		Resize: f.Resize, Fit: f.Fit, Interpolation: f.Interpolation, Crop: f.Crop, Range: int(f.Range), Mean: f.Mean, Std: f.Std,
+		BGR: f.Color == "bgr" || f.BGR != nil && *f.BGR, Layout: f.Layout,
+	}
+	return nil
+}
