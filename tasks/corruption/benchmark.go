@@ -1,7 +1,6 @@
 package corruption
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -13,7 +12,6 @@ import (
 	"cutmix-eval/imageproc"
 	"cutmix-eval/report"
 	"cutmix-eval/tasks/compare"
-	"cutmix-eval/tasks/ood"
 )
 
 // benchmark is the corruptions of ImageNet-C.
@@ -130,7 +128,7 @@ func (b benchmark) means(g *grid, r *report.Report) {
 	}
 }
 
-func (b benchmark) report(ctx context.Context, l *loaded, g *grid, r *report.Report) error {
+func (b benchmark) report(g *grid, r *report.Report) {
 	if b.Corrupted == "" {
 		r.Option("made here with the parameters for size %d, seed %d", b.Set, r.Config.Seed)
 	} else {
@@ -139,32 +137,27 @@ func (b benchmark) report(ctx context.Context, l *loaded, g *grid, r *report.Rep
 	if b.JPEG > 0 {
 		r.Option("JPEG round trip of quality %d", b.JPEG)
 	}
-	others, err := l.others(ctx)
-	if err != nil {
-		return err
-	}
 	b.means(g, r)
 	if clean := g.clean(); clean >= 0 {
-		for _, o := range others {
+		for _, o := range g.others {
 			r.AddMain(g.auroc([]int{clean}, o).Noted("msp, of clean images"))
 		}
 	}
 	r.ShowPublished()
-	b.view(g, r, "the 15 corruptions, percent", corrupt.Benchmark(), others)
-	b.view(g, r, "the 4 extra corruptions, percent", corrupt.Extra(), others)
+	b.view(g, r, "the 15 corruptions, percent", corrupt.Benchmark())
+	b.view(g, r, "the 4 extra corruptions, percent", corrupt.Extra())
 	b.warn(g, r)
-	return nil
 }
 
 // view shows the numbers of some corruptions, if there are any.
-func (b benchmark) view(g *grid, r *report.Report, title string, names []corrupt.Name, others []ood.Confidences) {
+func (b benchmark) view(g *grid, r *report.Report, title string, names []corrupt.Name) {
 	v := report.View{Title: title, Columns: []string{"corruption", "error", "", "1", "2", "3", "4", "5", "CE", "rel. CE", "ECE"}}
-	for _, o := range others {
+	for _, o := range g.others {
 		v.Columns = append(v.Columns, "AUROC "+o.Set)
 	}
 	for _, n := range names {
 		if len(g.severities(n)) > 0 {
-			v.Rows = append(v.Rows, b.row(g, r, n, others))
+			v.Rows = append(v.Rows, b.row(g, r, n))
 		}
 	}
 	if len(v.Rows) > 0 {
@@ -173,7 +166,7 @@ func (b benchmark) view(g *grid, r *report.Report, title string, names []corrupt
 }
 
 // row adds the numbers of a corruption.
-func (b benchmark) row(g *grid, r *report.Report, n corrupt.Name, others []ood.Confidences) []report.Cell {
+func (b benchmark) row(g *grid, r *report.Report, n corrupt.Name) []report.Cell {
 	key, at := report.KeyCorruption.Is(string(n)), g.severities(n)
 	severity := func(s int) report.Key { return report.KeySeverity.Is(strconv.Itoa(s)) }
 	e := r.Add(g.errors(n).number("error", report.Fraction, 0, 1, key).Noted("mean over severities"))
@@ -208,7 +201,7 @@ func (b benchmark) row(g *grid, r *report.Report, n corrupt.Name, others []ood.C
 	})
 	r.Add(g.loss(at).number("nll", report.Nats, 0, math.Inf(1), key).Noted("mean over severities"))
 	row = append(row, ce.Bare(), relative.Bare(), ece.Bare())
-	for _, o := range others {
+	for _, o := range g.others {
 		row = append(row, r.Add(g.auroc(at, o, key).Noted("msp, mean over severities")).Bare())
 	}
 	return row

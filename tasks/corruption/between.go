@@ -1,7 +1,6 @@
 package corruption
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -56,7 +55,7 @@ func (b between) apply(m *maker, i int, v Variant, clean imageproc.Image) (image
 	return out, nil
 }
 
-func (b between) report(_ context.Context, _ *loaded, g *grid, r *report.Report) error {
+func (b between) report(g *grid, r *report.Report) {
 	what := "second image's share"
 	if b.name == CutMix {
 		what = "second image in the middle"
@@ -71,5 +70,4 @@ func (b between) report(_ context.Context, _ *loaded, g *grid, r *report.Report)
 			holds: second, better: report.Neither,
 		})
 	b.curve.report(g, r, what, b.area(g, neither).number("mean_neither", report.Fraction, 0, 1), shares)
-	return nil
 }

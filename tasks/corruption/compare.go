@@ -27,14 +27,17 @@ func (l *loaded) Source(ctx context.Context) (compare.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &paired{
-		description: compare.Description{Head: l.about.Report.Head, Key: l.run.Manifest.Key},
-		images:      g.images, place: map[int]int{}, numbers: l.about.Config.experiment().compared(g),
-	}
+	p := pair(g)
+	p.description = compare.Description{Head: l.about.Report.Head, Key: l.run.Manifest.Key}
+	return p, nil
+}
+
+func pair(g *grid) *paired {
+	p := &paired{images: g.images, place: map[int]int{}, numbers: g.about.Config.experiment().compared(g)}
 	for k, image := range g.images {
 		p.place[image] = k
 	}
-	return p, nil
+	return p
 }
 
 // Metrics are errors: all fractions of which less is better.

@@ -13,13 +13,15 @@ import (
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
+	"cutmix-eval/tasks/ood"
 )
 
 // grid is the outcomes of a run, of the images that have a result in every variant.
 type grid struct {
 	about    About
 	images   []int             // ascending
-	outcomes [][]outcome       // by image, then variant
+	outcomes [][]outcome       // by variant, then image
+	others   []ood.Confidences // sets that the images are told from
 	without  int               // images that lack a result in some variant
 	bad      []report.BadImage // those of them that could not be made or read in some variant
 }
@@ -36,7 +38,7 @@ type outcome struct {
 
 // read reads the outcomes of a run.
 func read(ctx context.Context, a About, run *results.Run) (*grid, error) {
-	g := &grid{about: a}
+	g := &grid{about: a, outcomes: make([][]outcome, len(a.Variants))}
 	all, bad := map[int][]outcome{}, map[int]bool{}
 	err := results.Each[Record](ctx, run, nil, func(r *Record, _ [][]float32) error {
 		i, k := int(r.Image), int(r.Variant)
@@ -62,7 +64,11 @@ func read(ctx context.Context, a About, run *results.Run) (*grid, error) {
 			g.without++
 			continue
 		}
-		g.images, g.outcomes = append(g.images, i), append(g.outcomes, all[i])
+		g.images = append(g.images, i)
+		for k, o := range all[i] {
+			g.outcomes[k] = append(g.outcomes[k], o)
+		}
+		delete(all, i) // there can be millions of outcomes
 	}
 	switch {
 	case len(g.images) > 0:
@@ -118,29 +124,29 @@ func neither(o outcome) bool { return o.wrong && !o.second }
 // share is the share of images of which something holds in variant k.
 func (g *grid) share(name string, k int, holds func(outcome) bool, at ...report.Key) report.Number {
 	hits := 0
-	for _, o := range g.outcomes {
-		if holds(o[k]) {
+	for _, o := range g.outcomes[k] {
+		if holds(o) {
 			hits++
 		}
 	}
-	return report.Share(name, hits, len(g.outcomes), report.Lower, at...)
+	return report.Share(name, hits, len(g.images), report.Lower, at...)
 }
 
 // confidences are the largest probabilities of the images in variant k.
 func (g *grid) confidences(k int) []float64 {
-	out := make([]float64, len(g.outcomes))
-	for i, o := range g.outcomes {
-		out[i] = o[k].confidence
+	out := make([]float64, len(g.images))
+	for i, o := range g.outcomes[k] {
+		out[i] = o.confidence
 	}
 	return out
 }
 
 // ece is the mean of the expected calibration errors of variants.
 func (g *grid) ece(at []int) (ece float64) {
-	v := make([]metrics.Confident, len(g.outcomes))
+	v := make([]metrics.Confident, len(g.images))
 	for _, k := range at {
-		for i, o := range g.outcomes {
-			v[i] = metrics.Confident{Confidence: o[k].confidence, Correct: !o[k].wrong}
+		for i, o := range g.outcomes[k] {
+			v[i] = metrics.Confident{Confidence: o.confidence, Correct: !o.wrong}
 		}
 		// Sums are in the order of metrics.Evaluate, so that a variant's number is that of classify.
 		slices.SortStableFunc(v, func(a, b metrics.Confident) int { return cmp.Compare(a.Confidence, b.Confidence) })
@@ -153,12 +159,12 @@ func (g *grid) ece(at []int) (ece float64) {
 // image adds to the sum. Numbers of this kind need no resampling for an interval.
 type perImage []float64
 
-func (g *grid) perImage() perImage { return make(perImage, len(g.outcomes)) }
+func (g *grid) perImage() perImage { return make(perImage, len(g.images)) }
 
 // add adds weight for the images of which something holds in variant k.
 func (g *grid) add(to perImage, k int, holds func(outcome) bool, weight float64) {
-	for i, o := range g.outcomes {
-		if holds(o[k]) {
+	for i, o := range g.outcomes[k] {
+		if holds(o) {
 			to[i] += weight
 		}
 	}
@@ -184,8 +190,8 @@ func (g *grid) errors(n corrupt.Name) perImage {
 func (g *grid) loss(at []int) perImage {
 	out := g.perImage()
 	for _, k := range at {
-		for i, o := range g.outcomes {
-			out[i] += o[k].loss / float64(len(at))
+		for i, o := range g.outcomes[k] {
+			out[i] += o.loss / float64(len(at))
 		}
 	}
 	return out

@@ -1,8 +1,6 @@
 package corruption
 
 import (
-	"context"
-
 	"cutmix-eval/datasets"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/report"
@@ -18,7 +16,7 @@ type experiment interface {
 	// is. The result is valid until the maker's next one.
 	apply(m *maker, i int, v Variant, clean imageproc.Image) (imageproc.Image, error)
 	// report writes the numbers of a run, and views of them.
-	report(ctx context.Context, l *loaded, g *grid, r *report.Report) error
+	report(g *grid, r *report.Report)
 	// compared are the numbers that runs are compared by.
 	compared(g *grid) []compared
 }

@@ -1,7 +1,6 @@
 package corruption
 
 import (
-	"context"
 	"image"
 	"math"
 
@@ -50,13 +49,12 @@ func zero(r imageproc.Recipe) [3]byte {
 	return out
 }
 
-func (o occlusion) report(_ context.Context, _ *loaded, g *grid, r *report.Report) error {
+func (o occlusion) report(g *grid, r *report.Report) {
 	what := "hole in the middle"
 	if o.name == Boundary {
 		what = "border hidden"
 	}
 	o.curve.report(g, r, what, o.area(g, wrong).number("mean_error", report.Fraction, 0, 1), errorsCounted())
-	return nil
 }
 
 // errorsCounted are the shares of every curve.

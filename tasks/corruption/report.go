@@ -19,5 +19,9 @@ func (l *loaded) Report(ctx context.Context) (*report.Report, error) {
 	if n := g.without - len(g.bad); n > 0 {
 		r.Warn("%d images are not there in some variant and are left out of all", n)
 	}
-	return r, l.about.Config.experiment().report(ctx, l, g, r)
+	if g.others, err = l.others(ctx); err != nil {
+		return nil, err
+	}
+	l.about.Config.experiment().report(g, r)
+	return r, nil
 }
