@@ -2,35 +2,33 @@
 // with the ablations of its paper, Mixup (Zhang et al., ICLR 2018) and Cutout (DeVries and
 // Taylor, 2017).
 //
-// Images are planar: channels x rows x columns, float32, of any range. Everything is a pure
-// function of its arguments.
+// Images are planar: channels x rows x columns, float32, of any range. Boxes are half-open
+// rectangles of pixels and lie within the image; they can be empty. Everything is a pure function
+// of its arguments.
 package augment
 
 import (
+	"image"
 	"math"
 	"math/rand/v2"
 
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// Box is a rectangle of rows Y0 to Y1-1 and columns X0 to X1-1; it can be empty.
-type Box struct{ Y0, X0, Y1, X1 int }
-
-// Area is the number of its pixels.
-func (b Box) Area() int { return (b.Y1 - b.Y0) * (b.X1 - b.X0) }
-
-// Lambda is what of an image of h x w pixels lies outside of the box: the label's share
-// after correction for what was cut off at the border.
-func (b Box) Lambda(h, w int) float64 { return 1 - float64(b.Area())/float64(h*w) }
+// Lambda is the share of an image of h x w pixels outside of a box: what its own label keeps,
+// corrected for what the border cut off.
+func Lambda(box image.Rectangle, h, w int) float64 {
+	return 1 - float64(box.Dx()*box.Dy())/float64(h*w)
+}
 
 // BoxAt is the box of the official code's rand_bbox: sides in proportion to sqrt(1 - lambda),
 // cut off to whole pixels and to an even number, around row cy and column cx, cut off at
 // the border.
-func BoxAt(h, w int, lambda float64, cy, cx int) Box {
+func BoxAt(h, w int, lambda float64, cy, cx int) image.Rectangle {
 	side := math.Sqrt(1 - lambda)
 	y0, y1 := span(int(float64(h)*side), cy, h)
 	x0, x1 := span(int(float64(w)*side), cx, w)
-	return Box{y0, x0, y1, x1}
+	return image.Rect(x0, y0, x1, y1)
 }
 
 // span is what of an axis of n pixels lies within half of cut from the centre.
@@ -50,7 +48,7 @@ const (
 )
 
 // RandomBox draws a box for lambda.
-func RandomBox(rng *rand.Rand, h, w int, lambda float64, c Centre) Box {
+func RandomBox(rng *rand.Rand, h, w int, lambda float64, c Centre) image.Rectangle {
 	draw := func(n int) int {
 		if c == Gaussian {
 			v := float64(n)/2 + float64(float64(n)/4*rng.NormFloat64())
@@ -72,12 +70,12 @@ func Beta(rng *rand.Rand, alpha float64) float64 {
 
 // Paste writes own to dst with the box taken from other: images of channels planes of h x w
 // pixels. dst may be own, but not other.
-func Paste(dst, own, other []float32, channels, h, w int, b Box) {
+func Paste(dst, own, other []float32, channels, h, w int, b image.Rectangle) {
 	copy(dst, own)
 	for c := range channels {
-		for y := b.Y0; y < b.Y1; y++ {
+		for y := b.Min.Y; y < b.Max.Y; y++ {
 			at := (c*h + y) * w
-			copy(dst[at+b.X0:at+b.X1], other[at+b.X0:at+b.X1])
+			copy(dst[at+b.Min.X:at+b.Max.X], other[at+b.Min.X:at+b.Max.X])
 		}
 	}
 }
@@ -91,12 +89,12 @@ func Blend(dst, own, other []float32, lambda float64) {
 }
 
 // Erase writes own to dst with the box filled.
-func Erase(dst, own []float32, channels, h, w int, b Box, fill float32) {
+func Erase(dst, own []float32, channels, h, w int, b image.Rectangle, fill float32) {
 	copy(dst, own)
 	for c := range channels {
-		for y := b.Y0; y < b.Y1; y++ {
+		for y := b.Min.Y; y < b.Max.Y; y++ {
 			at := (c*h + y) * w
-			for x := at + b.X0; x < at+b.X1; x++ {
+			for x := at + b.Min.X; x < at+b.Max.X; x++ {
 				dst[x] = fill
 			}
 		}
@@ -104,10 +102,10 @@ func Erase(dst, own []float32, channels, h, w int, b Box, fill float32) {
 }
 
 // CutoutBox is Cutout's square of the given length around a centre, cut off at the border.
-func CutoutBox(h, w, length, cy, cx int) Box {
+func CutoutBox(h, w, length, cy, cx int) image.Rectangle {
 	y0, y1 := span(length, cy, h)
 	x0, x1 := span(length, cx, w)
-	return Box{y0, x0, y1, x1}
+	return image.Rect(x0, y0, x1, y1)
 }
 
 // Labelling is how a mixed image is labelled.

@@ -1,6 +1,7 @@
 package augment
 
 import (
+	"image"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -25,8 +26,8 @@ func TestBoxGolden(t *testing.T) {
 	}
 	for _, r := range v.Table {
 		b := BoxAt(r.W, r.H, r.Lam, r.CX, r.CY)
-		if b != (Box{r.X1, r.Y1, r.X2, r.Y2}) || math.Abs(b.Lambda(r.W, r.H)-r.Adjusted) > 1e-15 {
-			t.Errorf("%+v: %+v, lambda %v", r, b, b.Lambda(r.W, r.H))
+		if b != image.Rect(r.Y1, r.X1, r.Y2, r.X2) || math.Abs(Lambda(b, r.W, r.H)-r.Adjusted) > 1e-15 {
+			t.Errorf("%+v: %+v, lambda %v", r, b, Lambda(b, r.W, r.H))
 		}
 	}
 }
@@ -53,11 +54,11 @@ func TestDraws(t *testing.T) {
 		middle, area := 0.0, 0.0
 		for range n {
 			b := RandomBox(rng, 32, 32, 0.75, c)
-			if b.Y0 < 0 || b.X0 < 0 || b.Y1 > 32 || b.X1 > 32 || b.Area() > 16*16 || b.Area() <= 0 {
+			if !b.In(image.Rect(0, 0, 32, 32)) || b.Dx() > 16 || b.Dy() > 16 || b.Empty() {
 				t.Fatalf("%+v", b)
 			}
-			middle += math.Abs(float64(b.Y0+b.Y1)/2-16) / n
-			area += float64(b.Area()) / n
+			middle += math.Abs(float64(b.Min.Y+b.Max.Y)/2-16) / n
+			area += float64(b.Dx()*b.Dy()) / n
 		}
 		if (c == Gaussian) != (middle < 6) {
 			t.Errorf("centre %d: boxes are %v from the middle, area %v", c, middle, area)

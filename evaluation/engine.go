@@ -1,6 +1,7 @@
 package evaluation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,7 +66,7 @@ func startSession(ctx context.Context, c *Classifier, taps []string) (Engine, er
 		return nil, err
 	}
 	open := func(m *model.Model) (*runtime.Session, error) {
-		return runtime.Open(ctx, m.Source(), runtime.Options{
+		return runtime.Open(ctx, runtime.Source{Name: cmp.Or(m.Path, m.Name), Dir: m.Dir(), Model: m.File()}, runtime.Options{
 			Device: c.Running.Device, Threads: c.Running.Threads,
 			Inputs: []runtime.Input{{Name: m.Input, Shape: c.shape}}, Outputs: append([]string{m.Logits}, taps...),
 		})

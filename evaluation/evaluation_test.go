@@ -9,22 +9,31 @@ import (
 
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/cache"
+	"cutmix-eval/internal/onnx"
+	"cutmix-eval/internal/onnx/onnxtest"
 	"cutmix-eval/model/lock"
 	"cutmix-eval/pipeline"
 	"cutmix-eval/runtime/ortest"
 )
 
-func open(t *testing.T, edit func(*Config)) (*Setup, error) {
+// open opens a classifier and five images of the embedded scenes.
+func open(t *testing.T, edit func(*ModelConfig)) (*Classifier, *Images, error) {
 	t.Helper()
 	ortest.Load(t)
-	c := DefaultConfig()
-	c.Limit = 5
+	c := DefaultModelConfig()
 	edit(&c)
-	s, err := Open(context.Background(), c, nil)
-	if err == nil {
-		t.Cleanup(s.Close)
+	m, err := OpenClassifier(c, DefaultRunning())
+	if err != nil {
+		return nil, nil, err
 	}
-	return s, err
+	t.Cleanup(m.Close)
+	d := DefaultDataConfig()
+	d.Limit = 5
+	im, err := m.Images(d)
+	if err == nil {
+		t.Cleanup(func() { im.Close() })
+	}
+	return m, im, err
 }
 
 // A fixed batch is opened where that is sound, and every image gets the result
@@ -41,18 +50,27 @@ func TestFixedBatch(t *testing.T) {
 		"open-stuck":    {1, "fixed at 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := open(t, func(c *Config) { c.Model = "../model/testdata/heads/" + name + ".onnx" })
+			c, im, err := open(t, func(c *ModelConfig) { c.Model = "../model/testdata/heads/" + name + ".onnx" })
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.Session.Fixed != want.fixed || !strings.Contains(s.FreedBatch, want.say) || (want.say == "") != (s.FreedBatch == "") {
-				t.Errorf("fixed at %d, %q; want %+v", s.Session.Fixed, s.FreedBatch, want)
+			e, err := c.Engine(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			said := e.Runtime().FixedBatch
+			if e.Fixed() != want.fixed {
+				t.Errorf("fixed at %d, not %d", e.Fixed(), want.fixed)
+			}
+			if !strings.Contains(said, want.say) || (want.say == "") != (said == "") {
+				t.Errorf("it says %q, not %q", said, want.say)
 			}
 			n := 0
-			if _, err := pipeline.Run(context.Background(), s.Pipeline(s.Selected, nil), func(r pipeline.Result) error {
+			_, err = pipeline.Run(context.Background(), c.Pipeline(e, im, im.Selected(), nil), func(r pipeline.Result) error {
 				n++
 				return r.Err
-			}); err != nil || n != 5 {
+			})
+			if err != nil || n != 5 {
 				t.Errorf("%d results, %v", n, err)
 			}
 		})
@@ -72,8 +90,8 @@ func TestRecipeOrder(t *testing.T) {
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	source := func(name string, edit func(*Config)) (string, float32) {
-		c := DefaultConfig()
+	source := func(name string, edit func(*ModelConfig)) (string, float32) {
+		c := DefaultModelConfig()
 		edit(&c)
 		m, e, err := OpenModel(name, "")
 		if err != nil {
@@ -85,7 +103,7 @@ func TestRecipeOrder(t *testing.T) {
 		}
 		return source, r.Mean[0]
 	}
-	plain := func(*Config) {}
+	plain := func(*ModelConfig) {}
 	if s, mean := source(path, plain); s != "ONNX metadata" || mean != 0.5 {
 		t.Errorf("%s %v", s, mean)
 	}
@@ -115,11 +133,11 @@ func TestRecipeOrder(t *testing.T) {
 			t.Errorf("%s: %s %v", name, s, mean)
 		}
 	}
-	if s, mean := source("mine", func(c *Config) { c.Recipe = "cifar10" }); s != "recipe cifar10" || mean != 0.4914 {
+	if s, mean := source("mine", func(c *ModelConfig) { c.Recipe = "cifar10" }); s != "recipe cifar10" || mean != 0.4914 {
 		t.Errorf("%s %v", s, mean)
 	}
 	mean := [3]float32{0.3, 0.3, 0.3}
-	if s, m := source("mine", func(c *Config) { c.Changes.Mean = &mean }); s != "flags mean over models.lock" || m != 0.3 {
+	if s, m := source("mine", func(c *ModelConfig) { c.Changes.Mean = &mean }); s != "flags mean over models.lock" || m != 0.3 {
 		t.Errorf("%s %v", s, m)
 	}
 	// A file that is not what was pinned is refused.
@@ -159,16 +177,43 @@ func TestOpenModelErrors(t *testing.T) {
 	}
 }
 
+// Without a crop the size of images is the model's; where that leaves it open too, it has to
+// be given.
 func TestSizeIsNeeded(t *testing.T) {
-	_, err := open(t, func(c *Config) {
-		c.Model = "../model/testdata/heads/tf2onnx.onnx" // 16 x 16, NHWC
-	})
-	if err != nil {
-		t.Errorf("%v", err)
+	t.Setenv(cache.EnvDir, t.TempDir())
+	m := onnxtest.Model()
+	g := &m.Graph
+	g.Inputs = []onnx.Value{onnx.NewValue("x", onnx.Float32).WithDims(onnxtest.Axes(-1, 3, -1, -1)...)}
+	g.Nodes = []onnx.Node{onnx.NewNode("GlobalAveragePool", "pool", []string{"x"}, []string{"p"}), onnx.NewNode("Flatten", "flat", []string{"p"}, []string{"y"})}
+	g.Outputs = []onnx.Value{onnx.NewValue("y", onnx.Float32).WithDims(onnxtest.Axes(-1, 3)...)}
+	any := filepath.Join(t.TempDir(), "any-size.onnx")
+	if err := os.WriteFile(any, m.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	none := imageproc.Size{}
-	s, err := open(t, func(c *Config) { c.Changes.Crop, c.Changes.Resize = &none, &none })
-	if err != nil || s.Recipe.Crop != none {
-		t.Errorf("images of the model's own size need no resize: %v", err)
+	none, eight := imageproc.Size{}, imageproc.Size{H: 8, W: 9}
+	for name, c := range map[string]struct {
+		model ModelConfig
+		size  imageproc.Size
+		want  string
+	}{
+		"the model's":  {ModelConfig{Model: "scenes-cutmix", Changes: Changes{Crop: &none, Resize: &none}}, imageproc.Size{H: 64, W: 64}, ""},
+		"a crop":       {ModelConfig{Model: any, Changes: Changes{Crop: &eight, Resize: &none}}, eight, ""},
+		"nothing says": {ModelConfig{Model: any, Changes: Changes{Crop: &none, Resize: &none}}, none, "fixes the image size; give --crop"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, err := OpenClassifier(c.model, DefaultRunning())
+			if c.want != "" {
+				if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("%v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := m.Size(); got != c.size {
+				t.Errorf("the size is %v, not %v", got, c.size)
+			}
+		})
 	}
 }

@@ -550,7 +550,7 @@ func closed(w interface{ Close() error }, err error) error {
 // Head begins a report: what was run on what. told is the task's own configuration.
 func (p *Pass) Head(told any) report.Head {
 	c := p.Classifier
-	h := report.Head{Task: p.Spec.Task, Tool: c.Running.Tool, Model: c.describe(p.Outputs)}
+	h := report.Head{Task: p.Spec.Task, Tool: c.Running.Tool, Model: c.describe(p.Outputs), Published: published(c.Entry)}
 	p.Samples.Describe(&h)
 	h.Config.Task = told
 	return h
@@ -561,7 +561,7 @@ func (c *Classifier) describe(outputs int) report.Model {
 	m := c.Model
 	return report.Model{
 		Name: m.Name, Path: m.Path, SHA256: m.SHA256, Bytes: m.Size, Edits: m.Edits(),
-		Classes: outputs, Output: m.Logits, Activation: m.Activation, Training: c.Entry.TrainingText(m), Published: published(c.Entry),
+		Classes: outputs, Output: m.Logits, Activation: m.Activation, Training: c.Entry.TrainingText(m),
 	}
 }
 

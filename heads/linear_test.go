@@ -89,7 +89,7 @@ func TestOptimumGolden(t *testing.T) {
 }
 
 // TestGradient: the gradient is that of the loss, weights of classes, targets that are not
-// known and regulariser included.
+// known and regularizer included.
 func TestGradient(t *testing.T) {
 	for _, k := range []Criterion{Softmax, Sigmoid} {
 		testGradient(t, k)

@@ -19,8 +19,8 @@ type Network struct {
 	dropout                   float64
 
 	Criterion
-	Scale Scaling
-	At    []float64 // weights of all layers, row by row, then their biases
+	Scale  Scaling
+	Params []float64 // weights of all layers, row by row, then their biases
 
 	x, z, h, dh  mat.Dense // of a batch
 	keepX, keepH []float64 // what dropout multiplies by
@@ -36,15 +36,15 @@ func NewNetwork(features, hidden, classes int, dropout float64, k Criterion, rng
 	if hidden > 0 {
 		biases += hidden
 	}
-	n.At = make([]float64, n.Weights()+biases)
+	n.Params = make([]float64, n.Weights()+biases)
 	if hidden > 0 {
 		first := hidden * features
-		for i := range n.At {
+		for i := range n.Params {
 			inputs := hidden
 			if i < first || i >= n.Weights() && i < n.Weights()+hidden {
 				inputs = features
 			}
-			n.At[i] = (2*rng.Float64() - 1) / math.Sqrt(float64(inputs))
+			n.Params[i] = (2*rng.Float64() - 1) / math.Sqrt(float64(inputs))
 		}
 	}
 	return n
@@ -104,7 +104,7 @@ func (n *Network) forward(rng *rand.Rand) *mat.Dense {
 	}
 	in, last := &n.x, 0
 	if n.hidden > 0 {
-		w, b := n.layer(n.At, 0)
+		w, b := n.layer(n.Params, 0)
 		n.h.Reset()
 		n.h.Mul(&n.x, w.T())
 		addRows(&n.h, b)
@@ -116,7 +116,7 @@ func (n *Network) forward(rng *rand.Rand) *mat.Dense {
 		}
 		in, last = &n.h, 1
 	}
-	w, b := n.layer(n.At, last)
+	w, b := n.layer(n.Params, last)
 	n.z.Reset()
 	n.z.Mul(in, w.T())
 	addRows(&n.z, b)
@@ -151,7 +151,7 @@ func (n *Network) Gradient(grad []float64, x []float32, y []float64, rng *rand.R
 		return loss
 	}
 	backward(n, grad, 1, z, &n.h)
-	w, _ := n.layer(n.At, 1)
+	w, _ := n.layer(n.Params, 1)
 	n.dh.Reset()
 	n.dh.Mul(z, w)
 	d := n.dh.RawMatrix().Data
@@ -251,8 +251,10 @@ func (n *Network) SGDRate(x []float32) float64 {
 	return 0.5 / largest
 }
 
-// AdamWRate is that of AdamW, which changes all weights alike in a step: a logit changes by
-// 0.5 where all agree, on the average row.
+// AdamWRate is the learning rate of AdamW that suits the rows of x: 0.5 / mean(1 + sum |x|), with
+// the sum over a row's scaled features and the mean over rows. AdamW's first step moves every
+// weight and bias by the rate, whatever its gradient. Where all of them move a logit the same way,
+// it changes by the rate times 1 + sum |x|: by 0.5 on average.
 func (n *Network) AdamWRate(x []float32) float64 {
 	rows := n.load(n.some(x))
 	in := ones(&n.x)
@@ -266,7 +268,7 @@ func (n *Network) AdamWRate(x []float32) float64 {
 // folded are the parameters for features as they are: what is scaled in
 // training, its first layer scales.
 func (n *Network) folded() []float64 {
-	at := slices.Clone(n.At)
+	at := slices.Clone(n.Params)
 	w, b := n.layer(at, 0)
 	for o := range b {
 		n.Scale.fold(w.RawRowView(o), &b[o])
@@ -291,9 +293,9 @@ func (n *Network) Layers() []linear.Layer {
 
 // Written is the network as the file has it: in float32.
 func (n *Network) Written() *Network {
-	out := &Network{features: n.features, hidden: n.hidden, classes: n.classes, Criterion: n.Criterion, Scale: plain(n.features), At: make([]float64, len(n.At))}
+	out := &Network{features: n.features, hidden: n.hidden, classes: n.classes, Criterion: n.Criterion, Scale: plain(n.features), Params: make([]float64, len(n.Params))}
 	for i, v := range n.folded() {
-		out.At[i] = float64(float32(v))
+		out.Params[i] = float64(float32(v))
 	}
 	return out
 }
@@ -311,8 +313,8 @@ func (n *Network) Set(weight, bias []float64) {
 	if n.hidden > 0 || len(weight) != n.Weights() || len(bias) != n.classes {
 		panic(fmt.Sprintf("heads: a head of %d and %d values", len(weight), len(bias)))
 	}
-	copy(n.At[copy(n.At, weight):], bias)
-	w, b := n.layer(n.At, 0)
+	copy(n.Params[copy(n.Params, weight):], bias)
+	w, b := n.layer(n.Params, 0)
 	for o := range b {
 		n.Scale.unfold(w.RawRowView(o), &b[o])
 	}

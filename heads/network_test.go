@@ -22,19 +22,19 @@ func TestNetworkGradient(t *testing.T) {
 		n := NewNetwork(3, c.hidden, 3, c.dropout, c.criterion, numbers(1))
 		n.Scale = Scaling{[]float64{0.5, -1, 0.25}, []float64{2, 0.5, 1}}
 		rng := numbers(3)
-		for i := range n.At {
-			n.At[i] += 0.3 * rng.NormFloat64()
+		for i := range n.Params {
+			n.Params[i] += 0.3 * rng.NormFloat64()
 		}
-		grad, other := make([]float64, len(n.At)), make([]float64, len(n.At))
+		grad, other := make([]float64, len(n.Params)), make([]float64, len(n.Params))
 		n.Gradient(grad, x, y, numbers(4))
 		differ := 0
-		for i, v := range n.At {
+		for i, v := range n.Params {
 			const h = 1e-6
-			n.At[i] = v + h
+			n.Params[i] = v + h
 			up := n.Gradient(other, x, y, numbers(4))
-			n.At[i] = v - h
+			n.Params[i] = v - h
 			down := n.Gradient(other, x, y, numbers(4))
-			n.At[i] = v
+			n.Params[i] = v
 			if d := (up - down) / (2 * h); math.Abs(d-grad[i]) > 1e-8 { // h squared times third derivatives, and rounding
 				t.Errorf("%+v: parameter %d: gradient %v, difference %v", c, i, grad[i], d)
 			}
@@ -100,8 +100,8 @@ func TestRate(t *testing.T) {
 		t.Errorf("sigmoids: %v", got)
 	}
 	deep := NewNetwork(2, 2, 3, 0, Softmax, numbers(1))
-	copy(deep.At, []float64{1, 0, 0, -2}) // W of the first layer
-	copy(deep.At[deep.Weights():], []float64{1, 0})
+	copy(deep.Params, []float64{1, 0, 0, -2}) // W of the first layer
+	copy(deep.Params[deep.Weights():], []float64{1, 0})
 	// The hidden layer's outputs with 1: a = (2, 0, 1), b = (2, 4, 1): (a a' + b b')/2 has the
 	// eigenvalues of the Gram matrix (5, 5; 5, 21)/2, the larger (26 + sqrt(16*16 + 100))/4.
 	if got, want := deep.SGDRate(x), 0.5/((26+math.Sqrt(356))/4); math.Abs(got-want) > 1e-9 {

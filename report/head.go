@@ -49,6 +49,7 @@ type Model struct {
 	Path       string `json:"path,omitempty"`
 	SHA256     string `json:"sha256"`
 	Bytes      int64  `json:"bytes"`
+	Edits      string `json:"edits,omitempty"` // to the file that can change the scores
 	Classes    int    `json:"classes"`
 	Output     string `json:"output"`     // the tensor that was read
 	Activation string `json:"activation"` // what follows it in the file: Softmax, …, or none

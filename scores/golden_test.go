@@ -158,7 +158,7 @@ func TestScoresGolden(t *testing.T) {
 			f, ok := fitted[name]
 			if !ok {
 				switch name {
-				// What OpenOOD's float arithmetic or its optimiser leaves, not a definition.
+				// What OpenOOD's float arithmetic or its optimizer leaves, not a definition.
 				case "gen_g0.1_M10_literal_subtraction", "temp_scaling_openood_T":
 				default:
 					t.Errorf("%s is not computed", name)

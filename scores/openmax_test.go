@@ -28,7 +28,9 @@ func TestFitWeibull(t *testing.T) {
 			}
 			return sum
 		}
-		for _, other := range []weibull{{got.Shape * 1.001, got.Scale}, {got.Shape / 1.001, got.Scale}, {got.Shape, got.Scale * 1.0003}, {got.Shape, got.Scale / 1.0003}} {
+		for _, other := range []weibull{
+			{got.Shape * 1.001, got.Scale}, {got.Shape / 1.001, got.Scale}, {got.Shape, got.Scale * 1.0003}, {got.Shape, got.Scale / 1.0003},
+		} {
 			if likelihood(other) >= likelihood(got) {
 				t.Errorf("%+v is likelier than %+v", other, got)
 			}

@@ -80,7 +80,10 @@ func atTemperature(t float64) func(*image) float64 {
 // odin is the temperature part of ODIN (Liang et al., ICLR 2018): without gradients the
 // input is not changed.
 func odin(t float64) Score {
-	return Score{Summary: "largest probability at temperature " + written(t) + " (ODIN without its input perturbation)", apply: unfitted(atTemperature(t))}
+	return Score{
+		Summary: "largest probability at temperature " + written(t) + " (ODIN without its input perturbation)",
+		apply:   unfitted(atTemperature(t)),
+	}
 }
 
 // gen is the generalised entropy of the m largest probabilities (Liu et al., CVPR 2023).
@@ -99,7 +102,7 @@ func gen(gamma float64, m int) Score {
 // gradNorm is the 1-norm of the gradient, with respect to the head's weights, of the
 // cross entropy with a uniform target (Huang et al., NeurIPS 2021), in closed form.
 func gradNorm() Score {
-	return Score{Needs: NeedFeatures, Summary: "1-norm of the gradient of the head's weights, in closed form", apply: unfitted(func(im *image) float64 {
+	f := func(im *image) float64 {
 		c, sum := float64(len(im.p)), 0.0
 		for k, p := range im.p {
 			d := c*p - 1
@@ -109,7 +112,8 @@ func gradNorm() Score {
 			sum += math.Abs(d)
 		}
 		return absolute(im.features) * sum
-	})}
+	}
+	return Score{Needs: NeedFeatures, Summary: "1-norm of the gradient of the head's weights, in closed form", apply: unfitted(f)}
 }
 
 func absolute(f []float64) float64 {

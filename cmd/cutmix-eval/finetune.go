@@ -94,10 +94,10 @@ JSON of "models" (name, model) and "data" (name, train, val, test).`,
 	fs.StringVar(&f.head, "head", "new", "new, or keep: go on with the model's own (the same classes)")
 	fs.IntVar(&t.Hidden, "hidden", 0, "units of a hidden layer with ReLU; 0 for none")
 	fs.Float64Var(&t.Dropout, "dropout", 0, "share of features and hidden units that is dropped")
-	fs.BoolVar(&t.Standardise, "standardize", t.Standardise, "train on features of mean 0 and deviation 1; the file's head is scaled back")
+	fs.BoolVar(&t.Standardize, "standardize", t.Standardize, "train on features of mean 0 and deviation 1; the file's head is scaled back")
 	fs.IntVar(&t.Epochs, "epochs", t.Epochs, "times that every image is seen")
 	fs.IntVar(&t.Batch, "batch-size", t.Batch, "images a step")
-	fs.StringVar(&t.Optimiser, "optimizer", t.Optimiser, "sgd (Nesterov), adamw, or lbfgs (to the optimum, without mixing)")
+	fs.StringVar(&t.Optimizer, "optimizer", t.Optimizer, "sgd (Nesterov), adamw, or lbfgs (to the optimum, without mixing)")
 	fs.Float64Var(&t.Rate, "lr", 0, "learning rate (default: as suits the features; it is printed)")
 	fs.Float64Var(&t.Momentum, "momentum", t.Momentum, "of sgd")
 	fs.Float64Var(&t.Decay, "weight-decay", t.Decay, "of weights, not of biases")
@@ -195,7 +195,7 @@ func (f *finetuneFlags) parse(cmd *cobra.Command, c *evaluation.Config) error {
 		return err
 	}
 	if t.Fixed() && given("augment") && f.augment != "none" {
-		return fmt.Errorf("--augment %s makes new images in every epoch, and %s uses features that are computed once: give --augment none", f.augment, map[bool]string{true: "--optimizer lbfgs", false: "--mix " + f.mix}[t.Optimiser == finetune.LBFGSName])
+		return fmt.Errorf("--augment %s makes new images in every epoch, and %s uses features that are computed once: give --augment none", f.augment, map[bool]string{true: "--optimizer lbfgs", false: "--mix " + f.mix}[t.Optimizer == finetune.LBFGSName])
 	}
 	for flag, to := range map[string]*[2]float64{"crop-scale": &t.Augment.Scale, "crop-ratio": &t.Augment.Ratio} {
 		if !given(flag) {
@@ -232,14 +232,14 @@ func (f *finetuneFlags) idle(given func(string) bool) error {
 			return fmt.Errorf("--%s says nothing about --mix %s", flag, t.Mix.Method)
 		}
 	}
-	if t.Optimiser == finetune.LBFGSName {
+	if t.Optimizer == finetune.LBFGSName {
 		for _, flag := range []string{"lr", "batch-size", "epochs", "momentum", "schedule", "warmup", "patience", "select", "standardize"} {
 			if given(flag) {
 				return fmt.Errorf("--%s says nothing about --optimizer lbfgs, which goes to the optimum of all images at once", flag)
 			}
 		}
 	}
-	if given("momentum") && t.Optimiser == finetune.AdamWName {
+	if given("momentum") && t.Optimizer == finetune.AdamWName {
 		return errors.New("--momentum says nothing about --optimizer adamw")
 	}
 	return nil

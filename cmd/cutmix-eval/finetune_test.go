@@ -137,7 +137,7 @@ func sameGroups(a, b []report.Group) bool {
 	return err == nil && err2 == nil && bytes.Equal(x, y)
 }
 
-// TestFinetuneWays: every way of mixing, head and optimiser, by the command line, on few
+// TestFinetuneWays: every way of mixing, head and optimizer, by the command line, on few
 // pictures; the numbers are of the right kind and far above chance.
 func TestFinetuneWays(t *testing.T) {
 	whole(t)

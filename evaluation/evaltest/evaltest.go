@@ -13,13 +13,12 @@ import (
 	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/internal/onnx"
+	"cutmix-eval/internal/onnx/onnxtest"
 	"cutmix-eval/model"
 	"cutmix-eval/pipeline"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/runtime"
-
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // Table is what a classifier gives for samples, and what is known about them.
@@ -85,7 +84,11 @@ func (t *Table) Classifier(tb testing.TB) *evaluation.Classifier {
 // file is an ONNX file of the table's shape: a linear layer on features.
 func (t *Table) file() []byte {
 	c, d := t.classes(), t.features()
-	values := func(v []float32, n int) []byte {
+	tensor32 := func(name string, v []float32, dims ...int64) onnx.Tensor {
+		n := 1
+		for _, d := range dims {
+			n *= int(d)
+		}
 		if v == nil {
 			v = make([]float32, n)
 		}
@@ -93,34 +96,18 @@ func (t *Table) file() []byte {
 		for _, x := range v {
 			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(x))
 		}
-		return raw
+		return onnx.NewTensor(name, onnx.Float32, dims, raw)
 	}
-	field := func(b []byte, n protowire.Number, message []byte) []byte {
-		return protowire.AppendBytes(protowire.AppendTag(b, n, protowire.BytesType), message)
+	m := onnxtest.Model()
+	g := &m.Graph
+	g.Inputs = []onnx.Value{onnx.NewValue("image", onnx.Float32).WithDims(onnxtest.Axes(-1, tensor, 1, 1)...)}
+	g.Nodes = []onnx.Node{
+		onnx.NewNode("Flatten", "pool", []string{"image"}, []string{Penultimate}),
+		onnx.NewNode("Gemm", "head", []string{Penultimate, "w", "b"}, []string{logits}, onnx.IntAttr("transB", 1)),
 	}
-	value := func(name string, dims ...int64) []byte {
-		v := onnx.Value{Name: name, Type: onnx.Float32, Ranked: true}
-		for i, n := range dims {
-			v.Dims = append(v.Dims, onnx.Dim{Size: n})
-			if i == 0 {
-				v.Dims[0].Symbol = "n"
-			}
-		}
-		return onnx.EncodeValue(v)
-	}
-	var g []byte
-	g = field(g, onnx.FieldNode, onnx.EncodeNode("Flatten", "pool", []string{"image"}, []string{Penultimate}))
-	g = field(g, onnx.FieldNode, onnx.EncodeNode("Gemm", "head", []string{Penultimate, "w", "b"}, []string{logits}, onnx.IntAttr("transB", 1)))
-	g = field(g, onnx.FieldInitializer, onnx.EncodeTensor("w", onnx.Float32, []int64{int64(c), int64(d)}, values(t.Weight, c*d)))
-	g = field(g, onnx.FieldInitializer, onnx.EncodeTensor("b", onnx.Float32, []int64{int64(c)}, values(t.Bias, c)))
-	g = field(g, onnx.FieldInput, value("image", -1, tensor, 1, 1))
-	g = field(g, onnx.FieldOutput, value(logits, -1, int64(c)))
-	var opset []byte
-	opset = protowire.AppendVarint(protowire.AppendTag(opset, 2, protowire.VarintType), 17)
-	var m []byte
-	m = protowire.AppendVarint(protowire.AppendTag(m, 1, protowire.VarintType), 8)
-	m = field(m, 8, opset)
-	return field(m, 7, g)
+	g.Initializers = []onnx.Tensor{tensor32("w", t.Weight, int64(c), int64(d)), tensor32("b", t.Bias, int64(c))}
+	g.Outputs = []onnx.Value{onnx.NewValue(logits, onnx.Float32).WithDims(onnxtest.Axes(-1, int64(c))...)}
+	return m.Bytes()
 }
 
 // engine runs the table.

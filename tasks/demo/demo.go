@@ -14,10 +14,8 @@ import (
 
 	"cutmix-eval/corrupt"
 	"cutmix-eval/evaluation"
-	"cutmix-eval/pipeline"
 	"cutmix-eval/report"
-	"cutmix-eval/results"
-	"cutmix-eval/runtime"
+	"cutmix-eval/tasks"
 	"cutmix-eval/tasks/classify"
 	"cutmix-eval/tasks/compare"
 	"cutmix-eval/tasks/corruption"
@@ -26,22 +24,16 @@ import (
 	"cutmix-eval/tasks/ood"
 )
 
+// Name is the task's name in reports.
+const Name = "demo"
+
 // Baseline and CutMix are the embedded models that are compared.
 const (
 	Baseline = "scenes-base"
 	CutMix   = "scenes-cutmix"
 )
 
-// Row is one number of both models. Values and differences are in the metric's
-// own unit; fractions for shares.
-type Row struct {
-	Task             string
-	Baseline, CutMix report.Metric
-	Difference       compare.Difference // CutMix less baseline
-	Verdict          string             // what the difference shows, in words
-}
-
-// Config tells the tasks what to do.
+// Config says what the tasks do.
 type Config struct {
 	Classify classify.Config `json:"classify"`
 	Localize localize.Config `json:"localize"`
@@ -57,7 +49,8 @@ type Config struct {
 
 // DefaultConfig is what the command line starts from.
 func DefaultConfig() Config {
-	o := ood.Config{Sources: ood.ScenesSources(), Scores: []string{"msp"}}
+	o := ood.DefaultConfig()
+	o.Sources, o.Scores = ood.ScenesSources(), []string{"msp"}
 	c, h := corruption.DefaultConfig(), corruption.DefaultConfig()
 	c.Corruptions = corrupt.Benchmark()
 	h.Experiment, h.Steps = corruption.Centre, 2
@@ -66,298 +59,177 @@ func DefaultConfig() Config {
 	return Config{classify.DefaultConfig(), localize.DefaultConfig(), o, c, 100, h, 1000, f}
 }
 
-// Result is what both models gave.
-type Result struct {
-	N       int
-	Rows    []Row
-	Floors  []report.Group // of localization: what needs no model
-	Elapsed time.Duration
-	setup   *report.Report // of the CutMix model, for what is common to both
+// shown is a number that the demo shows.
+type shown struct {
+	name  string
+	at    report.Keys
+	label string // with %d for the number of scenes; empty: name and keys
 }
 
-// shown are the numbers of each task that the demo shows.
-var shown = map[string][]string{
-	classify.Name: {"top1", "nll", "brier", "ece", "aurc"},
-	localize.Name: {"top1_loc", "gt_known_loc", "max_box_acc_v2", "px_ap"},
-	ood.Name:      {"auroc unseen msp", "auroc texture msp", "auroc noise msp", "auroc all msp"},
-	"corruptions": {"error"},
-	"occlusion":   {"error center-occlusion/0.5"},
-	finetune.Name: {"top1"},
+// part is a task of the demo.
+type part struct {
+	apart bool // an empty line goes before its rows
+	open  func(ctx context.Context, c *evaluation.Classifier, d evaluation.DataConfig) (tasks.Job, error)
+	shown []shown
 }
 
-// run is one task of one model.
-type run func(ctx context.Context, s *evaluation.Setup, install runtime.Progress, progress func(done, n int)) (*report.Report, compare.Run, error)
+func auroc(key report.Key) shown {
+	return shown{name: "auroc", at: report.Keys{key, report.KeyScore.Is("msp")}}
+}
 
-// Run evaluates both models on every task. c chooses device, threads and so on; its
-// model and data are not used. progress is told the share that is done.
-func Run(ctx context.Context, c evaluation.Config, task Config, install runtime.Progress, progress func(done float64)) (*Result, error) {
+func plain(names ...string) []shown {
+	var out []shown
+	for _, n := range names {
+		out = append(out, shown{name: n})
+	}
+	return out
+}
+
+// parts are the tasks of the demo; dir is for what they write.
+func (c Config) parts(dir string) []part {
+	return []part{
+		{open: c.classify, shown: plain("top1", "nll", "brier", "ece", "aurc")},
+		{apart: true, open: c.localize, shown: plain("top1_loc", "gt_known_loc", "max_box_acc_v2", "px_ap")},
+		{apart: true, open: c.ood, shown: []shown{
+			auroc(report.KeySet.Is("unseen")), auroc(report.KeySet.Is("texture")), auroc(report.KeySet.Is("noise")), auroc(report.KeyGroup.Is("all")),
+		}},
+		{apart: true, open: corrupted(c.Corruption, c.Corrupted), shown: []shown{{name: "error", label: "error under 15 corruptions (%d scenes)"}}},
+		{open: corrupted(c.Occlusion, c.Occluded), shown: []shown{{
+			name: "error", at: report.Keys{report.KeyExperiment.Is(string(corruption.Centre)), report.KeyLevel.Is("0.5")},
+			label: "error with the middle hidden (%d scenes)",
+		}}},
+		{apart: true, open: c.finetune(dir), shown: []shown{{
+			name: "top1", at: report.Keys{report.KeySet.Is("test"), report.KeyHead.Is("tuned")}, label: "top1 of new heads, 10 new classes (%d scenes)",
+		}}},
+	}
+}
+
+// Run evaluates both models on every task and compares them; limit is the number of scenes, 0
+// for all. progress is told the share that is done.
+func Run(ctx context.Context, running evaluation.Running, config Config, limit int, seed uint64, progress func(done float64)) (*report.Report, error) {
 	start := time.Now()
-	task.OOD.Sources = slices.Clone(task.OOD.Sources)
-	c.Data = evaluation.DefaultData
-	res := &Result{}
-	tasks := []struct {
-		name string
-		run  run
-	}{{classify.Name, task.classify}, {localize.Name, task.localize}, {ood.Name, task.ood},
-		{"corruptions", corrupted(task.Corruption, task.Corrupted)}, {"occlusion", corrupted(task.Occlusion, task.Occluded)},
-		{finetune.Name, task.finetune}}
+	dir, err := os.MkdirTemp("", "cutmix-eval-demo-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	data := evaluation.DefaultDataConfig()
+	data.Limit, data.Seed = limit, seed
+	d := &comparison{config: compare.Config{Replicates: config.Classify.Replicates, Seed: seed}}
 	models := []string{Baseline, CutMix}
-	for k, t := range tasks {
+	parts := config.parts(dir)
+	for k, p := range parts {
 		var runs []compare.Run
 		var reports []*report.Report
 		for i, name := range models {
-			c.Model = name
-			s, err := evaluation.Prepare(c)
+			m := evaluation.DefaultModelConfig()
+			m.Model = name
+			c, err := evaluation.OpenClassifier(m, running)
 			if err != nil {
 				return nil, err
 			}
 			before := float64(k*len(models) + i)
-			r, one, err := t.run(ctx, s, install, func(done, n int) {
-				progress((before + float64(done)/float64(n)) / float64(len(tasks)*len(models)))
+			r, source, err := p.run(ctx, c, data, func(done, n int) {
+				progress((before + float64(done)/float64(max(n, 1))) / float64(len(parts)*len(models)))
 			})
-			s.Close()
+			c.Close()
 			if err != nil {
 				return nil, err
 			}
-			one.Name = name
-			runs, reports = append(runs, one), append(reports, r)
+			runs, reports = append(runs, compare.Run{Name: name, Source: source}), append(reports, r)
 		}
-		cmp, err := compare.Compare(ctx, compare.Config{Replicates: task.Classify.Replicates, Seed: c.Seed}, runs)
-		if err != nil {
+		if err := d.add(ctx, p, runs, reports); err != nil {
 			return nil, err
 		}
-		for _, name := range shown[t.name] {
-			for _, d := range cmp.Pairs[0].Differences {
-				if d.Name != name {
-					continue
-				}
-				verdict := cmp.Verdict(d, "the baseline", "CutMix")
-				if d.Kind == compare.McNemar && cmp.N >= 30 {
-					verdict += fmt.Sprintf(" (p = %.2g, McNemar)", d.P)
-				}
-				row := Row{t.name, find(reports[0], name), find(reports[1], name), d, verdict}
-				if t.name == finetune.Name {
-					row.Baseline.Name, row.CutMix.Name = "new_head_top1", "new_head_top1"
-				}
-				res.Rows = append(res.Rows, row)
-			}
-		}
-		if t.name == classify.Name {
-			res.N, res.setup = cmp.N, reports[1]
-		}
-		for _, g := range reports[1].Groups {
-			if g.Kind == "floor" {
-				res.Floors = append(res.Floors, g)
-			}
-		}
 	}
-	res.Elapsed = time.Since(start)
-	return res, nil
+	return d.report(config, time.Since(start)), nil
 }
 
-// find finds a number of a report; one of a group is called "NAME SET SCORE".
-func find(r *report.Report, name string) report.Metric {
-	for _, m := range r.Metrics {
-		if m.Name == name {
-			return m
-		}
-	}
-	for _, g := range r.Groups {
-		for _, m := range g.Metrics {
-			if m.Name+" "+g.Kind+"/"+g.Name == name {
-				m.Name = name
-				return m
-			}
-			if m.Name+" "+strings.TrimSuffix(strings.TrimPrefix(g.Kind, "ood "), " mean")+" "+g.Name == name {
-				m.Name = name
-				return m
-			}
-		}
-	}
-	panic("demo: " + r.Task + " reports no " + name)
-}
-
-// collector is a task's job.
-type collector interface {
-	Collect(ctx context.Context, progress func(done int)) (pipeline.Stats, error)
-}
-
-// finish makes a job's records and reads its report and what is compared from them.
-func finish(ctx context.Context, j collector, rec *evaluation.Records, progress func(done, n int), read func(*results.Run) (*report.Report, compare.Source, error)) (*report.Report, compare.Run, error) {
-	n := len(rec.Todo)
-	if _, err := j.Collect(ctx, func(done int) { progress(done, n) }); err != nil {
-		return nil, compare.Run{}, err
-	}
-	r, source, err := read(rec.Run)
-	return r, compare.Run{Source: source}, err
-}
-
-func (c Config) classify(ctx context.Context, s *evaluation.Setup, install runtime.Progress, progress func(done, n int)) (*report.Report, compare.Run, error) {
-	job, err := classify.Open(ctx, s, c.Classify, evaluation.Store{}, report.Tool{}, install)
+// run does a part for one model.
+func (p part) run(ctx context.Context, c *evaluation.Classifier, d evaluation.DataConfig, progress func(done, n int)) (*report.Report, compare.Source, error) {
+	j, err := p.open(ctx, c, d)
 	if err != nil {
-		return nil, compare.Run{}, err
+		return nil, nil, err
 	}
-	defer job.Close()
-	return finish(ctx, job, job.Records, progress, func(run *results.Run) (*report.Report, compare.Source, error) {
-		r, _, err := classify.Report(ctx, run, nil)
-		if err != nil {
-			return nil, nil, err
-		}
-		source, err := classify.Load(ctx, run)
-		return r, source, err
+	defer j.Close()
+	res, err := tasks.Do(ctx, j, progress)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := res.Report(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	source, err := res.Source(ctx)
+	return r, source, err
+}
+
+func (c Config) classify(ctx context.Context, m *evaluation.Classifier, d evaluation.DataConfig) (tasks.Job, error) {
+	return withImages(m, d, func(im *evaluation.Images) (tasks.Job, error) {
+		return classify.Open(ctx, m, im, c.Classify, evaluation.Store{})
 	})
 }
 
-func (c Config) localize(ctx context.Context, s *evaluation.Setup, install runtime.Progress, progress func(done, n int)) (*report.Report, compare.Run, error) {
-	job, err := localize.Open(ctx, s, c.Localize, "", evaluation.Store{}, report.Tool{}, install)
-	if err != nil {
-		return nil, compare.Run{}, err
-	}
-	defer job.Close()
-	return finish(ctx, job, job.Records, progress, func(run *results.Run) (*report.Report, compare.Source, error) {
-		r, _, err := localize.Report(ctx, run, nil)
-		if err != nil {
-			return nil, nil, err
-		}
-		source, err := localize.Load(ctx, run)
-		return r, source, err
+func (c Config) localize(ctx context.Context, m *evaluation.Classifier, d evaluation.DataConfig) (tasks.Job, error) {
+	return withImages(m, d, func(im *evaluation.Images) (tasks.Job, error) {
+		return localize.Open(ctx, m, im, c.Localize, "", evaluation.Store{}, localize.Overlays{})
 	})
 }
 
-func (c Config) ood(ctx context.Context, s *evaluation.Setup, install runtime.Progress, progress func(done, n int)) (*report.Report, compare.Run, error) {
-	var out compare.Run
+func (c Config) ood(ctx context.Context, m *evaluation.Classifier, d evaluation.DataConfig) (tasks.Job, error) {
+	c.OOD.Sources = slices.Clone(c.OOD.Sources)
 	for i := range c.OOD.Sources {
-		c.OOD.Sources[i].Limit = s.Config.Limit
+		c.OOD.Sources[i].Limit = d.Limit
 	}
-	job, err := ood.Open(ctx, s, c.OOD, evaluation.Store{}, report.Tool{}, install)
-	if err != nil {
-		return nil, out, err
-	}
-	defer job.Close()
-	n, before := 0, 0
-	for _, p := range job.Passes {
-		n += len(p.Todo)
-	}
-	for _, p := range job.Passes {
-		if _, err := p.Collect(ctx, func(done int) { progress(before+done, n) }); err != nil {
-			return nil, out, err
-		}
-		before += len(p.Todo)
-	}
-	pair, err := job.Runs().Pair(ctx)
-	if err != nil {
-		return nil, out, err
-	}
-	out.Source = pair
-	return pair.Describe(), out, nil
+	return withImages(m, d, func(im *evaluation.Images) (tasks.Job, error) {
+		return ood.Open(ctx, m, im, c.OOD, evaluation.Store{})
+	})
 }
 
 // corrupted evaluates variants of n scenes.
-func corrupted(c corruption.Config, n int) run {
-	return func(ctx context.Context, s *evaluation.Setup, install runtime.Progress, progress func(done, n int)) (*report.Report, compare.Run, error) {
-		if limit := s.Config.Limit; limit == 0 || limit > n {
-			s.Config.Limit = n
-			s.Selected = s.Data.Pick(n, s.Config.Seed)
+func corrupted(c corruption.Config, n int) func(context.Context, *evaluation.Classifier, evaluation.DataConfig) (tasks.Job, error) {
+	return func(ctx context.Context, m *evaluation.Classifier, d evaluation.DataConfig) (tasks.Job, error) {
+		if d.Limit == 0 || d.Limit > n {
+			d.Limit = n
 		}
-		job, err := corruption.Open(ctx, s, c, evaluation.Store{}, report.Tool{}, install)
-		if err != nil {
-			return nil, compare.Run{}, err
-		}
-		defer job.Close()
-		return finish(ctx, job, job.Records, progress, func(run *results.Run) (*report.Report, compare.Source, error) {
-			source, err := corruption.Load(ctx, run)
-			if err != nil {
-				return nil, nil, err
-			}
-			return source.Describe(), source, nil
+		return withImages(m, d, func(im *evaluation.Images) (tasks.Job, error) {
+			return corruption.Open(ctx, m, im, c, evaluation.Store{})
 		})
 	}
 }
 
 // finetune tunes a new head on ten new classes.
-func (c Config) finetune(ctx context.Context, s *evaluation.Setup, install runtime.Progress, progress func(done, n int)) (*report.Report, compare.Run, error) {
-	var out compare.Run
-	dir, err := os.MkdirTemp("", "cutmix-eval-demo-")
-	if err != nil {
-		return nil, out, err
-	}
-	defer os.RemoveAll(dir)
-	on := s.Config
-	on.Data = "scenes:new-train"
-	o := finetune.Options{Val: "scenes:new-val", Test: "scenes:new-test", Out: filepath.Join(dir, "tuned.onnx"), Install: install}
-	o.Told = func(e finetune.Epoch, of int, _ string) { progress(e.Epoch, of) }
-	r, err := finetune.Run(ctx, on, c.Finetune, o)
-	if err != nil {
-		return nil, out, err
-	}
-	out.Source, err = finetune.Tuned(ctx, o.Folder(), "test")
-	return r, out, err
-}
-
-// Report is the result as a report: the differences as metrics, both models as
-// groups.
-func (res *Result) Report(tool report.Tool) *report.Report {
-	r := *res.setup
-	r.Tool, r.Task = tool, "demo"
-	r.Metrics, r.Groups, r.Tables, r.Warnings = nil, nil, nil, nil
-	base, cut := report.Group{Kind: "model", Name: Baseline}, report.Group{Kind: "model", Name: CutMix}
-	for _, row := range res.Rows {
-		base.Metrics = append(base.Metrics, row.Baseline)
-		cut.Metrics = append(cut.Metrics, row.CutMix)
-		iv := row.Difference.Interval
-		r.Metrics = append(r.Metrics, report.Metric{
-			Name: row.CutMix.Name + "_difference", Value: row.Difference.Value, Unit: row.CutMix.Unit, N: res.N,
-			Interval: &iv, HigherIsBetter: row.CutMix.HigherIsBetter, Note: row.Verdict,
+func (c Config) finetune(dir string) func(context.Context, *evaluation.Classifier, evaluation.DataConfig) (tasks.Job, error) {
+	return func(ctx context.Context, m *evaluation.Classifier, d evaluation.DataConfig) (tasks.Job, error) {
+		d.Path = "scenes:new-train"
+		return finetune.Open(ctx, m, d, c.Finetune, finetune.Options{
+			Val: "scenes:new-val", Test: "scenes:new-test", Out: filepath.Join(dir, m.Model.Name+".onnx"),
 		})
 	}
-	r.Groups = append([]report.Group{base, cut}, res.Floors...)
-	return &r
 }
 
-// Table is the result for people.
-func (res *Result) Table() report.Table {
-	t := report.Table{
-		Name: "demo", Title: fmt.Sprintf("%d test scenes, 95 %% intervals; differences are paired: both models see the same scenes", res.N),
-		Columns: []string{"", "baseline", "", "CutMix", "", "CutMix - baseline", "", ""},
+// withImages opens a job on images that are closed with it.
+func withImages(c *evaluation.Classifier, d evaluation.DataConfig, open func(*evaluation.Images) (tasks.Job, error)) (tasks.Job, error) {
+	im, err := c.Images(d)
+	if err != nil {
+		return nil, err
 	}
-	task := ""
-	for _, row := range res.Rows {
-		if task != row.Task && row.Task != "occlusion" {
-			if task = row.Task; len(t.Rows) > 0 {
-				t.Rows = append(t.Rows, []string{""})
-			}
-		}
-		b, biv := row.Baseline.Text()
-		c, civ := row.CutMix.Text()
-		d, div := report.Metric{Unit: row.CutMix.Unit, Value: row.Difference.Value, Interval: &row.Difference.Interval}.Text()
-		d = strings.Replace(d, " %", " points", 1)
-		if row.Difference.Value >= 0 {
-			d = "+" + d
-		}
-		name := row.CutMix.Name
-		switch row.Task {
-		case "corruptions":
-			name = fmt.Sprintf("error under 15 corruptions (%d scenes)", row.CutMix.N)
-		case "occlusion":
-			name = fmt.Sprintf("error with the middle hidden (%d scenes)", row.CutMix.N)
-		case finetune.Name:
-			name = fmt.Sprintf("top1 of new heads, 10 new classes (%d scenes)", row.CutMix.N)
-		}
-		t.Rows = append(t.Rows, []string{name, b, biv, c, civ, d, div, row.Verdict})
+	j, err := open(im)
+	if err != nil {
+		_ = im.Close()
+		return nil, err
 	}
-	return t
+	return owner{j, im}, nil
 }
 
-// FloorsText says what localization reaches without any model.
-func (res *Result) FloorsText() string {
-	var parts []string
-	for _, g := range res.Floors {
-		for _, m := range g.Metrics {
-			if m.Name == "max_box_acc_v2" {
-				v, _ := m.Text()
-				parts = append(parts, g.Name+" "+v)
-			}
-		}
-	}
-	return "max_box_acc_v2 without a model: " + strings.Join(parts, ", ")
+// owner is a job that closes its images.
+type owner struct {
+	tasks.Job
+	images *evaluation.Images
+}
+
+func (o owner) Close() error {
+	err := o.Job.Close()
+	_ = o.images.Close() // they were only read
+	return err
 }

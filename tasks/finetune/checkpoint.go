@@ -31,14 +31,14 @@ type checkpoint struct {
 	History []Epoch     `json:"history"`
 }
 
-const checkpointVersion = 1
+const checkpointVersion = 2 // 1: other names in the key
 
 // Names in a checkpoint's archive.
 const (
 	textName      = "checkpoint.json"
 	nowName       = "head"
 	bestName      = "best"
-	optimiserName = "optimiser/"
+	optimizerName = "optimizer/"
 )
 
 // save writes a checkpoint in dir.
@@ -49,8 +49,8 @@ func save(dir string, key results.Key, s state) error {
 	}
 	vector := func(v []float64) npy.Array { return npy.Array{Shape: []int{len(v)}, Data: v} }
 	a := npy.Archive{Texts: map[string][]byte{textName: text}, Arrays: map[string]npy.Array{nowName: vector(s.at), bestName: vector(s.best)}}
-	for i, v := range s.optimiser {
-		a.Arrays[fmt.Sprintf("%s%d", optimiserName, i)] = vector(v)
+	for i, v := range s.optimizer {
+		a.Arrays[fmt.Sprintf("%s%d", optimizerName, i)] = vector(v)
 	}
 	return atomicfile.Save(filepath.Join(dir, checkpointName), a.Write)
 }
@@ -98,17 +98,17 @@ func parseCheckpoint(r io.ReaderAt, size int64, parameters int) (checkpoint, sta
 	}
 	s.history, s.at, s.best = c.History, a.Arrays[nowName].Data, a.Arrays[bestName].Data
 	for i := 0; ; i++ {
-		v, ok := a.Arrays[fmt.Sprintf("%s%d", optimiserName, i)]
+		v, ok := a.Arrays[fmt.Sprintf("%s%d", optimizerName, i)]
 		if !ok {
 			break
 		}
 		if len(v.Data) != parameters && len(v.Data) > 1 || !finite(v.Data) {
-			return c, s, fmt.Errorf("it holds %d values of the optimiser, not %d, or some that are not finite", len(v.Data), parameters)
+			return c, s, fmt.Errorf("it holds %d values of the optimizer, not %d, or some that are not finite", len(v.Data), parameters)
 		}
 		if len(v.Data) == 0 {
 			v.Data = nil // not begun
 		}
-		s.optimiser = append(s.optimiser, v.Data)
+		s.optimizer = append(s.optimizer, v.Data)
 	}
 	if !slices.ContainsFunc(s.history, func(e Epoch) bool { return e.Best }) {
 		return c, s, errors.New("it names no best epoch")

@@ -98,7 +98,7 @@ func (a Augment) Validate() error {
 	return nil
 }
 
-// Optimisers that can be asked for.
+// Optimizers that can be asked for.
 const (
 	SGDName   = "sgd"
 	AdamWName = "adamw"
@@ -112,14 +112,14 @@ type Training struct {
 	Keep    bool    `json:"keep_head"` // go on with the model's own head
 	Hidden  int     `json:"hidden"`    // units of a hidden layer; 0 for none
 	Dropout float64 `json:"dropout"`   // of features and hidden units
-	// Standardise gives the head features of mean 0 and deviation 1 over the training images,
+	// Standardize gives the head features of mean 0 and deviation 1 over the training images,
 	// as they are without augmentation; its first layer is scaled back in the file. Linear
 	// probes are trained so (He et al., CVPR 2022, "batch norm without affine").
-	Standardise bool           `json:"standardise"`
+	Standardize bool           `json:"standardize"`
 	Epochs      int            `json:"epochs"`
 	Batch       int            `json:"batch"` // images a step; the last one of an epoch can be smaller
-	Optimiser   string         `json:"optimiser"`
-	Rate        float64        `json:"rate"` // 0: as suits the features
+	Optimizer   string         `json:"optimizer"`
+	Rate        float64        `json:"lr"` // 0: as suits the features
 	Momentum    float64        `json:"momentum"`
 	Decay       float64        `json:"weight_decay"` // of weights, not of biases
 	Schedule    heads.Schedule `json:"schedule"`
@@ -151,7 +151,7 @@ func DefaultConfig() Config {
 		Training: Training{
 			Mix:         Mix{Method: CutMix, Alpha: 1, Prob: 0.5, Box: "uniform", Labels: "shares", Length: 0.5},
 			Augment:     Augment{Crop: true, Scale: [2]float64{0.5, 1}, Ratio: [2]float64{3. / 4, 4. / 3}, Flip: 0.5},
-			Standardise: true, Epochs: 20, Batch: 64, Optimiser: SGDName, Momentum: 0.9, Decay: 1e-4, Schedule: heads.Schedule{Kind: "cosine"},
+			Standardize: true, Epochs: 20, Batch: 64, Optimizer: SGDName, Momentum: 0.9, Decay: 1e-4, Schedule: heads.Schedule{Kind: "cosine"},
 		},
 		Split: 0.8, Neighbours: 20, Probe: 1e-4, Bins: 15, Replicates: 1000,
 	}
@@ -159,9 +159,9 @@ func DefaultConfig() Config {
 
 // settle fills what follows from other options.
 func (t *Training) settle() {
-	if t.Optimiser == LBFGSName { // which has none of these
+	if t.Optimizer == LBFGSName { // which has none of these
 		t.Epochs, t.Batch, t.Rate, t.Momentum, t.Schedule, t.Patience, t.Last = 1, 1, 0, 0, heads.Schedule{Kind: "constant"}, 0, true
-		t.Standardise = false // its weight decay is of weights for plain features
+		t.Standardize = false // its weight decay is of weights for plain features
 	}
 	if t.Fixed() {
 		t.Augment = Augment{Scale: t.Augment.Scale, Ratio: t.Augment.Ratio}
@@ -171,7 +171,7 @@ func (t *Training) settle() {
 // Fixed says whether every image has the same features, or feature map, in all epochs: they
 // are computed once.
 func (t Training) Fixed() bool {
-	return t.Optimiser == LBFGSName || t.Mix.Method == FeatureCutMix || t.Mix.Method == None && !t.Augment.any()
+	return t.Optimizer == LBFGSName || t.Mix.Method == FeatureCutMix || t.Mix.Method == None && !t.Augment.any()
 }
 
 // Validate says what in it makes no sense.
@@ -185,8 +185,8 @@ func (t Training) Validate() error {
 		return fmt.Errorf("%d epochs of batches of %d", t.Epochs, t.Batch)
 	case t.Batch == 1 && (t.Mix.Method == CutMix || t.Mix.Method == FeatureCutMix || t.Mix.Method == Mixup):
 		return errors.New("one image alone is not mixed: give a larger --batch-size, or --mix none")
-	case !slices.Contains([]string{SGDName, AdamWName, LBFGSName}, t.Optimiser):
-		return fmt.Errorf("optimiser %q is not one of sgd, adamw, lbfgs", t.Optimiser)
+	case !slices.Contains([]string{SGDName, AdamWName, LBFGSName}, t.Optimizer):
+		return fmt.Errorf("optimizer %q is not one of sgd, adamw, lbfgs", t.Optimizer)
 	case !(t.Rate >= 0 && t.Rate < 1e6):
 		return fmt.Errorf("a learning rate of %v is not above 0 and below 1e6", t.Rate)
 	case !(t.Decay >= 0 && t.Decay < 1e6):
@@ -197,9 +197,9 @@ func (t Training) Validate() error {
 		return fmt.Errorf("a label smoothing of %v is not a share below 1", t.Smoothing)
 	case t.Patience < 0:
 		return fmt.Errorf("a patience of %d epochs", t.Patience)
-	case t.Optimiser == LBFGSName && t.Mix.Method != None:
+	case t.Optimizer == LBFGSName && t.Mix.Method != None:
 		return fmt.Errorf("lbfgs finds the optimum of fixed features, and %s changes them: give --mix none, or another --optimizer", t.Mix.Method)
-	case t.Optimiser == LBFGSName && (t.Hidden > 0 || t.Dropout > 0 || t.Keep):
+	case t.Optimizer == LBFGSName && (t.Hidden > 0 || t.Dropout > 0 || t.Keep):
 		return errors.New("lbfgs finds the optimum of one linear layer: no hidden layer, no dropout, no old head")
 	case t.Keep && t.Hidden > 0:
 		return errors.New("the old head has no hidden layer: give --head new")

@@ -181,7 +181,7 @@ func (t *tuning) open(ctx context.Context) (err error) {
 		return err
 	}
 	plain := t.config.Training
-	plain.Standardise = false
+	plain.Standardize = false
 	if _, err := t.rewritten(t.newNetwork(plain)); err != nil { // it would fail in the end
 		return err
 	}

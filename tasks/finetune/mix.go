@@ -3,6 +3,7 @@ package finetune
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"image"
 	"math/rand/v2"
 	"slices"
 
@@ -34,7 +35,7 @@ func random(seed, concern uint64, epoch, i int) *rand.Rand {
 // the label it keeps.
 type mixing struct {
 	partner []int
-	box     []augment.Box
+	box     []image.Rectangle
 	lambda  []float64
 	own     []float64
 }
@@ -50,7 +51,7 @@ func (m Mix) plan(rng *rand.Rand, n, h, w int, progress float64) *mixing {
 	if m.Method == None || !perImage && rng.Float64() >= prob {
 		return nil
 	}
-	p := &mixing{make([]int, n), make([]augment.Box, n), make([]float64, n), make([]float64, n)}
+	p := &mixing{make([]int, n), make([]image.Rectangle, n), make([]float64, n), make([]float64, n)}
 	perm := rng.Perm(n)
 	label := labelings[m.Labels]
 	for i := range n {
@@ -76,7 +77,7 @@ func (m Mix) plan(rng *rand.Rand, n, h, w int, progress float64) *mixing {
 			}
 			p.box[i] = augment.RandomBox(rng, h, w, lambda, centre)
 			if !m.Uncorrected {
-				lambda = p.box[i].Lambda(h, w)
+				lambda = augment.Lambda(p.box[i], h, w)
 			}
 		}
 		p.lambda[i], p.own[i] = lambda, label.Share(lambda)
@@ -122,23 +123,23 @@ func (m Mix) pixels(p *mixing, slot func(i int) []float32, scratch *[]float32, c
 }
 
 // deep is a box of pixels as one of values.
-func deep(b augment.Box, depth int) augment.Box {
-	b.X0, b.X1 = b.X0*depth, b.X1*depth
+func deep(b image.Rectangle, depth int) image.Rectangle {
+	b.Min.X, b.Max.X = b.Min.X*depth, b.Max.X*depth
 	return b
 }
 
 // pooled writes to dst the mean over places of a map of channels x h x w values with the box
 // taken from another.
-func pooled(dst, own, other []float32, channels, h, w int, b augment.Box) {
+func pooled(dst, own, other []float32, channels, h, w int, b image.Rectangle) {
 	for c := range channels {
 		at := c * h * w
 		sum := 0.0
 		for _, v := range own[at : at+h*w] {
 			sum += float64(v)
 		}
-		for y := b.Y0; y < b.Y1; y++ {
+		for y := b.Min.Y; y < b.Max.Y; y++ {
 			row := at + y*w
-			for x := row + b.X0; x < row+b.X1; x++ {
+			for x := row + b.Min.X; x < row+b.Max.X; x++ {
 				sum += float64(other[x]) - float64(own[x])
 			}
 		}

@@ -1,6 +1,7 @@
 package finetune
 
 import (
+	"image"
 	"math"
 	"slices"
 	"testing"
@@ -53,9 +54,9 @@ func TestMixGolden(t *testing.T) {
 	}
 	golden.JSON(t, &v, "golden", "cutmix", "batch.json")
 	const n, classes, side, size = 4, 3, 8, 3 * 8 * 8
-	area := func(b []int) augment.Box { return augment.Box{Y0: b[0], X0: b[1], Y1: b[2], X1: b[3]} }
-	all := func(partner []int, b augment.Box, lambda, own float64) *mixing {
-		return &mixing{partner, slices.Repeat([]augment.Box{b}, n), slices.Repeat([]float64{lambda}, n), slices.Repeat([]float64{own}, n)}
+	area := func(b []int) image.Rectangle { return image.Rect(b[1], b[0], b[3], b[2]) }
+	all := func(partner []int, b image.Rectangle, lambda, own float64) *mixing {
+		return &mixing{partner, slices.Repeat([]image.Rectangle{b}, n), slices.Repeat([]float64{lambda}, n), slices.Repeat([]float64{own}, n)}
 	}
 	plain := func(smoothing float64) *labels {
 		return &labels{classes: classes, class: v.Labels, smoothing: smoothing}
@@ -71,7 +72,7 @@ func TestMixGolden(t *testing.T) {
 		larger = append(larger, hot)
 	}
 	cut, box := v.CutMix, area(v.CutMix.Box)
-	lambda := box.Lambda(side, side)
+	lambda := augment.Lambda(box, side, side)
 	batch, cutmix := float32s(t, "batch.npy"), float32s(t, "cutmix_mixed.npy")
 	for _, c := range []struct {
 		name      string
@@ -87,7 +88,7 @@ func TestMixGolden(t *testing.T) {
 		{"one-hot", CutMix, all(v.Permutation, box, lambda, labelings["one-hot"].Share(lambda)), 0, cutmix, larger},
 		{"complete", CutMix, all(v.Permutation, box, lambda, labelings["complete"].Share(lambda)), 0, cutmix, cut.Complete},
 		{"per image", CutMix, &perImage, 0, float32s(t, "cutmix_per_sample_mixed.npy"), perSoft},
-		{"mixup", Mixup, all(v.Permutation, augment.Box{}, v.Mixup.Lam, v.Mixup.Lam), 0, float32s(t, "mixup_mixed.npy"), v.Mixup.Soft},
+		{"mixup", Mixup, all(v.Permutation, image.Rectangle{}, v.Mixup.Lam, v.Mixup.Lam), 0, float32s(t, "mixup_mixed.npy"), v.Mixup.Soft},
 		{"cutout", Cutout, all(v.Permutation, area(v.Cutout.Box), 1, 1), 0, float32s(t, "cutout_mixed.npy"), v.Cutout.Soft},
 	} {
 		var scratch []float32
@@ -162,28 +163,28 @@ func TestPlan(t *testing.T) {
 	}{
 		{"none", with(func(m *Mix) { m.Method = None }), 0, 0, nil},
 		{"cutmix", base, 0, 0.5, func(_ *testing.T, p *mixing, i int) bool {
-			return p.box[i] == p.box[0] && p.own[i] == p.box[i].Lambda(h, w)
+			return p.box[i] == p.box[0] && p.own[i] == augment.Lambda(p.box[i], h, w)
 		}},
 		{"never", with(func(m *Mix) { m.Prob = 0 }), 0, 0, nil},
 		{"always", with(func(m *Mix) { m.Prob = 1 }), 0, 1, nil},
 		{"scheduled, begin", with(func(m *Mix) { m.Scheduled = true }), 0, 0, nil},
 		{"scheduled, half", with(func(m *Mix) { m.Scheduled = true }), 0.5, 0.25, nil},
 		{"one-hot", with(func(m *Mix) { m.Labels = "one-hot" }), 0, 0.5, func(_ *testing.T, p *mixing, i int) bool {
-			return p.own[i] == 1 && p.box[i].Lambda(h, w) >= 0.5 || p.own[i] == 0 && p.box[i].Lambda(h, w) < 0.5
+			return p.own[i] == 1 && augment.Lambda(p.box[i], h, w) >= 0.5 || p.own[i] == 0 && augment.Lambda(p.box[i], h, w) < 0.5
 		}},
 		{"complete", with(func(m *Mix) { m.Labels = "complete" }), 0, 0.5, func(_ *testing.T, p *mixing, i int) bool { return p.own[i] == 0.5 }},
 		{"fixed", with(func(m *Mix) { m.Box = "fixed" }), 0, 0.5, func(_ *testing.T, p *mixing, i int) bool {
 			b := p.box[i] // half the side, rounded down to even, and cut off at the border
-			return b.Y1-b.Y0 <= 4 && b.X1-b.X0 <= 8 && (b.Y0 == 0 || b.Y1 == h || b.Y1-b.Y0 == 4) && (b.X0 == 0 || b.X1 == w || b.X1-b.X0 == 8)
+			return b.Dy() <= 4 && b.Dx() <= 8 && (b.Min.Y == 0 || b.Max.Y == h || b.Dy() == 4) && (b.Min.X == 0 || b.Max.X == w || b.Dx() == 8)
 		}},
 		{"uncorrected", with(func(m *Mix) { m.Box, m.Uncorrected = "fixed", true }), 0, 0.5, func(_ *testing.T, p *mixing, i int) bool { return p.own[i] == 0.75 }},
 		{"mixup", with(func(m *Mix) { m.Method = Mixup }), 0, 0.5, func(_ *testing.T, p *mixing, i int) bool {
-			return p.box[i].Area() == 0 && p.own[i] == p.lambda[i] && p.lambda[i] == p.lambda[0]
+			return p.box[i].Empty() && p.own[i] == p.lambda[i] && p.lambda[i] == p.lambda[0]
 		}},
 		{"cutout", with(func(m *Mix) { m.Method = Cutout }), 0, 0.5, func(_ *testing.T, p *mixing, i int) bool {
-			return p.own[i] == 1 && p.box[i].Area() > 0 && p.box[i].Area() <= 16
+			return p.own[i] == 1 && !p.box[i].Empty() && p.box[i].Dx()*p.box[i].Dy() <= 16
 		}},
-		{"feature-cutmix", with(func(m *Mix) { m.Method = FeatureCutMix }), 0, 0.5, func(_ *testing.T, p *mixing, i int) bool { return p.own[i] == p.box[i].Lambda(h, w) }},
+		{"feature-cutmix", with(func(m *Mix) { m.Method = FeatureCutMix }), 0, 0.5, func(_ *testing.T, p *mixing, i int) bool { return p.own[i] == augment.Lambda(p.box[i], h, w) }},
 		{"per image", with(func(m *Mix) { m.PerImage = true }), 0, 0.5, nil},
 		{"gaussian", with(func(m *Mix) { m.Box = "gaussian" }), 0, 0.5, nil},
 	} {
@@ -210,7 +211,7 @@ func TestPlan(t *testing.T) {
 				}
 			}
 			for i := range n {
-				is := p.lambda[i] != 1 || p.own[i] != 1 || p.box[i].Area() > 0
+				is := p.lambda[i] != 1 || p.own[i] != 1 || !p.box[i].Empty()
 				if perImage {
 					if all++; is {
 						mixed++
@@ -244,7 +245,7 @@ func TestPlan(t *testing.T) {
 		m := with(func(m *Mix) { m.Box, m.Prob = kind, 1 })
 		for b := range batches {
 			p := m.plan(random(1, mixingOf, 1, b), 1, 64, 64, 0)
-			distance[kind] += math.Abs(float64(p.box[0].Y0+p.box[0].Y1)-64) / 2 / batches
+			distance[kind] += math.Abs(float64(p.box[0].Min.Y+p.box[0].Max.Y)-64) / 2 / batches
 		}
 	}
 	if !(distance["gaussian"] < 0.9*distance["uniform"]) {

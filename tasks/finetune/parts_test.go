@@ -70,12 +70,12 @@ func TestCheckpoint(t *testing.T) {
 	if s, err := load(dir, key(), 3); err != nil || len(s.history) != 0 {
 		t.Fatalf("without one: %+v, %v", s, err)
 	}
-	want := state{history: []Epoch{{Epoch: 1, Best: true}}, at: []float64{1, 2, 3}, best: []float64{4, 5, 6}, optimiser: [][]float64{{1}, {7, 8, 9}, nil}}
+	want := state{history: []Epoch{{Epoch: 1, Best: true}}, at: []float64{1, 2, 3}, best: []float64{4, 5, 6}, optimizer: [][]float64{{1}, {7, 8, 9}, nil}}
 	if err := save(dir, key(), want); err != nil {
 		t.Fatal(err)
 	}
 	s, err := load(dir, key(), 3)
-	if err != nil || !slices.Equal(s.at, want.at) || !slices.Equal(s.best, want.best) || len(s.optimiser) != 3 || s.optimiser[2] != nil || !slices.Equal(s.optimiser[1], want.optimiser[1]) {
+	if err != nil || !slices.Equal(s.at, want.at) || !slices.Equal(s.best, want.best) || len(s.optimizer) != 3 || s.optimizer[2] != nil || !slices.Equal(s.optimizer[1], want.optimizer[1]) {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	other := key()
@@ -90,8 +90,8 @@ func TestCheckpoint(t *testing.T) {
 		t.Errorf("another model's with other parameters: %v", err)
 	}
 	for name, bad := range map[string]state{
-		"best epoch": {history: []Epoch{{Epoch: 1}}, at: want.at, best: want.best, optimiser: want.optimiser},
-		"finite":     {history: want.history, at: want.at, best: want.best, optimiser: [][]float64{{math.NaN()}}},
+		"best epoch": {history: []Epoch{{Epoch: 1}}, at: want.at, best: want.best, optimizer: want.optimizer},
+		"finite":     {history: want.history, at: want.at, best: want.best, optimizer: [][]float64{{math.NaN()}}},
 	} {
 		other := t.TempDir()
 		if err := save(other, key(), bad); err != nil {
@@ -114,11 +114,33 @@ func TestCheckpoint(t *testing.T) {
 	}
 }
 
+// TestEarlierVersion: what an earlier version wrote, whose keys had other names, is refused in a sentence.
+func TestEarlierVersion(t *testing.T) {
+	dir := t.TempDir()
+	var b bytes.Buffer
+	if err := (npy.Archive{Texts: map[string][]byte{textName: []byte(`{"version": 1, "history": [{"epoch": 1, "rate": 0.1, "best": true}]}`)}}).Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{checkpointName: b.Bytes(), searchName: []byte(`{"key": {}, "trials": [{"lr": 0.1}]}`)} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := load(dir, key(), 3)
+	if err == nil || !strings.Contains(err.Error(), "of version 1, and this program reads 2") {
+		t.Errorf("checkpoint: %v", err)
+	}
+	tu := &tuning{options: Options{Dir: dir}, key: key()}
+	if _, err := tu.loadSearch(); err == nil || !strings.Contains(err.Error(), "this program reads 2; begin anew with --restart") {
+		t.Errorf("search: %v", err)
+	}
+}
+
 func FuzzCheckpoint(f *testing.F) {
 	dir := f.TempDir()
 	for _, s := range []state{
-		{history: []Epoch{{Epoch: 1, Best: true}}, at: []float64{1, 2, 3}, best: []float64{4, 5, 6}, optimiser: [][]float64{{7, 8, 9}}},
-		{history: []Epoch{{Epoch: 1, Best: true}}, at: []float64{1}, best: []float64{4}, optimiser: [][]float64{{1}, {}, {}}},
+		{history: []Epoch{{Epoch: 1, Best: true}}, at: []float64{1, 2, 3}, best: []float64{4, 5, 6}, optimizer: [][]float64{{7, 8, 9}}},
+		{history: []Epoch{{Epoch: 1, Best: true}}, at: []float64{1}, best: []float64{4}, optimizer: [][]float64{{1}, {}, {}}},
 	} {
 		if err := save(dir, key(), s); err != nil {
 			f.Fatal(err)
@@ -205,12 +227,12 @@ func TestConfigValidate(t *testing.T) {
 		"hidden layer":     func(c *Config) { c.Hidden = -1 },
 		"dropout":          func(c *Config) { c.Dropout = 1 },
 		"epochs":           func(c *Config) { c.Epochs = 0 },
-		"optimiser":        func(c *Config) { c.Optimiser = "lamb" },
+		"optimizer":        func(c *Config) { c.Optimizer = "lamb" },
 		"learning rate":    func(c *Config) { c.Rate = nan },
 		"smoothing":        func(c *Config) { c.Smoothing = 1 },
 		"patience":         func(c *Config) { c.Patience = -1 },
-		"--mix none":       func(c *Config) { c.Optimiser = LBFGSName },
-		"one linear layer": func(c *Config) { c.Optimiser, c.Mix.Method, c.Hidden = LBFGSName, None, 3 },
+		"--mix none":       func(c *Config) { c.Optimizer = LBFGSName },
+		"one linear layer": func(c *Config) { c.Optimizer, c.Mix.Method, c.Hidden = LBFGSName, None, 3 },
 		"no hidden layer":  func(c *Config) { c.Keep, c.Hidden = true, 3 },
 		"--select last":    func(c *Config) { c.Patience, c.Last = 1, true },
 		"schedule":         func(c *Config) { c.Schedule.Kind = "poly" },

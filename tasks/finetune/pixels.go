@@ -111,11 +111,11 @@ type augmenter struct {
 
 // draw is the part of a w x h picture, and whether it is mirrored: always the same for an
 // image in an epoch.
-func (a *augmenter) draw(w, h int) (augment.Box, bool) {
+func (a *augmenter) draw(w, h int) (image.Rectangle, bool) {
 	rng := random(a.seed, augmenting, a.epoch, a.image)
 	flip := rng.Float64() < a.config.Flip
 	if !a.config.Crop {
-		return augment.Box{}, flip
+		return image.Rectangle{}, flip
 	}
 	return augment.ResizedCrop(rng, h, w, a.config.Scale, a.config.Ratio), flip
 }
@@ -126,7 +126,7 @@ func (a *augmenter) window(w, h int) image.Rectangle {
 		return a.transform.Window(w, h)
 	}
 	b, _ := a.draw(w, h)
-	return image.Rect(b.X0, b.Y0, b.X1, b.Y1)
+	return b
 }
 
 // apply is the augmented image, valid until the next call.
@@ -135,12 +135,11 @@ func (a *augmenter) apply(im imageproc.Image) (imageproc.Image, error) {
 	b, flip := a.draw(im.W, im.H)
 	var err error
 	if a.config.Crop {
-		w := b.X1 - b.X0
 		a.part = a.part[:0]
-		for y := b.Y0; y < b.Y1; y++ {
-			a.part = append(a.part, im.Pix[3*(y*im.W+b.X0):3*(y*im.W+b.X1)]...)
+		for y := b.Min.Y; y < b.Max.Y; y++ {
+			a.part = append(a.part, im.Pix[3*(y*im.W+b.Min.X):3*(y*im.W+b.Max.X)]...)
 		}
-		im = a.resizer.Resize(imageproc.Image{W: w, H: b.Y1 - b.Y0, Pix: a.part}, a.size.W, a.size.H, a.recipe.Interpolation)
+		im = a.resizer.Resize(imageproc.Image{W: b.Dx(), H: b.Dy(), Pix: a.part}, a.size.W, a.size.H, a.recipe.Interpolation)
 	} else if im, err = a.transform.Pixels(im); err != nil {
 		return im, err
 	}

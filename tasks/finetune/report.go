@@ -69,7 +69,7 @@ func (t Training) describe() string {
 	if t.Augment.Flip > 0 {
 		s += fmt.Sprintf(", flips %s", number(t.Augment.Flip))
 	}
-	if t.Optimiser == LBFGSName {
+	if t.Optimizer == LBFGSName {
 		s += fmt.Sprintf(", optimum by L-BFGS, weight decay %s", number(t.Decay))
 	} else {
 		s += t.describeSteps()
@@ -88,15 +88,15 @@ func (t Training) describeSteps() string {
 	if t.Rate > 0 {
 		rate = number(t.Rate)
 	}
-	s := fmt.Sprintf(", %s, rate %s, %s", t.Optimiser, rate, t.Schedule.Kind)
+	s := fmt.Sprintf(", %s, rate %s, %s", t.Optimizer, rate, t.Schedule.Kind)
 	if t.Schedule.Warmup > 0 {
 		s += fmt.Sprintf(" after a warm-up of %s", number(t.Schedule.Warmup))
 	}
-	if t.Optimiser == SGDName && t.Momentum != 0.9 {
+	if t.Optimizer == SGDName && t.Momentum != 0.9 {
 		s += fmt.Sprintf(", momentum %s", number(t.Momentum))
 	}
 	s += fmt.Sprintf(", weight decay %s, batches of %d", number(t.Decay), t.Batch)
-	if !t.Standardise {
+	if !t.Standardize {
 		s += ", plain features"
 	}
 	return s

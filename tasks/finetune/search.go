@@ -49,7 +49,7 @@ func (t *tuning) search(ctx context.Context) (err error) {
 	c.Mix.Method, c.Patience, c.Last = None, 0, true
 	rates := []float64{0}
 	decays := probeDecays
-	if c.Optimiser != LBFGSName {
+	if c.Optimizer != LBFGSName {
 		rates, decays = nil, decaysToTry
 		for _, f := range rateFactors {
 			rates = append(rates, c.Rate*f)
@@ -68,7 +68,7 @@ func (t *tuning) search(ctx context.Context) (err error) {
 		one := trial{Rate: rates[k/len(decays)], Decay: decays[k%len(decays)]}
 		c.Rate, c.Decay = one.Rate, one.Decay
 		n := t.newNetwork(c)
-		if c.Optimiser == LBFGSName {
+		if c.Optimizer == LBFGSName {
 			h, _, err := t.problem(part, y, one.Decay).Optimum(ctx, near, nil)
 			if err != nil {
 				return err
@@ -107,7 +107,7 @@ func (t *tuning) search(ctx context.Context) (err error) {
 	}
 	t.config.Rate, t.config.Decay = t.searched[best].Rate, t.searched[best].Decay
 	what := fmt.Sprintf("learning rate %s and weight decay %s", number(t.config.Rate), number(t.config.Decay))
-	if c.Optimiser == LBFGSName {
+	if c.Optimizer == LBFGSName {
 		what = "weight decay " + number(t.config.Decay)
 	}
 	t.alike = append(t.alike, fmt.Sprintf("%s were found on %d held-out training images, of %d trials (highest %s, then lowest loss)", what, t.held, len(t.searched), t.score()))
@@ -116,14 +116,15 @@ func (t *tuning) search(ctx context.Context) (err error) {
 
 // kept is a search in a file of the folder.
 type kept struct {
-	Key    results.Key `json:"key"`
-	Trials []trial     `json:"trials"`
+	Version int         `json:"version"` // of checkpoints
+	Key     results.Key `json:"key"`
+	Trials  []trial     `json:"trials"`
 }
 
 const searchName = "search.json"
 
 func (t *tuning) saveSearch() error {
-	text, err := json.MarshalIndent(kept{t.key, t.searched}, "", "  ")
+	text, err := json.MarshalIndent(kept{checkpointVersion, t.key, t.searched}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -145,6 +146,10 @@ func (t *tuning) loadSearch() ([]trial, error) {
 	var k kept
 	if json.Unmarshal(data, &k) != nil || len(k.Trials) > len(rateFactors)*len(decaysToTry) {
 		return nil, nil // damaged: it is done again
+	}
+	if k.Version != checkpointVersion {
+		return nil, fmt.Errorf("%s of %q is of version %d, and this program reads %d; begin anew with --restart",
+			searchName, t.options.Folder(), k.Version, checkpointVersion)
 	}
 	if err := k.Key.Same(t.options.Folder(), t.key); err != nil {
 		return nil, fmt.Errorf("%w; or begin anew with --restart", err)

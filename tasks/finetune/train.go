@@ -28,7 +28,7 @@ type Batch struct {
 // Epoch is what an epoch of training gave.
 type Epoch struct {
 	Epoch    int        `json:"epoch"` // from 1 on
-	Rate     float64    `json:"rate"`  // learning rate of its last step
+	Rate     float64    `json:"lr"`    // learning rate of its last step
 	Loss     float64    `json:"train_loss"`
 	ValLoss  float64    `json:"val_loss"`
 	ValScore float64    `json:"val_score"`      // top-1, or mAP where images have several labels
@@ -50,7 +50,7 @@ func (e Epoch) better(than Epoch) bool {
 type state struct {
 	history   []Epoch
 	at, best  []float64 // parameters: now, and of the best epoch
-	optimiser [][]float64
+	optimizer [][]float64
 }
 
 // trainer trains a head.
@@ -66,8 +66,8 @@ type trainer struct {
 	told func(Epoch)
 }
 
-func (t *trainer) optimiser() heads.Optimiser {
-	if t.config.Optimiser == AdamWName {
+func (t *trainer) optimizer() heads.Optimizer {
+	if t.config.Optimizer == AdamWName {
 		return &heads.AdamW{Decay: t.config.Decay, Decayed: t.network.Weights()}
 	}
 	return &heads.SGD{Momentum: t.config.Momentum, Nesterov: t.config.Momentum > 0, Decay: t.config.Decay, Decayed: t.network.Weights()}
@@ -77,10 +77,10 @@ func (t *trainer) optimiser() heads.Optimiser {
 // chosen epoch's parameters then.
 func (t *trainer) run(ctx context.Context, src Source, s state) (state, error) {
 	c := t.config
-	o := t.optimiser()
+	o := t.optimizer()
 	if len(s.history) > 0 {
-		copy(t.network.At, s.at)
-		if err := o.Restore(s.optimiser, len(t.network.At)); err != nil {
+		copy(t.network.Params, s.at)
+		if err := o.Restore(s.optimizer, len(t.network.Params)); err != nil {
 			return s, err
 		}
 	}
@@ -92,7 +92,7 @@ func (t *trainer) run(ctx context.Context, src Source, s state) (state, error) {
 		}
 	}
 	steps := src.Steps()
-	grad := make([]float64, len(t.network.At))
+	grad := make([]float64, len(t.network.Params))
 	for epoch := len(s.history); epoch < c.Epochs && (c.Patience == 0 || stale < c.Patience); epoch++ {
 		start := time.Now()
 		var inHead time.Duration
@@ -102,8 +102,8 @@ func (t *trainer) run(ctx context.Context, src Source, s state) (state, error) {
 			began := time.Now()
 			e.Rate = c.Rate * c.Schedule.Rate(epoch*steps+step, c.Epochs*steps)
 			loss := t.network.Gradient(grad, b.X, b.Y, random(t.seed, dropping, epoch, step))
-			o.Step(t.network.At, grad, e.Rate)
-			if math.IsNaN(loss) || math.IsInf(loss, 0) || !finite(t.network.At) {
+			o.Step(t.network.Params, grad, e.Rate)
+			if math.IsNaN(loss) || math.IsInf(loss, 0) || !finite(t.network.Params) {
 				return diverged{fmt.Sprintf("the loss became %v in epoch %d, batch %d of %d", loss, epoch+1, step+1, steps), c}
 			}
 			n := len(b.X) / t.network.Features()
@@ -123,11 +123,11 @@ func (t *trainer) run(ctx context.Context, src Source, s state) (state, error) {
 		}
 		if stale++; len(s.history) == 0 || e.better(best) {
 			e.Best, best, stale = true, e, 0
-			s.best = slices.Clone(t.network.At)
+			s.best = slices.Clone(t.network.Params)
 		}
 		e.Seconds, e.Head = time.Since(start).Seconds(), inHead.Seconds()
 		s.history = append(s.history, e)
-		s.at, s.optimiser = t.network.At, o.State()
+		s.at, s.optimizer = t.network.Params, o.State()
 		if t.saved != nil {
 			if err := t.saved(s); err != nil {
 				return s, err
@@ -138,7 +138,7 @@ func (t *trainer) run(ctx context.Context, src Source, s state) (state, error) {
 		}
 	}
 	if !c.Last {
-		copy(t.network.At, s.best)
+		copy(t.network.Params, s.best)
 	}
 	return s, nil
 }

@@ -43,7 +43,7 @@ func trainerFor(c Training, x []float32, y []float64) (*trainer, *stored) {
 		if c.Hidden > 0 {
 			return 0, float64(hits) / float64(p.N)
 		}
-		loss, err := p.Loss(&heads.Head{C: 3, D: 4, W: n.At[:12], B: n.At[12:]})
+		loss, err := p.Loss(&heads.Head{C: 3, D: 4, W: n.Params[:12], B: n.Params[12:]})
 		if err != nil {
 			panic(err)
 		}
@@ -56,9 +56,9 @@ func trainerFor(c Training, x []float32, y []float64) (*trainer, *stored) {
 	return &trainer{config: c, seed: 1, network: n, validate: validate}, &stored{config: c, seed: 1, features: 4, x: x, y: of}
 }
 
-func training(epochs int, optimiser string, rate float64) Training {
+func training(epochs int, optimizer string, rate float64) Training {
 	c := DefaultConfig().Training
-	c.Mix.Method, c.Epochs, c.Optimiser, c.Rate, c.Batch, c.Decay = None, epochs, optimiser, rate, 32, 0
+	c.Mix.Method, c.Epochs, c.Optimizer, c.Rate, c.Batch, c.Decay = None, epochs, optimizer, rate, 32, 0
 	return c
 }
 
@@ -89,7 +89,7 @@ func TestTrainerReachesOptimum(t *testing.T) {
 }
 
 // TestTrainerGoesOn: training that was stopped after any epoch ends with the same bits,
-// whatever the optimiser keeps.
+// whatever the optimizer keeps.
 func TestTrainerGoesOn(t *testing.T) {
 	x, y := clouds(100)
 	for name, c := range map[string]Training{
@@ -103,7 +103,7 @@ func TestTrainerGoesOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		result := slices.Clone(tr.network.At)
+		result := slices.Clone(tr.network.Params)
 		for stop := 1; stop < 6; stop++ {
 			dir := t.TempDir()
 			stopped := errors.New("stopped")
@@ -121,12 +121,12 @@ func TestTrainerGoesOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			tr, src = trainerFor(c, x, y)
-			s, err := load(dir, key(), len(tr.network.At))
+			s, err := load(dir, key(), len(tr.network.Params))
 			if err != nil || len(s.history) != stop {
 				t.Fatalf("%s: %d epochs are kept, want %d: %v", name, len(s.history), stop, err)
 			}
 			got, err := tr.run(context.Background(), src, s)
-			if err != nil || !slices.Equal(tr.network.At, result) || len(got.history) != 6 || got.chosen(false).Epoch != want.chosen(false).Epoch {
+			if err != nil || !slices.Equal(tr.network.Params, result) || len(got.history) != 6 || got.chosen(false).Epoch != want.chosen(false).Epoch {
 				t.Errorf("%s: stopped after epoch %d, it ends otherwise: %v", name, stop, err)
 			}
 		}
@@ -149,14 +149,14 @@ func TestTrainerChooses(t *testing.T) {
 		var all [][]float64
 		tr.validate = func(n *heads.Network) (float64, float64) {
 			k := len(all)
-			all = append(all, slices.Clone(n.At))
+			all = append(all, slices.Clone(n.Params))
 			return losses[k], scores[k]
 		}
 		s, err := tr.run(context.Background(), src, state{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(s.history) != c.epochs || s.chosen(c.last).Epoch != c.chosen || !slices.Equal(tr.network.At, all[c.chosen-1]) {
+		if len(s.history) != c.epochs || s.chosen(c.last).Epoch != c.chosen || !slices.Equal(tr.network.Params, all[c.chosen-1]) {
 			t.Errorf("%+v: %d epochs, epoch %d chosen", c, len(s.history), s.chosen(c.last).Epoch)
 		}
 	}

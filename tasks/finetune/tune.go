@@ -100,7 +100,7 @@ func (t *tuning) score() string {
 // newNetwork is the head before training.
 func (t *tuning) newNetwork(c Training) *heads.Network {
 	n := heads.NewNetwork(t.head.Features, c.Hidden, len(t.truth.classes), c.Dropout, t.criterion(), random(t.setup.Config.Seed, starting, 0, 0))
-	if c.Standardise {
+	if c.Standardize {
 		n.Scale = heads.ScalingOf(t.train.x, t.head.Features)
 	}
 	if c.Keep {
@@ -120,8 +120,8 @@ func (t *tuning) newNetwork(c Training) *heads.Network {
 func (t *tuning) tune(ctx context.Context) (err error) {
 	s := t.setup
 	t.key = t.identity() // by the options that were given
-	if t.config.Rate == 0 && t.config.Optimiser != LBFGSName {
-		if n := t.newNetwork(t.config.Training); t.config.Optimiser == AdamWName {
+	if t.config.Rate == 0 && t.config.Optimizer != LBFGSName {
+		if n := t.newNetwork(t.config.Training); t.config.Optimizer == AdamWName {
 			t.config.Rate = n.AdamWRate(t.train.x)
 		} else {
 			t.config.Rate = n.SGDRate(t.train.x)
@@ -139,7 +139,7 @@ func (t *tuning) tune(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if t.state, err = load(dir, t.key, len(t.network.At)); err != nil {
+	if t.state, err = load(dir, t.key, len(t.network.Params)); err != nil {
 		return fmt.Errorf("%w; or begin anew with --restart", err)
 	}
 	if len(t.state.history) == 0 { // what other heads gave is not this one's
@@ -152,7 +152,7 @@ func (t *tuning) tune(ctx context.Context) (err error) {
 			}
 		}
 	}
-	if t.config.Optimiser == LBFGSName {
+	if t.config.Optimizer == LBFGSName {
 		return t.optimum(ctx)
 	}
 	src, closer, err := t.source(ctx)
@@ -252,7 +252,7 @@ func (t *tuning) mapSides(ctx context.Context, places int) (h, w int, err error)
 // optimum finds the head of least loss.
 func (t *tuning) optimum(ctx context.Context) error {
 	if len(t.state.history) > 0 {
-		copy(t.network.At, t.state.at)
+		copy(t.network.Params, t.state.at)
 		return nil
 	}
 	p := t.problem(t.train, t.targets(t.train), t.config.Decay)
@@ -269,7 +269,7 @@ func (t *tuning) optimum(ctx context.Context) error {
 	}
 	e := Epoch{Epoch: 1, Loss: loss, Best: true, Fit: &fit}
 	e.ValLoss, e.ValScore = t.validator(t.evaluated[0])(t.network)
-	t.state = state{history: []Epoch{e}, at: t.network.At, best: t.network.At}
+	t.state = state{history: []Epoch{e}, at: t.network.Params, best: t.network.Params}
 	return save(t.options.Folder(), t.key, t.state)
 }
 

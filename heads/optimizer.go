@@ -5,10 +5,10 @@ import (
 	"math"
 )
 
-// Optimiser changes parameters by gradients, as torch.optim has it. It keeps a state for
-// the parameters: one optimiser, one set of parameters. Decay is the weight decay of the
+// Optimizer changes parameters by gradients, as torch.optim has it. It keeps a state for
+// the parameters: one optimizer, one set of parameters. Decay is the weight decay of the
 // first Decayed parameters; the others, biases, are free of it.
-type Optimiser interface {
+type Optimizer interface {
 	// Step changes at by its gradient grad, which it may change, with the learning rate.
 	Step(at, grad []float64, rate float64)
 	// State are the numbers to go on with after a stop; Restore takes them.

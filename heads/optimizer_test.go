@@ -19,17 +19,17 @@ func gradient(at []float64) []float64 {
 	return g
 }
 
-// TestOptimisers: four steps of each, against torch.optim (1.13, float64), and the same
+// TestOptimizers: four steps of each, against torch.optim (1.13, float64), and the same
 // from a state in the middle.
-func TestOptimisers(t *testing.T) {
+func TestOptimizers(t *testing.T) {
 	for name, c := range map[string]struct {
-		make func() Optimiser
+		make func() Optimizer
 		want []float64
 	}{
-		"sgd, nesterov": {func() Optimiser { return &SGD{Momentum: 0.9, Nesterov: true, Decay: 0.1, Decayed: 3} }, []float64{0.2584786243315719, -1.2620883259448414, 0.254800207853896, -0.3907420170482517}},
-		"sgd, momentum": {func() Optimiser { return &SGD{Momentum: 0.9, Decay: 0.1, Decayed: 3} }, []float64{0.3000351647661929, -1.5044047768613726, -0.14379798995009646, -0.5342377302884593}},
-		"sgd":           {func() Optimiser { return &SGD{Decay: 0.1, Decayed: 3} }, []float64{0.6540162328726992, -1.7941187458625827, 0.10719233531392716, -0.18135623810783896}},
-		"adamw":         {func() Optimiser { return &AdamW{Decay: 0.1, Decayed: 3} }, []float64{0.7818857418961549, -1.9911365431364423, 0.2936649485910864, 0.10234643134016591}},
+		"sgd, nesterov": {func() Optimizer { return &SGD{Momentum: 0.9, Nesterov: true, Decay: 0.1, Decayed: 3} }, []float64{0.2584786243315719, -1.2620883259448414, 0.254800207853896, -0.3907420170482517}},
+		"sgd, momentum": {func() Optimizer { return &SGD{Momentum: 0.9, Decay: 0.1, Decayed: 3} }, []float64{0.3000351647661929, -1.5044047768613726, -0.14379798995009646, -0.5342377302884593}},
+		"sgd":           {func() Optimizer { return &SGD{Decay: 0.1, Decayed: 3} }, []float64{0.6540162328726992, -1.7941187458625827, 0.10719233531392716, -0.18135623810783896}},
+		"adamw":         {func() Optimizer { return &AdamW{Decay: 0.1, Decayed: 3} }, []float64{0.7818857418961549, -1.9911365431364423, 0.2936649485910864, 0.10234643134016591}},
 	} {
 		start := []float64{1, -2, 0.5, 0.3}
 		at := slices.Clone(start)
