@@ -549,9 +549,17 @@ func closed(w interface{ Close() error }, err error) error {
 
 // Head begins a report: what was run on what. told is the task's own configuration.
 func (p *Pass) Head(told any) report.Head {
-	c := p.Classifier
-	h := report.Head{Task: p.Spec.Task, Tool: c.Running.Tool, Model: c.describe(p.Outputs), Published: published(c.Entry)}
-	p.Samples.Describe(&h)
+	return p.Classifier.head(p.Spec.Task, p.Samples, p.Outputs, told)
+}
+
+// Head begins a report of samples that there is no pass over. An engine must have been open.
+func (c *Classifier) Head(task string, s Samples, told any) report.Head {
+	return c.head(task, s, c.outputs, told)
+}
+
+func (c *Classifier) head(task string, s Samples, outputs int, told any) report.Head {
+	h := report.Head{Task: task, Tool: c.Running.Tool, Model: c.describe(outputs), Published: published(c.Entry)}
+	s.Describe(&h)
 	h.Config.Task = told
 	return h
 }
