@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"cutmix-eval/internal/onnx"
 	"cutmix-eval/model"
 	"cutmix-eval/pipeline"
 	"cutmix-eval/report"
@@ -64,6 +65,9 @@ func startSession(ctx context.Context, c *Classifier, taps []string) (Engine, er
 	library, err := runtime.Ensure(ctx, c.Running.Library, c.Running.Install)
 	if err != nil {
 		return nil, err
+	}
+	if t := c.Model.InputType; t != onnx.Float32 && t != onnx.Float16 {
+		return nil, fmt.Errorf("opening model %q: input %q takes %v; float32 and float16 are supported", cmp.Or(c.Model.Path, c.Model.Name), c.Model.Input, t)
 	}
 	open := func(m *model.Model) (*runtime.Session, error) {
 		return runtime.Open(ctx, runtime.Source{Name: cmp.Or(m.Path, m.Name), Dir: m.Dir(), Model: m.File()}, runtime.Options{

@@ -10,7 +10,6 @@ import (
 
 	cutmixeval "cutmix-eval"
 	"cutmix-eval/internal/cache"
-	"cutmix-eval/internal/pin"
 	"cutmix-eval/model"
 	"cutmix-eval/model/lock"
 	"cutmix-eval/models"
@@ -95,13 +94,7 @@ func OpenModel(name, output string) (m *model.Model, entry *lock.Entry, err erro
 				return nil, nil, fmt.Errorf("model %q: %w; run: cutmix-eval models fetch %s", name, ErrNoFile, name)
 			}
 		}
-		if err := pin.Check(path, e.SHA256); err != nil { // before anything reads it
-			return nil, nil, fmt.Errorf("model %q: %w", name, err)
-		}
-		m, err = model.Open(path, output)
-		if err == nil {
-			m.Name = name
-		}
+		m, err = model.OpenPinned(name, path, e.SHA256, output)
 	}
 	if err != nil {
 		return nil, nil, err

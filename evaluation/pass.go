@@ -11,6 +11,7 @@ import (
 	"math"
 	"slices"
 
+	"cutmix-eval/model"
 	"cutmix-eval/pipeline"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
@@ -90,7 +91,7 @@ func Open(ctx context.Context, c *Classifier, s Samples, store Store, spec Spec)
 	p := &Pass{Classifier: c, Samples: s, Spec: spec, store: store, keep: store.Save, manifest: results.Manifest{
 		Limit: id.Limit, Seed: id.Seed, Key: results.Key{
 			Task: spec.Task, Preprocessing: id.Preprocessing,
-			Model:  results.Model{SHA256: c.Model.SHA256, Output: c.Model.Logits, Edits: c.Model.Edits()},
+			Model:  ModelKey(c.Model),
 			Data:   results.Data{Fingerprint: id.Data, N: s.Len(), Labels: spec.Labels, Truth: spec.Truth},
 			Config: spec.Config, PartSize: cmp.Or(spec.PartSize, results.PartSize(s.Len())),
 		},
@@ -287,7 +288,7 @@ func (p *Pass) reuse() error {
 	k := from.Manifest.Key
 	switch {
 	case k.Model != key.Model:
-		err = fmt.Errorf("it is of another model (sha256 %.12s, not %.12s) or another output (%s, not %s)", k.Model.SHA256, key.Model.SHA256, k.Model.Output, key.Model.Output)
+		err = fmt.Errorf("it is of another model or output (%s, not %s)", k.Model, key.Model)
 	case k.Preprocessing != key.Preprocessing:
 		err = fmt.Errorf("its pixels are others (fingerprint %s, not %s)", k.Preprocessing, key.Preprocessing)
 	case k.Data.Fingerprint != key.Data.Fingerprint:
@@ -562,6 +563,11 @@ func (c *Classifier) head(task string, s Samples, outputs int, told any) report.
 	s.Describe(&h)
 	h.Config.Task = told
 	return h
+}
+
+// ModelKey is what of a model enters the key of a run.
+func ModelKey(m *model.Model) results.Model {
+	return results.Model{SHA256: m.SHA256, Edits: m.Edits(), Output: m.Logits}
 }
 
 // describe is a report's part about the model.

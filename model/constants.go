@@ -1,12 +1,13 @@
 package model
 
 import (
-	"cutmix-eval/internal/onnx"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+
+	"cutmix-eval/internal/onnx"
 )
 
 // array is a constant as float32.
@@ -68,12 +69,12 @@ func (f *finder) resolve(name string) (t *onnx.Tensor, transposed bool) {
 				return a.Tensor, transposed
 			}
 			if a, ok := n.Attr("value_ints"); ok {
-				t, err := onnx.ParseTensor(onnx.EncodeInt64s(name, a.Ints))
-				return &t, transposed && err == nil
+				t := onnx.NewInt64s(name, a.Ints)
+				return &t, transposed
 			}
 			if a, ok := n.Attr("value_floats"); ok {
-				t, err := onnx.ParseTensor(onnx.EncodeTensor(name, onnx.Float32, []int64{int64(len(a.Floats))}, littleEndian(a.Floats)))
-				return &t, transposed && err == nil
+				t := onnx.NewTensor(name, onnx.Float32, []int64{int64(len(a.Floats))}, littleEndian(a.Floats))
+				return &t, transposed
 			}
 			return nil, false
 		case "Identity", "Cast":

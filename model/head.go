@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 
 	"cutmix-eval/internal/onnx"
@@ -34,7 +33,7 @@ type Head struct {
 
 	Features, Classes int
 	// Weight is row-major, Classes x Features: logits = Weight . penultimate +
-	// Bias. Bias has one value a class, zeros where the layer has none.
+	// Bias. Bias has one value per class, zeros where the layer has none.
 	Weight, Bias []float32
 
 	// Penultimate is the vector per image: Features values. Empty when the
@@ -94,18 +93,13 @@ func newFinder(g *onnx.Graph, dir string) *finder {
 	return f
 }
 
-// Head finds the classifier's head. The error is a *NoHeadError that names the
-// node at which the search ended, or about reading external data.
-func (m *Model) Head() (*Head, error) {
-	data, err := m.bytes()
-	if err != nil {
-		return nil, err
-	}
-	f, err := onnx.Parse(data)
-	if err != nil {
-		return nil, err
-	}
-	h, err := newFinder(&f.Graph, filepath.Dir(m.Path)).head(m.Output, m.Logits)
+// Head is the classifier's head, found at the first call; it must not be changed. The
+// error is a *NoHeadError that names the node at which the search ended, or about
+// reading external data.
+func (m *Model) Head() (*Head, error) { return m.head() }
+
+func (m *Model) findHead() (*Head, error) {
+	h, err := newFinder(&m.file.Graph, m.Dir()).head(m.Output, m.Logits)
 	if err != nil {
 		return nil, fmt.Errorf("model %q: %w", m.Name, err)
 	}

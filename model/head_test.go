@@ -13,6 +13,7 @@ import (
 
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/golden"
+	"cutmix-eval/internal/onnx"
 	"cutmix-eval/models"
 	"cutmix-eval/runtime"
 	"cutmix-eval/runtime/ortest"
@@ -136,15 +137,25 @@ func TestHeadsOfRealModels(t *testing.T) {
 	}
 }
 
-// run computes tensors of a model for n random images.
-func run(t *testing.T, src runtime.Source, m *Model, n int, seed uint64, tensors ...string) (*runtime.Session, [][][]float32) {
-	t.Helper()
-	h, w := m.H, m.W
-	shape := []int64{3, int64(h), int64(w)}
+// openSession runs a model as it is read from a file.
+func openSession(m *Model, tensors ...string) (*runtime.Session, error) {
+	shape := []int64{3, int64(m.H), int64(m.W)}
 	if m.Layout == imageproc.NHWC {
-		shape = []int64{int64(h), int64(w), 3}
+		shape = []int64{int64(m.H), int64(m.W), 3}
 	}
-	s, err := runtime.Open(context.Background(), src, runtime.Options{Device: runtime.CPU, Threads: 1, Outputs: tensors, Shape: shape, Input: m.Input})
+	f, err := onnx.Parse(m.Data())
+	if err != nil {
+		return nil, err
+	}
+	return runtime.Open(context.Background(), runtime.Source{Name: m.Name, Dir: m.Dir(), Model: f}, runtime.Options{
+		Device: runtime.CPU, Threads: 1, Inputs: []runtime.Input{{Name: m.Input, Shape: shape}}, Outputs: tensors,
+	})
+}
+
+// run computes tensors of a model for n random images.
+func run(t *testing.T, m *Model, n int, seed uint64, tensors ...string) (*runtime.Session, [][][]float32) {
+	t.Helper()
+	s, err := openSession(m, tensors...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +207,6 @@ func checkHead(t *testing.T, m *Model, classes int) *Head {
 	if h.Classes != classes || len(h.Weight) != h.Classes*h.Features || len(h.Bias) != h.Classes {
 		t.Fatalf("%d classes, %d features, %d weights, %d biases", h.Classes, h.Features, len(h.Weight), len(h.Bias))
 	}
-	src := runtime.Source{Path: m.Path, Data: m.Data}
 	tensors := []string{m.Logits}
 	if h.Penultimate != "" {
 		tensors = append(tensors, h.Penultimate)
@@ -204,7 +214,7 @@ func checkHead(t *testing.T, m *Model, classes int) *Head {
 	if h.FeatureMap != "" {
 		tensors = append(tensors, h.FeatureMap)
 	}
-	s, out := run(t, src, m, 3, 1, tensors...)
+	s, out := run(t, m, 3, 1, tensors...)
 	got := make([]float32, h.Classes)
 	for i := range 3 {
 		z := out[0][i]
@@ -309,12 +319,15 @@ func TestNoHead(t *testing.T) {
 }
 
 func TestExternalDataErrors(t *testing.T) {
-	m, err := Open("testdata/heads/external.onnx", "")
+	data, err := os.ReadFile("testdata/heads/external.onnx")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Path = filepath.Join(t.TempDir(), "external.onnx")
-	m.Data, err = os.ReadFile("testdata/heads/external.onnx")
+	path := filepath.Join(t.TempDir(), "external.onnx") // without external.bin
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m, err := Open(path, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,8 +6,6 @@ package model
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,18 +13,22 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/onnx"
+	"cutmix-eval/internal/pin"
 )
 
-// Model is an ONNX classifier as its file describes it.
+// Model is an ONNX classifier: what its file says, and the edits that were made
+// since. It is not changed after it was made: edits (FreeBatch, Enlarge,
+// ReplaceHead, Tap) return another Model, on which further edits can be made. It
+// may be used by several goroutines.
 type Model struct {
-	Name   string // for people: the file's name, or that of an embedded model
+	Name   string // for people: the file's name, or that of an embedded or pinned model
 	Path   string // empty for an embedded model
-	Data   []byte // of an embedded model
-	SHA256 string
-	Size   int64
+	SHA256 string // of the file, without edits
+	Size   int64  // of the file in bytes
 
 	Input      string
 	InputType  onnx.Type
@@ -40,58 +42,106 @@ type Model struct {
 	ClassNames []string
 	Opset      int64
 	Producer   string
-	metadata   map[string]string
+
+	file  *onnx.Model
+	edits []string
+	head  func() (*Head, error)
 }
 
 // Open reads the ONNX file at path. output names the output with the class
 // scores; empty lets it be found.
 func Open(path, output string) (*Model, error) {
-	data, err := os.ReadFile(path)
+	data, err := onnx.Read(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening model: %w", err)
 	}
-	m, err := inspect(data, output)
-	if err != nil {
-		return nil, fmt.Errorf("opening model %q: %w", path, err)
+	return read(strings.TrimSuffix(filepath.Base(path), ".onnx"), path, data, output)
+}
+
+// OpenPinned is Open for a file that is pinned to a checksum, by the name that it
+// is pinned under. The bytes that were read are checked before anything looks at
+// them; others give an error that wraps a *pin.MismatchError.
+func OpenPinned(name, path, sha256, output string) (*Model, error) {
+	data, err := onnx.Read(path)
+	if err == nil {
+		err = pin.CheckBytes(path, data, sha256)
 	}
-	m.Name, m.Path = strings.TrimSuffix(filepath.Base(path), ".onnx"), path
-	return m, nil
+	if err != nil {
+		return nil, fmt.Errorf("model %q: %w", name, err)
+	}
+	return read(name, path, data, output)
 }
 
 // FromBytes is Open for a model without a file of its own.
 func FromBytes(name string, data []byte, output string) (*Model, error) {
-	m, err := inspect(data, output)
-	if err != nil {
-		return nil, fmt.Errorf("opening model %q: %w", name, err)
+	return read(name, "", data, output)
+}
+
+func read(name, path string, data []byte, output string) (*Model, error) {
+	m := &Model{Name: name, Path: path, SHA256: pin.Sum(data), Size: int64(len(data))}
+	f, err := onnx.Parse(data)
+	if err == nil {
+		err = m.inspect(f, output)
 	}
-	m.Name, m.Data = name, data
+	if err != nil {
+		return nil, fmt.Errorf("opening model %q: %w", cmp.Or(path, name), err)
+	}
 	return m, nil
 }
 
-// Metadata is the value of a key in the file's metadata, empty where there is none.
-func (m *Model) Metadata(key string) string { return m.metadata[key] }
-
-func inspect(data []byte, output string) (*Model, error) {
-	f, err := onnx.Parse(data)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(data)
-	m := &Model{
-		SHA256: hex.EncodeToString(sum[:]), Size: int64(len(data)),
-		Opset: f.Opset[""], Producer: f.Producer, metadata: f.Meta,
-	}
+// inspect fills in what the graph says, of which output holds the class scores.
+func (m *Model) inspect(f *onnx.Model, output string) error {
+	m.file, m.Opset, m.Producer = f, f.Opset[""], f.Producer
+	m.head = sync.OnceValues(m.findHead)
 	if err := m.findInput(f.Graph.Inputs); err != nil {
-		return nil, err
+		return err
 	}
 	finder := newFinder(&f.Graph, "")
 	if err := m.findOutput(finder, output); err != nil {
-		return nil, err
+		return err
 	}
 	m.findLogits(finder)
 	m.readClassNames()
-	return m, nil
+	return nil
 }
+
+// edited is the model with another graph. edit says in words what the edit does to the
+// scores; empty where it leaves them as they are.
+func (m *Model) edited(f *onnx.Model, edit string) (*Model, error) {
+	e := &Model{Name: m.Name, Path: m.Path, SHA256: m.SHA256, Size: m.Size, edits: slices.Clone(m.edits)}
+	if edit != "" {
+		e.edits = append(e.edits, edit)
+	}
+	if err := e.inspect(f, m.Output); err != nil {
+		return nil, fmt.Errorf("editing model %q: %w", m.Name, err)
+	}
+	return e, nil
+}
+
+// File is the parsed file with the edits. It must not be changed.
+func (m *Model) File() *onnx.Model { return m.file }
+
+// Data is the model as a file: that which was opened, without a copy, or one with
+// the edits, which is made at every call. It must not be changed.
+func (m *Model) Data() []byte { return m.file.Bytes() }
+
+// Dir is the folder in which files with external weights lie, empty for an embedded
+// model.
+func (m *Model) Dir() string {
+	if m.Path == "" {
+		return ""
+	}
+	return filepath.Dir(m.Path)
+}
+
+// Edits are the edits that can change the scores, in words and in their order, such
+// as "enlarge 2"; empty for the file as it is. Together with SHA256 they identify what
+// gives the scores. Tap and FreeBatch are none of them: Tap adds outputs, and a freed
+// batch is used only where it was seen to give the same scores.
+func (m *Model) Edits() string { return strings.Join(m.edits, ", ") }
+
+// Metadata is the value of a key in the file's metadata, empty where there is none.
+func (m *Model) Metadata(key string) string { return m.file.Meta[key] }
 
 // findInput takes the one input with four axes as the image.
 func (m *Model) findInput(inputs []onnx.Value) error {
@@ -184,7 +234,7 @@ func (m *Model) findLogits(f *finder) {
 // readClassNames takes the names from the metadata key "classes": a JSON list,
 // or names separated by commas. A list of another length is not of the outputs.
 func (m *Model) readClassNames() {
-	s, ok := m.metadata["classes"]
+	s, ok := m.file.Meta["classes"]
 	if !ok {
 		return
 	}
@@ -256,7 +306,7 @@ func (m *Model) Recipe(locked json.RawMessage) (r imageproc.Recipe, source strin
 			}
 		}
 	}
-	if s, ok := m.metadata["recipe"]; ok {
+	if s, ok := m.file.Meta["recipe"]; ok {
 		found, err := parseRecipe(&r, []byte(s))
 		if err != nil {
 			return r, "", fmt.Errorf("reading preprocessing from the metadata of model %q: %w", m.Name, err)
@@ -267,7 +317,7 @@ func (m *Model) Recipe(locked json.RawMessage) (r imageproc.Recipe, source strin
 	}
 	both := map[string]json.RawMessage{}
 	for _, key := range []string{"mean", "std"} {
-		if s, ok := m.metadata[key]; ok {
+		if s, ok := m.file.Meta[key]; ok {
 			if !json.Valid([]byte(s)) {
 				s = "[" + s + "]" // numbers separated by commas
 			}

@@ -50,8 +50,17 @@ type Key struct {
 
 // Model is what of a model determines its results.
 type Model struct {
-	SHA256 string `json:"sha256"`
-	Output string `json:"output"` // tensor that the scores are read from
+	SHA256 string `json:"sha256"`          // of its file
+	Edits  string `json:"edits,omitempty"` // to the file that can change results, in words; empty for none
+	Output string `json:"output"`          // tensor that the scores are read from
+}
+
+func (m Model) String() string {
+	s := fmt.Sprintf("sha256 %.12s, output %s", m.SHA256, m.Output)
+	if m.Edits != "" {
+		s += ", edits: " + m.Edits
+	}
+	return s
 }
 
 // Data is what of a dataset determines its samples.

@@ -24,7 +24,7 @@ const samples = 100
 
 func manifest() Manifest {
 	return Manifest{
-		Key: Key{Task: "test", Model: Model{"abc", "logits"}, Preprocessing: "p", Data: Data{Fingerprint: "d", N: samples, Labels: "l"},
+		Key: Key{Task: "test", Model: Model{SHA256: "abc", Output: "logits"}, Preprocessing: "p", Data: Data{Fingerprint: "d", N: samples, Labels: "l"},
 			Config: map[string]any{"restrict": false}, Device: Device{"1.0", "cpu"}, PartSize: 16},
 		Arrays: []Array{{"logits", 3}}, About: []byte(`{"note":"x"}`),
 	}

@@ -2,31 +2,35 @@ package runtime
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	goruntime "runtime"
 	"slices"
-	"unsafe"
 
 	"cutmix-eval/internal/onnx"
 
 	ort "github.com/yalue/onnxruntime_go"
 )
 
-// Batch is the memory of one run: an input tensor that images are written into
+// Batch is the memory of one run: input tensors that samples are written into
 // and output tensors that are read in place. Make it once, use it again and
 // again, and Close it. One goroutine at a time, except that different slots may
 // be filled at once.
 type Batch struct {
-	N    int // slots
-	s    *Session
-	item int // values of one image
+	N int // slots
 
-	input  []float32
-	half   []byte // the input as float16, when the model takes that
-	pinner goruntime.Pinner
+	s      *Session
+	inputs []input
 	outs   []output
-	full   []ort.Value // input and outputs over all slots
+	pinner goruntime.Pinner
+	full   []ort.Value // inputs and outputs over all slots
+}
+
+// input is the memory of an input.
+type input struct {
+	Tensor
+	item int // values per slot, or of a Whole input
+	data []float32
+	raw  []byte // data in the input's own type; nil where that is float32
 }
 
 type output struct {
@@ -35,57 +39,77 @@ type output struct {
 }
 
 // NewBatch makes a batch of n slots; a model with a fixed batch size gets that
-// size whatever n is.
+// size whatever n is. All inputs are 0.
 func (s *Session) NewBatch(n int) (*Batch, error) {
 	if s.Fixed > 0 {
 		n = s.Fixed
 	}
-	b := &Batch{N: n, s: s, item: s.itemSize()}
-	if err := b.allocateInput(s.Input); err != nil {
+	b, err := s.inputBatch(n)
+	if err != nil {
 		return nil, err
 	}
 	for _, t := range s.Outputs {
-		o := output{item: 1}
-		for _, d := range t.Shape[1:] {
-			o.item *= int(d)
-		}
+		o := output{item: t.item()}
 		o.data = make([]float32, n*o.item)
 		if len(o.data) == 0 {
+			b.free()
 			return nil, fmt.Errorf("output %q has shape %v: it is empty", t.Name, t.Shape)
 		}
 		b.pinner.Pin(&o.data[0])
 		b.outs = append(b.outs, o)
 	}
-	values, err := b.values(n)
-	if err != nil {
-		b.Close()
+	if b.full, err = b.values(n); err != nil {
+		b.free()
 		return nil, err
 	}
-	b.full = values
 	return b, nil
 }
 
-func (b *Batch) allocateInput(t Tensor) error {
-	if b.N <= 0 || b.item <= 0 {
-		return fmt.Errorf("a batch of %d images of %d values", b.N, b.item)
+// inputBatch makes a batch that has no memory for outputs.
+func (s *Session) inputBatch(n int) (*Batch, error) {
+	b := &Batch{N: n, s: s}
+	for _, t := range s.Inputs {
+		in := input{Tensor: t, item: t.item()}
+		size := in.item
+		if !t.Whole {
+			size *= n
+		}
+		if size <= 0 {
+			b.free()
+			return nil, fmt.Errorf("input %q of a batch of %d samples: shape %v is empty", t.Name, n, t.Shape)
+		}
+		in.data = make([]float32, size)
+		if t.Type == onnx.Float32 {
+			b.pinner.Pin(&in.data[0])
+		} else {
+			in.raw = make([]byte, int64(size)*t.Type.Size())
+			b.pinner.Pin(&in.raw[0])
+		}
+		b.inputs = append(b.inputs, in)
 	}
-	b.input = make([]float32, b.N*b.item)
-	if t.Type == onnx.Float16 {
-		b.half = make([]byte, 2*len(b.input))
-		b.pinner.Pin(&b.half[0])
-	} else {
-		b.pinner.Pin(&b.input[0])
-	}
-	return nil
+	return b, nil
 }
 
 // Size is the number of slots.
 func (b *Batch) Size() int { return b.N }
 
-// Input is where the tensor of image i goes.
-func (b *Batch) Input(_, i int) []float32 { return b.input[i*b.item : (i+1)*b.item : (i+1)*b.item] }
+// Input is where slot i of the k-th input of Session.Inputs is written, in the
+// axis order of its Shape without the first axis, row-major. Of a Whole input it
+// is the whole tensor, whatever i is.
+//
+// Values are float32 whatever the input's type is, and become that type when
+// the batch runs: float16 by rounding to nearest, integers by rounding to
+// nearest, ties to even, and by saturation (NaN is 0), bool by comparing with 0.
+// Integers beyond 2^24 are thus not all exact.
+func (b *Batch) Input(k, i int) []float32 {
+	in := &b.inputs[k]
+	if in.Whole {
+		return in.data
+	}
+	return in.data[i*in.item : (i+1)*in.item : (i+1)*in.item]
+}
 
-// Output is what the last run gave for image i, for the k-th output that was
+// Output is what the last run gave for slot i, for the k-th output that was
 // asked for: float32 values in the axis order of Session.Outputs[k].Shape without
 // its first axis, row-major. It is valid until the next run.
 func (b *Batch) Output(k, i int) []float32 {
@@ -93,45 +117,65 @@ func (b *Batch) Output(k, i int) []float32 {
 	return o.data[i*o.item : (i+1)*o.item : (i+1)*o.item]
 }
 
-// view makes an input tensor over the first n slots.
-func (b *Batch) view(t Tensor, n int) (ort.Value, error) {
-	return tensor(t, n, b.item, b.input, b.half)
-}
-
-func tensor(t Tensor, n, item int, data []float32, half []byte) (ort.Value, error) {
-	shape := slices.Clone(t.Shape)
-	shape[0] = int64(n)
-	if half != nil {
-		v, err := ort.NewCustomDataTensor(ort.NewShape(shape...), half[:2*n*item], ort.TensorElementDataTypeFloat16)
-		if err != nil {
-			return nil, clean(err)
+// pack writes the first n slots in the inputs' own types.
+func (b *Batch) pack(n int) {
+	for _, in := range b.inputs {
+		if in.raw == nil {
+			continue
 		}
-		return v, nil
+		used := in.data
+		if !in.Whole {
+			used = used[:n*in.item]
+		}
+		packers[in.Type](in.raw, used)
 	}
-	v, err := ort.NewTensor(ort.NewShape(shape...), data[:n*item])
-	if err != nil {
-		return nil, clean(err)
-	}
-	return v, nil
 }
 
-// values makes the tensors of a run over the first n slots: the input, then
-// the outputs.
+// values makes the tensors of a run over the first n slots: the inputs, then the
+// outputs.
 func (b *Batch) values(n int) ([]ort.Value, error) {
-	in, err := b.view(b.s.Input, n)
-	if err != nil {
-		return nil, err
-	}
-	out := []ort.Value{in}
-	for i, o := range b.outs {
-		v, err := tensor(b.s.Outputs[i], n, o.item, o.data, nil)
+	var out []ort.Value
+	add := func(v ort.Value, err error) error {
 		if err != nil {
 			destroy(out)
-			return nil, err
+			return clean(err)
 		}
 		out = append(out, v)
+		return nil
+	}
+	for _, in := range b.inputs {
+		shape := in.over(n)
+		var err error
+		if in.raw == nil {
+			err = add(ort.NewTensor(shape, in.data))
+		} else {
+			size := shape.FlattenedSize() * in.Type.Size()
+			// The numbers of element types are those of ONNX.
+			err = add(ort.NewCustomDataTensor(shape, in.raw[:size], ort.TensorElementDataType(in.Type)))
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	for k, o := range b.outs {
+		if err := add(ort.NewTensor(b.s.Outputs[k].over(n), o.data)); err != nil {
+			return nil, err
+		}
 	}
 	return out, nil
+}
+
+// over is the shape of a tensor of n samples. Scalars are vectors of one value, for the
+// wrapper has no scalars of every type.
+func (t Tensor) over(n int) ort.Shape {
+	shape := slices.Clone(t.Shape)
+	switch {
+	case len(shape) == 0:
+		shape = []int64{1}
+	case !t.Whole:
+		shape[0] = int64(n)
+	}
+	return shape
 }
 
 func destroy(values []ort.Value) {
@@ -140,18 +184,14 @@ func destroy(values []ort.Value) {
 	}
 }
 
-// Run computes the outputs of the first n images. Batches of one session must
+// Run computes the outputs of the first n slots. Batches of one session must
 // not run at the same time. It returns ctx's error
 // if ctx ended first; by then the run has stopped.
 func (b *Batch) Run(ctx context.Context, n int) error {
 	if n < 1 || n > b.N {
-		panic(fmt.Sprintf("runtime: Run of %d images in a batch of %d", n, b.N))
+		panic(fmt.Sprintf("runtime: Run of %d samples in a batch of %d", n, b.N))
 	}
-	if b.half != nil {
-		for i, v := range b.input[:n*b.item] {
-			binary.LittleEndian.PutUint16(b.half[2*i:], onnx.ToFloat16(v))
-		}
-	}
+	b.pack(n)
 	values := b.full
 	if n < b.N && b.s.Fixed == 0 {
 		var err error
@@ -160,14 +200,18 @@ func (b *Batch) Run(ctx context.Context, n int) error {
 		}
 		defer destroy(values)
 	}
-	err := b.s.call(ctx, values[:1], values[1:])
+	k := len(b.inputs)
+	err := b.s.call(ctx, values[:k], values[k:])
 	goruntime.KeepAlive(b)
 	return err
 }
 
 // Bytes is the memory that the batch holds.
 func (b *Batch) Bytes() int {
-	n := len(b.input)*int(unsafe.Sizeof(float32(0))) + len(b.half)
+	n := 0
+	for _, in := range b.inputs {
+		n += 4*len(in.data) + len(in.raw)
+	}
 	for _, o := range b.outs {
 		n += 4 * len(o.data)
 	}

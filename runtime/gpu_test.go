@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"cutmix-eval/datasets/scenes"
+	"cutmix-eval/internal/onnx"
 	"cutmix-eval/models"
 	"cutmix-eval/runtime"
 	"cutmix-eval/runtime/ortest"
@@ -19,14 +20,18 @@ func TestWebGPU(t *testing.T) {
 	if !ok {
 		t.Fatal("no embedded model")
 	}
+	m, err := onnx.Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
 	const images, batch = 200, 50
 	device, err := runtime.ParseDevice("webgpu")
 	if err != nil {
 		t.Fatal(err)
 	}
 	predict := func(d runtime.Device) []int {
-		s, err := runtime.Open(context.Background(), runtime.Source{Path: "scenes-cutmix", Data: data}, runtime.Options{
-			Device: d, Shape: []int64{3, scenes.Size, scenes.Size}, Outputs: []string{"logits"},
+		s, err := runtime.Open(context.Background(), runtime.Source{Name: "scenes-cutmix", Model: m}, runtime.Options{
+			Device: d, Inputs: []runtime.Input{{Shape: []int64{3, scenes.Size, scenes.Size}}}, Outputs: []string{"logits"},
 		})
 		if err != nil {
 			t.Fatal(err)

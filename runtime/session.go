@@ -15,12 +15,13 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 )
 
-// Tensor describes an input or output of a model: -1 stands for an axis whose
-// size the model leaves open.
+// Tensor describes an input or output of a model: -1 stands for the batch axis,
+// which comes first.
 type Tensor struct {
 	Name  string
 	Type  onnx.Type
 	Shape []int64
+	Whole bool // of an input: one tensor for all samples of a run, without a batch axis
 }
 
 func (t Tensor) String() string {
@@ -34,30 +35,46 @@ func (t Tensor) String() string {
 	return fmt.Sprintf("%s %v [%s]", t.Name, t.Type, strings.Join(dims, "x"))
 }
 
-// Source is a model file. Data, when given, is used in place of the file's
-// contents (a rewritten graph, or a model without a file); Path still says where
-// external weights lie and what to call the model in messages.
+// item is the number of values per sample, or of a Whole tensor.
+func (t Tensor) item() int {
+	n := int64(1)
+	for _, d := range t.Shape {
+		if d >= 0 {
+			n *= d
+		}
+	}
+	return int(n)
+}
+
+// Source is a model to run.
 type Source struct {
-	Path string
-	Data []byte
+	Name  string // for messages
+	Dir   string // folder of files with external weights; empty where there can be none
+	Model *onnx.Model
+}
+
+// Input says what is filled in for an input of a model.
+type Input struct {
+	Name string // empty: the model's only input
+	// Shape is the size of one sample, without the batch axis; of a Whole input,
+	// the size of all. It settles what the model leaves open.
+	Shape []int64
+	Whole bool // one tensor for all samples of a run, without a batch axis, such as a weight
 }
 
 // Options choose how a model runs.
 type Options struct {
 	Device  Device
 	Threads int      // of the CPU device, for one operator; 0 means all cores
-	Input   string   // name of the image input; empty: the only one
+	Inputs  []Input  // all inputs of the model, in any order
 	Outputs []string // tensors to compute, in this order: outputs, or any inside
-	// Shape is the size of one image as the model's input takes it, without the
-	// batch axis; it settles what the model leaves open.
-	Shape []int64
 }
 
 // Session runs one model on one device. Its methods must not be called from
 // several goroutines at once.
 type Session struct {
-	Input     Tensor   // as declared, with open axes other than the batch settled
-	Outputs   []Tensor // as found in a first run; the first axis is the batch
+	Inputs    []Tensor // in the order of Options, with open axes other than the batch settled
+	Outputs   []Tensor // in the order of Options, as found in a first run; float32
 	Fixed     int      // the batch size that the model insists on, 0 if any will do
 	Device    Device
 	Threads   int
@@ -75,24 +92,25 @@ func Open(ctx context.Context, src Source, o Options) (*Session, error) {
 	if Loaded().Path == "" {
 		panic("runtime: Open before Load")
 	}
-	names := o.Outputs
-	declared, err := prepare(&src, &o)
-	if err != nil {
-		return nil, fmt.Errorf("opening model %q: %w", src.Path, err)
-	}
+	fail := func(err error) error { return fmt.Errorf("opening model %q: %w", src.Name, err) }
 	if o.Threads <= 0 {
 		o.Threads = goruntime.GOMAXPROCS(0)
 	}
-	s := &Session{Device: o.Device, Threads: o.Threads, name: src.Path}
-	if s.Input, s.Fixed, err = settle(declared, o.Shape); err != nil {
-		return nil, fmt.Errorf("opening model %q: %w", src.Path, err)
+	s := &Session{Device: o.Device, Threads: o.Threads, name: src.Name}
+	var err error
+	if s.Inputs, s.Fixed, err = settle(src.Model.Graph.Inputs, o.Inputs); err != nil {
+		return nil, fail(err)
+	}
+	l, err := newLoader(src, o, s.Inputs)
+	if err != nil {
+		return nil, fail(err)
 	}
 	if o.Device.Name != "cpu" {
-		if s.Placement, err = tryDevice(ctx, src, o, s, names); err != nil {
+		if s.Placement, err = tryDevice(ctx, l, s); err != nil {
 			return nil, err
 		}
 	}
-	if s.s, err = newSession(src, o, s.Input.Name, ""); err != nil {
+	if s.s, err = l.open(""); err != nil {
 		return nil, err
 	}
 	if s.run, err = ort.NewRunOptions(); err != nil {
@@ -103,10 +121,10 @@ func Open(ctx context.Context, src Source, o Options) (*Session, error) {
 	if s.Fixed > 0 {
 		probe = s.Fixed
 	}
-	if s.Outputs, err = s.first(ctx, names, probe); err != nil && s.Fixed == 0 && ctx.Err() == nil {
+	if s.Outputs, err = s.first(ctx, o.Outputs, probe); err != nil && s.Fixed == 0 && ctx.Err() == nil {
 		// Some exporters call the batch axis open and write 1 into the graph.
 		two := err
-		if s.Outputs, err = s.first(ctx, names, 1); err != nil {
+		if s.Outputs, err = s.first(ctx, o.Outputs, 1); err != nil {
 			err = two
 		}
 		s.Fixed = 1
@@ -120,7 +138,7 @@ func Open(ctx context.Context, src Source, o Options) (*Session, error) {
 
 // tryDevice runs the model once with profiling and reports which provider ran
 // how many nodes. That nothing ran on the device is an error.
-func tryDevice(ctx context.Context, src Source, o Options, as *Session, names []string) (map[string]int, error) {
+func tryDevice(ctx context.Context, l *loader, as *Session) (map[string]int, error) {
 	dir, err := os.MkdirTemp("", "cutmix-eval-")
 	if err != nil {
 		return nil, err
@@ -128,108 +146,91 @@ func tryDevice(ctx context.Context, src Source, o Options, as *Session, names []
 	defer os.RemoveAll(dir)
 	prefix := filepath.Join(dir, "profile")
 	t := *as
-	if t.s, err = newSession(src, o, as.Input.Name, prefix); err != nil {
+	if t.s, err = l.open(prefix); err != nil {
 		return nil, err
 	}
 	if t.run, err = ort.NewRunOptions(); err != nil {
 		t.Close()
 		return nil, clean(err)
 	}
-	_, err = t.first(ctx, names, max(t.Fixed, 1))
+	_, err = t.first(ctx, l.o.Outputs, max(t.Fixed, 1))
 	t.Close() // writes the profile
 	if err != nil {
 		return nil, err
 	}
 	nodes, err := placement(prefix)
 	if err != nil {
-		return nil, o.Device.notStarted(err)
+		return nil, l.o.Device.notStarted(err)
 	}
-	if nodes[provider[o.Device.Name]] == 0 {
-		return nil, o.Device.notStarted(fmt.Errorf("none of the model's nodes ran on it (%v)", nodes))
+	if nodes[provider[l.o.Device.Name]] == 0 {
+		return nil, l.o.Device.notStarted(fmt.Errorf("none of the model's nodes ran on it (%v)", nodes))
 	}
 	return nodes, nil
 }
 
-// prepare finds the image input and makes every wanted tensor a float32 output
-// of the graph, rewriting src and the names in o where it is not one already.
-func prepare(src *Source, o *Options) (onnx.Value, error) {
-	data := src.Data
-	if data == nil {
-		var err error
-		if data, err = os.ReadFile(src.Path); err != nil {
-			return onnx.Value{}, err
+// settle checks what is given for the declared inputs and returns those with every
+// axis but the batch known, and the batch size if it is fixed.
+func settle(declared []onnx.Value, given []Input) (inputs []Tensor, fixed int, err error) {
+	all := onnx.Names(declared)
+	taken := map[string]bool{}
+	for _, in := range given {
+		if in.Name == "" {
+			if len(declared) != 1 {
+				return nil, 0, fmt.Errorf("it has %d inputs (%s); name the one that is filled in", len(declared), all)
+			}
+			in.Name = declared[0].Name
 		}
-	}
-	m, err := onnx.Parse(data)
-	if err != nil {
-		return onnx.Value{}, err
-	}
-	var inside, outs []string
-	for i, name := range o.Outputs {
-		if slices.Contains(o.Outputs[:i], name) {
-			return onnx.Value{}, fmt.Errorf("tensor %q is asked for twice", name)
-		}
-		declared := slices.ContainsFunc(m.Graph.Outputs, func(v onnx.Value) bool {
-			return v.Name == name && v.Type == onnx.Float32
-		})
+		i := slices.IndexFunc(declared, func(v onnx.Value) bool { return v.Name == in.Name })
 		switch {
-		case declared:
-			outs = append(outs, name)
-		case m.Graph.Produces(name):
-			inside = append(inside, name)
-			outs = append(outs, onnx.FloatName(name))
-		default:
-			return onnx.Value{}, fmt.Errorf("it has no tensor %q; its outputs are %s", name, valueNames(m.Graph.Outputs))
+		case i < 0:
+			return nil, 0, fmt.Errorf("it has no input %q, only %s", in.Name, all)
+		case taken[in.Name]:
+			return nil, 0, fmt.Errorf("input %q is given twice", in.Name)
+		}
+		taken[in.Name] = true
+		t, batch, err := in.tensor(declared[i])
+		if err != nil {
+			return nil, 0, fmt.Errorf("input %q %w", in.Name, err)
+		}
+		if batch > 0 && fixed > 0 && batch != fixed {
+			return nil, 0, fmt.Errorf("its inputs (%s) insist on batches of %d and of %d", all, fixed, batch)
+		}
+		inputs, fixed = append(inputs, t), max(fixed, batch)
+	}
+	for _, v := range declared {
+		if !taken[v.Name] {
+			return nil, 0, fmt.Errorf("it has %d inputs (%s), and nothing is filled in for %q", len(declared), all, v.Name)
 		}
 	}
-	o.Outputs = outs
-	if len(inside) > 0 {
-		src.Data = onnx.AppendFloatOutputs(data, inside...)
-	}
-	for _, in := range m.Graph.Inputs {
-		if in.Name == o.Input || o.Input == "" && len(m.Graph.Inputs) == 1 {
-			return in, nil
-		}
-	}
-	if o.Input == "" {
-		return onnx.Value{}, fmt.Errorf("it has %d inputs (%s); name the image input", len(m.Graph.Inputs), valueNames(m.Graph.Inputs))
-	}
-	return onnx.Value{}, fmt.Errorf("it has no input %q, only %s", o.Input, valueNames(m.Graph.Inputs))
+	return inputs, fixed, nil
 }
 
-func valueNames(v []onnx.Value) string {
-	names := make([]string, len(v))
-	for i := range v {
-		names[i] = v[i].Name
+// tensor is the input as the model declares it, of the given size, and the batch size
+// that it insists on, 0 if any will do.
+func (in Input) tensor(v onnx.Value) (t Tensor, batch int, err error) {
+	t = Tensor{Name: v.Name, Type: v.Type, Shape: slices.Clone(in.Shape), Whole: in.Whole}
+	if _, ok := packers[v.Type]; !ok {
+		return t, 0, fmt.Errorf("takes %v, which cannot be filled in", v.Type)
 	}
-	return strings.Join(names, ", ")
-}
-
-// settle checks the declared input against the shape of an image and returns
-// it with every axis but the batch known, and the batch size if it is fixed.
-func settle(in onnx.Value, shape []int64) (Tensor, int, error) {
-	t := Tensor{Name: in.Name, Type: in.Type}
-	if in.Type != onnx.Float32 && in.Type != onnx.Float16 {
-		return t, 0, fmt.Errorf("input %q takes %v; float32 and float16 are supported", in.Name, in.Type)
+	axes := v.Dims
+	if !in.Whole {
+		t.Shape = slices.Insert(t.Shape, 0, -1)
 	}
-	t.Shape = append([]int64{-1}, shape...)
-	if !in.Ranked {
+	if !v.Ranked {
 		return t, 0, nil
 	}
-	if len(in.Dims) != len(t.Shape) {
-		return t, 0, fmt.Errorf("input %q has %d axes, an image batch has %d", in.Name, len(in.Dims), len(t.Shape))
+	if len(axes) != len(t.Shape) {
+		return t, 0, fmt.Errorf("has %d axes, what is filled in has %d", len(axes), len(t.Shape))
 	}
-	fixed := 0
-	for i, d := range in.Dims {
-		switch {
-		case d.Size < 0 || d.Size == 0:
-		case i == 0:
-			fixed = int(d.Size)
-		case d.Size != t.Shape[i]:
-			return t, 0, fmt.Errorf("input %q takes images of %s, the preprocessing makes %s", in.Name, dims(in.Dims[1:]), sizes(shape))
+	if !in.Whole {
+		batch, axes = int(max(axes[0].Size, 0)), axes[1:]
+	}
+	for i, d := range axes {
+		if d.Size > 0 && d.Size != in.Shape[i] {
+			return t, 0, fmt.Errorf("takes %s values, and is given %s", dims(axes), sizes(in.Shape))
 		}
 	}
-	return t, fixed, nil
+	return t, batch, nil
 }
 
 func dims(v []onnx.Dim) string {
@@ -248,7 +249,44 @@ func sizes(v []int64) string {
 	return strings.Join(s, "x")
 }
 
-func newSession(src Source, o Options, input, profile string) (*ort.DynamicAdvancedSession, error) {
+// loader opens C sessions of one model.
+type loader struct {
+	src     Source
+	o       Options
+	data    []byte   // of the model with what is asked for as float32 outputs, and without scalar inputs
+	inputs  []string // names
+	outputs []string
+}
+
+func newLoader(src Source, o Options, inputs []Tensor) (*loader, error) {
+	for i, name := range o.Outputs {
+		if slices.Contains(o.Outputs[:i], name) {
+			return nil, fmt.Errorf("tensor %q is asked for twice", name)
+		}
+	}
+	m, err := src.Model.Tap(o.Outputs...)
+	if err != nil {
+		return nil, err
+	}
+	l := &loader{src: src, o: o}
+	for _, t := range inputs {
+		name := t.Name
+		if len(t.Shape) == 0 {
+			m, name = m.VectorInput(name)
+		}
+		l.inputs = append(l.inputs, name)
+	}
+	for _, name := range o.Outputs {
+		l.outputs = append(l.outputs, m.FloatOutput(name))
+	}
+	l.data = m.Bytes()
+	return l, nil
+}
+
+// open opens a session; profile begins the name of the file that a profile is written to,
+// empty for none.
+func (l *loader) open(profile string) (*ort.DynamicAdvancedSession, error) {
+	o := l.o
 	so, err := ort.NewSessionOptions()
 	if err != nil {
 		return nil, clean(err)
@@ -265,8 +303,8 @@ func newSession(src Source, o Options, input, profile string) (*ort.DynamicAdvan
 	if profile != "" {
 		set = append(set, func() error { return so.EnableProfiling(profile) })
 	}
-	if src.Data != nil && src.Path != "" {
-		dir, err := filepath.Abs(filepath.Dir(src.Path))
+	if l.src.Dir != "" {
+		dir, err := filepath.Abs(l.src.Dir)
 		if err != nil {
 			return nil, err
 		}
@@ -282,36 +320,32 @@ func newSession(src Source, o Options, input, profile string) (*ort.DynamicAdvan
 	if err := o.Device.attach(so); err != nil {
 		return nil, o.Device.notStarted(err)
 	}
-	var s *ort.DynamicAdvancedSession
-	if src.Data != nil {
-		s, err = ort.NewDynamicAdvancedSessionWithONNXData(src.Data, []string{input}, o.Outputs, so)
-	} else {
-		s, err = ort.NewDynamicAdvancedSession(src.Path, []string{input}, o.Outputs, so)
-	}
+	s, err := ort.NewDynamicAdvancedSessionWithONNXData(l.data, l.inputs, l.outputs, so)
 	repairSignals()
 	if err != nil {
 		if o.Device.Name != "cpu" {
-			return nil, fmt.Errorf("opening model %q: %w", src.Path, o.Device.notStarted(err))
+			return nil, fmt.Errorf("opening model %q: %w", l.src.Name, o.Device.notStarted(err))
 		}
-		return nil, fmt.Errorf("opening model %q: %w", src.Path, clean(err))
+		return nil, fmt.Errorf("opening model %q: %w", l.src.Name, clean(err))
 	}
 	return s, nil
 }
 
-// first runs n images of zeros and learns the outputs' types and shapes.
+// first runs n samples of zeros and learns the outputs' shapes.
 func (s *Session) first(ctx context.Context, names []string, n int) ([]Tensor, error) {
-	b := &Batch{N: n, item: s.itemSize()}
-	if err := b.allocateInput(s.Input); err != nil {
+	b, err := s.inputBatch(n)
+	if err != nil {
 		return nil, err
 	}
 	defer b.free()
-	in, err := b.view(s.Input, n)
+	in, err := b.values(n)
 	if err != nil {
 		return nil, fmt.Errorf("model %q: %w", s.name, err)
 	}
-	defer in.Destroy()
+	defer destroy(in)
+	b.pack(n)
 	outs := make([]ort.Value, len(names))
-	if err := s.call(ctx, []ort.Value{in}, outs); err != nil {
+	if err := s.call(ctx, in, outs); err != nil {
 		return nil, err
 	}
 	repairSignals()
@@ -323,20 +357,12 @@ func (s *Session) first(ctx context.Context, names []string, n int) ([]Tensor, e
 			return nil, fmt.Errorf("model %q: output %q is %T, not a float32 tensor", s.name, t.Name, v)
 		}
 		if len(t.Shape) < 1 || t.Shape[0] != int64(n) {
-			return nil, fmt.Errorf("model %q: output %q has shape %v for %d images; the first axis must be the image", s.name, t.Name, t.Shape, n)
+			return nil, fmt.Errorf("model %q: output %q has shape %v for %d samples; the first axis must be the sample", s.name, t.Name, t.Shape, n)
 		}
 		t.Shape[0] = -1
 		tensors[i] = t
 	}
 	return tensors, nil
-}
-
-func (s *Session) itemSize() int {
-	n := int64(1)
-	for _, d := range s.Input.Shape[1:] {
-		n *= d
-	}
-	return int(n)
 }
 
 // call runs the C session. When ctx ends first the run is told to stop, and

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"math"
-	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"cutmix-eval/internal/golden"
+	"cutmix-eval/internal/onnx"
 	"cutmix-eval/runtime"
 	"cutmix-eval/runtime/ortest"
 )
@@ -26,18 +27,34 @@ func open(t *testing.T, file string, o runtime.Options) *runtime.Session {
 
 func tryOpen(t *testing.T, file string, o runtime.Options) (*runtime.Session, error) {
 	t.Helper()
+	data, err := onnx.Read(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := onnx.Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tryOpenModel(t, runtime.Source{Name: file, Dir: filepath.Dir(file), Model: m}, o)
+}
+
+func tryOpenModel(t *testing.T, src runtime.Source, o runtime.Options) (*runtime.Session, error) {
+	t.Helper()
 	ortest.Load(t)
 	if o.Device.Name == "" {
 		o.Device = runtime.CPU
 	}
-	if o.Shape == nil {
-		o.Shape = []int64{1, 2, 2}
+	if o.Inputs == nil {
+		o.Inputs = image(1, 2, 2)
 	}
 	if o.Outputs == nil {
 		o.Outputs = []string{"z"}
 	}
-	return runtime.Open(context.Background(), runtime.Source{Path: file}, o)
+	return runtime.Open(context.Background(), src, o)
 }
+
+// image is the only input of a model, of the given shape per sample.
+func image(shape ...int64) []runtime.Input { return []runtime.Input{{Shape: shape}} }
 
 // wantLinear is what the linear models of testdata compute; see make.py.
 func wantLinear(x []float32) [3]float32 {
@@ -108,23 +125,20 @@ func TestSeveralOutputs(t *testing.T) {
 }
 
 func TestOpenErrors(t *testing.T) {
-	text := t.TempDir() + "/text.onnx"
-	if err := os.WriteFile(text, []byte("this is no model"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	for _, c := range []struct {
 		name, file string
 		o          runtime.Options
 		want       []string
 	}{
-		{"missing", "testdata/absent.onnx", runtime.Options{}, []string{"absent.onnx", "no such file"}},
-		{"text", text, runtime.Options{}, []string{"text.onnx", "not an ONNX model"}},
-		{"double", "testdata/double.onnx", runtime.Options{}, []string{`"x"`, "float64"}},
-		{"two inputs", "testdata/two-inputs.onnx", runtime.Options{}, []string{"2 inputs (x, y)"}},
-		{"no such input", "testdata/linear.onnx", runtime.Options{Input: "q"}, []string{`no input "q"`, "x"}},
-		{"no such output", "testdata/linear.onnx", runtime.Options{Outputs: []string{"q"}}, []string{"q"}},
-		{"other size", "testdata/linear.onnx", runtime.Options{Shape: []int64{1, 3, 3}}, []string{"1x2x2", "1x3x3"}},
-		{"axes", "testdata/linear.onnx", runtime.Options{Shape: []int64{4}}, []string{"4 axes"}},
+		{"two inputs", "testdata/two-inputs.onnx", runtime.Options{}, []string{"2 inputs (x, y)", "name the one"}},
+		{"one of two inputs", "testdata/two-inputs.onnx", runtime.Options{Inputs: named("x")}, []string{"2 inputs (x, y)", `nothing is filled in for "y"`}},
+		{"an input twice", "testdata/two-inputs.onnx", runtime.Options{Inputs: named("x", "y", "x")}, []string{`"x" is given twice`}},
+		{"no such input", "testdata/linear.onnx", runtime.Options{Inputs: named("q")}, []string{`no input "q"`, "x"}},
+		{"no such output", "testdata/linear.onnx", runtime.Options{Outputs: []string{"q"}}, []string{`no tensor "q"`, "z"}},
+		{"an output twice", "testdata/linear.onnx", runtime.Options{Outputs: []string{"z", "z"}}, []string{`"z" is asked for twice`}},
+		{"other size", "testdata/linear.onnx", runtime.Options{Inputs: image(1, 3, 3)}, []string{"1x2x2", "1x3x3"}},
+		{"axes", "testdata/linear.onnx", runtime.Options{Inputs: image(4)}, []string{"4 axes"}},
+		{"whole, of another size", "testdata/fixed2.onnx", runtime.Options{Inputs: []runtime.Input{{Shape: []int64{3, 1, 2, 2}, Whole: true}}}, []string{"2x1x2x2", "3x1x2x2"}},
 		{"operator", "testdata/unknown-op.onnx", runtime.Options{}, []string{"unknown-op.onnx", "Frobnicate"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -143,6 +157,15 @@ func TestOpenErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// named are inputs of 1 x 2 x 2 values with these names.
+func named(names ...string) []runtime.Input {
+	var in []runtime.Input
+	for _, n := range names {
+		in = append(in, runtime.Input{Name: n, Shape: []int64{1, 2, 2}})
+	}
+	return in
 }
 
 // A device that the library lacks must be an error that says so, not a run on
@@ -171,7 +194,7 @@ func TestAbsentDevice(t *testing.T) {
 // Cancelling must come back soon, with the context's error, and leave a session
 // that still works.
 func TestCancelRunning(t *testing.T) {
-	s := open(t, "testdata/slow.onnx", runtime.Options{Shape: []int64{1, 1, 1}})
+	s := open(t, "testdata/slow.onnx", runtime.Options{Inputs: image(1, 1, 1)})
 	b, err := s.NewBatch(400)
 	if err != nil {
 		t.Fatal(err)
@@ -206,7 +229,7 @@ func TestLogitsEqualPyTorch(t *testing.T) {
 	golden.JSON(t, &want, "golden", "corruptions", "end-to-end-cifar.json")
 	pix := golden.NPY(t, "golden", "corruptions", "end-to-end-cifar-images.npy")
 	s := open(t, golden.Path(t, "models", "resnet20-cifar10.onnx"), runtime.Options{
-		Shape: []int64{3, 32, 32}, Outputs: []string{"logits"},
+		Inputs: image(3, 32, 32), Outputs: []string{"logits"},
 	})
 	mean, std := []float32{0.485, 0.456, 0.406}, []float32{0.229, 0.224, 0.225}
 	const images, batch = 1000, 100

@@ -2,104 +2,116 @@ package onnx
 
 import (
 	"encoding/binary"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Fields of a GraphProto that edits look at.
-const (
-	FieldNode        protowire.Number = 1
-	FieldInitializer protowire.Number = 5
-	FieldInput       protowire.Number = 11
-	FieldOutput      protowire.Number = 12
-	FieldValue       protowire.Number = 13
-)
+// Edit returns a copy whose metadata and lists (of nodes, initializers, inputs,
+// outputs and values) can be changed; m stays as it is. Elements are replaced by
+// others, which New and With functions make: what Bytes writes of an element is
+// what it was made from, whatever is written into its fields.
+func (m *Model) Edit() *Model {
+	e := *m
+	e.data, e.Meta = nil, maps.Clone(m.Meta)
+	g := &e.Graph
+	g.Nodes, g.Initializers = slices.Clone(g.Nodes), slices.Clone(g.Initializers)
+	g.Inputs, g.WeightInputs = slices.Clone(g.Inputs), slices.Clone(g.WeightInputs)
+	g.Outputs, g.Values = slices.Clone(g.Outputs), slices.Clone(g.Values)
+	return &e
+}
 
-// EditGraph copies a model and lets f see every node, initializer, input,
-// output and value of its graph, in encoded form. f returns what to write in its
-// place: the same bytes, others, or nil to leave it out. What add holds is put
-// into the graph as further fields, in order: in front of the node that makes the
-// tensor Before, or of everything. Everything else stays as it is.
-func EditGraph(data []byte, f func(field protowire.Number, msg []byte) ([]byte, error), add []Field) ([]byte, error) {
-	const graphField = 7
-	out := make([]byte, 0, len(data)+len(data)/8)
-	added := false
-	err := each(data, func(num protowire.Number, v value) error {
-		if num != graphField || v.typ != protowire.BytesType {
-			out = protowire.AppendTag(out, num, v.typ)
-			out = append(out, v.raw...)
-			return nil
-		}
-		g := make([]byte, 0, len(v.b))
-		if !added { // before the nodes: initializers may come in any order
-			added = true
-			g = appendFields(g, add, nil)
-		}
-		err := each(v.b, func(num protowire.Number, v value) error {
-			if num == FieldNode && slices.ContainsFunc(add, func(a Field) bool { return a.Before != "" }) {
-				n, err := parseNode(v.b)
-				if err != nil {
-					return err
-				}
-				g = appendFields(g, add, n.Out)
-			}
-			switch num {
-			case FieldNode, FieldInitializer, FieldInput, FieldOutput, FieldValue:
-				msg, err := f(num, v.b)
-				if err != nil || msg == nil {
-					return err
-				}
-				g = protowire.AppendBytes(protowire.AppendTag(g, num, protowire.BytesType), msg)
-			default:
-				g = append(protowire.AppendTag(g, num, v.typ), v.raw...)
-			}
-			return nil
-		})
-		out = protowire.AppendBytes(protowire.AppendTag(out, graphField, protowire.BytesType), g)
-		return err
+// Bytes is the model as a file: that which was parsed, or a new one, which is
+// encoded at every call.
+func (m *Model) Bytes() []byte {
+	if m.data != nil {
+		return m.data
+	}
+	g := &m.Graph
+	graph := len(g.rest)
+	g.each(func(num protowire.Number, msg []byte) {
+		graph += protowire.SizeTag(num) + protowire.SizeBytes(len(msg))
 	})
-	return out, err
+	out := make([]byte, 0, graph+len(m.rest)+1024)
+	out = append(out, m.rest...)
+	for _, key := range slices.Sorted(maps.Keys(m.Meta)) {
+		out = appendMessage(out, modelMeta, appendString(appendString(nil, 1, key), 2, m.Meta[key]))
+	}
+	out = protowire.AppendVarint(protowire.AppendTag(out, modelGraph, protowire.BytesType), uint64(graph))
+	out = append(out, g.rest...)
+	g.each(func(num protowire.Number, msg []byte) { out = appendMessage(out, num, msg) })
+	return out
 }
 
-// Field is an encoded message with its field number.
-type Field struct {
-	Number  protowire.Number
-	Message []byte
-	Before  string // a tensor: the field is put in front of the node that makes it
-}
-
-// appendFields adds the fields that belong in front of the maker of the tensors out; nil: of
-// everything.
-func appendFields(g []byte, add []Field, out []string) []byte {
-	for _, a := range add {
-		if out == nil && a.Before == "" || slices.Contains(out, a.Before) {
-			g = appendMessage(g, a.Number, a.Message)
+// each calls f for every element with its field number.
+func (g *Graph) each(f func(num protowire.Number, msg []byte)) {
+	for i := range g.Nodes {
+		f(graphNode, g.Nodes[i].msg)
+	}
+	for i := range g.Initializers {
+		f(graphInitializer, g.Initializers[i].msg)
+	}
+	for _, list := range []struct {
+		num    protowire.Number
+		values []Value
+	}{{graphInput, g.Inputs}, {graphInput, g.WeightInputs}, {graphOutput, g.Outputs}, {graphValue, g.Values}} {
+		for i := range list.values {
+			f(list.num, list.values[i].msg)
 		}
 	}
-	return g
 }
 
-// SetMeta replaces or adds metadata properties.
-func SetMeta(data []byte, set map[string]string, order []string) ([]byte, error) {
-	const metaField = 14
-	out := make([]byte, 0, len(data)+256)
-	err := each(data, func(num protowire.Number, v value) error {
-		if num == metaField {
-			key, _, err := pair(v.b)
-			if _, replaced := set[string(key.b)]; err != nil || replaced {
-				return err
-			}
+// Tap returns the model with the named tensors among its outputs, as float32:
+// those that are no such outputs yet get a Cast each. FloatOutput says how the
+// outputs are called. Standard operators must be in the model's opset imports, as
+// they nearly always are.
+func (m *Model) Tap(tensors ...string) (*Model, error) {
+	e := m
+	for _, t := range tensors {
+		switch {
+		case e.FloatOutput(t) != "":
+			continue
+		case !e.Graph.Produces(t):
+			return nil, fmt.Errorf("it has no tensor %q; its outputs are %s", t, Names(m.Graph.Outputs))
+		case e == m:
+			e = m.Edit()
 		}
-		out = append(protowire.AppendTag(out, num, v.typ), v.raw...)
-		return nil
-	})
-	for _, k := range order {
-		m := appendString(appendString(nil, 1, k), 2, set[k])
-		out = protowire.AppendBytes(protowire.AppendTag(out, metaField, protowire.BytesType), m)
+		name := t + castSuffix
+		e.Graph.Nodes = append(e.Graph.Nodes, NewNode("Cast", name, []string{t}, []string{name}, IntAttr("to", int64(Float32))))
+		// The output's type is stated; its shape is left to inference.
+		e.Graph.Outputs = append(e.Graph.Outputs, NewValue(name, Float32))
 	}
-	return out, err
+	return e, nil
+}
+
+// castSuffix ends the names of the outputs that Tap makes.
+const castSuffix = "::float32"
+
+// FloatOutput is the name of the output that holds a tensor as float32, empty
+// where none does: the tensor itself, or what Tap made.
+func (m *Model) FloatOutput(tensor string) string {
+	for _, name := range []string{tensor, tensor + castSuffix} {
+		if slices.ContainsFunc(m.Graph.Outputs, func(v Value) bool { return v.Name == name && v.Type == Float32 }) {
+			return name
+		}
+	}
+	return ""
+}
+
+// VectorInput returns the model with a vector of one value in place of a scalar
+// input, and the name of the new input.
+func (m *Model) VectorInput(input string) (*Model, string) {
+	e, name := m.Edit(), input+"::vector"
+	for i, v := range e.Graph.Inputs {
+		if v.Name == input {
+			e.Graph.Inputs[i] = NewValue(name, v.Type).WithDims(Dim{Size: 1})
+		}
+	}
+	e.Graph.Nodes = slices.Insert(e.Graph.Nodes, 0, NewNode("Squeeze", name, []string{name}, []string{input}))
+	return e, name
 }
 
 func appendString(b []byte, num protowire.Number, s string) []byte {
@@ -114,49 +126,36 @@ func appendMessage(b []byte, num protowire.Number, m []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), m)
 }
 
-// ParseNode, ParseTensor and ParseValue read what EditGraph hands out.
-func ParseNode(msg []byte) (Node, error) { return parseNode(msg) }
-
-// ParseTensor reads an encoded initializer.
-func ParseTensor(msg []byte) (Tensor, error) { return parseTensor(msg) }
-
-// ParseValue reads an encoded input, output or value.
-func ParseValue(msg []byte) (Value, error) {
-	var list []Value
-	err := parseValue(&list, msg)
-	return list[0], err
+// own panics where this package cannot read what it has encoded.
+func own[T any](v T, err error) T {
+	if err != nil {
+		panic("onnx: " + err.Error())
+	}
+	return v
 }
 
-// EncodeTensor encodes a tensor from raw little-endian values.
-func EncodeTensor(name string, typ Type, dims []int64, raw []byte) []byte {
+// NewTensor makes a tensor from raw little-endian values.
+func NewTensor(name string, typ Type, dims []int64, raw []byte) Tensor {
 	var b []byte
 	for _, d := range dims {
 		b = appendInt(b, 1, d)
 	}
 	b = appendInt(b, 2, int64(typ))
 	b = appendString(b, 8, name)
-	return appendMessage(b, 9, raw)
+	return own(parseTensor(appendMessage(b, 9, raw)))
 }
 
-// EncodeInt64s encodes a vector of integers.
-func EncodeInt64s(name string, v []int64) []byte {
+// NewInt64s makes a vector of integers.
+func NewInt64s(name string, v []int64) Tensor {
 	var raw []byte
 	for _, x := range v {
 		raw = binary.LittleEndian.AppendUint64(raw, uint64(x))
 	}
-	return EncodeTensor(name, Int64, []int64{int64(len(v))}, raw)
+	return NewTensor(name, Int64, []int64{int64(len(v))}, raw)
 }
 
-// EncodeConstant encodes a Constant node that makes a vector of integers.
-func EncodeConstant(name, output string, v []int64) []byte {
-	const attrTensor = 4
-	attr := appendInt(appendMessage(appendString(nil, 1, "value"), 5, EncodeInt64s("", v)), 20, attrTensor)
-	return EncodeNode("Constant", name, nil, []string{output}, attr)
-}
-
-// EncodeNode encodes a node of the standard operators; attrs are encoded
-// attributes.
-func EncodeNode(op, name string, in, out []string, attrs ...[]byte) []byte {
+// NewNode makes a node of the standard operators; attrs are encoded attributes.
+func NewNode(op, name string, in, out []string, attrs ...[]byte) Node {
 	var b []byte
 	for _, s := range in {
 		b = appendString(b, 1, s)
@@ -168,7 +167,14 @@ func EncodeNode(op, name string, in, out []string, attrs ...[]byte) []byte {
 	for _, a := range attrs {
 		b = appendMessage(b, 5, a)
 	}
-	return b
+	return own(parseNode(b))
+}
+
+// NewConstant makes a Constant node that gives a vector of integers.
+func NewConstant(name, output string, v []int64) Node {
+	const attrTensor = 4
+	attr := appendInt(appendMessage(appendString(nil, 1, "value"), 5, NewInt64s("", v).msg), 20, attrTensor)
+	return NewNode("Constant", name, nil, []string{output}, attr)
 }
 
 // IntAttr encodes an integer attribute.
@@ -177,23 +183,65 @@ func IntAttr(name string, v int64) []byte {
 	return appendInt(appendInt(appendString(nil, 1, name), 3, v), 20, attrInt)
 }
 
-// ReplaceInputs returns the encoded node with other inputs; attributes stay.
-func ReplaceInputs(msg []byte, in []string) ([]byte, error) {
+// WithInputs returns the node with other inputs; the rest stays.
+func (n Node) WithInputs(in ...string) (Node, error) {
 	var b []byte
 	for _, s := range in {
 		b = appendString(b, 1, s)
 	}
-	err := each(msg, func(num protowire.Number, v value) error {
+	err := each(n.msg, func(num protowire.Number, v value) error {
 		if num != 1 {
 			b = append(protowire.AppendTag(b, num, v.typ), v.raw...)
 		}
 		return nil
 	})
-	return b, err
+	if err != nil {
+		return n, err
+	}
+	return parseNode(b)
 }
 
-// EncodeValue encodes an input, output or value of the given type and axes.
-func EncodeValue(v Value) []byte {
+// WithInts returns the node with attributes that are lists of integers, in place
+// of those of the same names.
+func (n Node) WithInts(set map[string][]int64) (Node, error) {
+	const attrInts = 7
+	var b []byte
+	err := each(n.msg, func(num protowire.Number, v value) error {
+		if num == 5 {
+			a, err := parseAttr(v.b)
+			if err != nil {
+				return err
+			}
+			if _, ok := set[a.Name]; ok {
+				return nil
+			}
+		}
+		b = append(protowire.AppendTag(b, num, v.typ), v.raw...)
+		return nil
+	})
+	if err != nil {
+		return n, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		a := appendString(nil, 1, name)
+		for _, v := range set[name] {
+			a = appendInt(a, 8, v)
+		}
+		b = appendMessage(b, 5, appendInt(a, 20, attrInts))
+	}
+	return parseNode(b)
+}
+
+// NewValue makes an input, an output or a value of no stated shape.
+func NewValue(name string, typ Type) Value { return (Value{Name: name, Type: typ}).encoded() }
+
+// WithDims returns the value, which must be a tensor, with other axes.
+func (v Value) WithDims(dims ...Dim) Value {
+	v.Ranked, v.Dims = true, dims
+	return v.encoded()
+}
+
+func (v Value) encoded() Value {
 	var shape []byte
 	for _, d := range v.Dims {
 		var dim []byte
@@ -208,36 +256,15 @@ func EncodeValue(v Value) []byte {
 	if v.Ranked {
 		tensor = appendMessage(tensor, 2, shape)
 	}
-	return appendMessage(appendString(nil, 1, v.Name), 2, appendMessage(nil, 1, tensor))
+	v.msg = appendMessage(appendString(nil, 1, v.Name), 2, appendMessage(nil, 1, tensor))
+	return v
 }
 
-// SetInts returns the encoded node with attributes that are lists of integers,
-// in place of those of the same names.
-func SetInts(msg []byte, set map[string][]int64) ([]byte, error) {
-	const attrInts = 7
-	var b []byte
-	err := each(msg, func(num protowire.Number, v value) error {
-		if num == 5 {
-			a, err := parseAttr(v.b)
-			if err != nil {
-				return err
-			}
-			if _, ok := set[a.Name]; ok {
-				return nil
-			}
-		}
-		b = append(protowire.AppendTag(b, num, v.typ), v.raw...)
-		return nil
-	})
-	if err != nil {
-		return nil, err
+// Names lists values for people.
+func Names(values []Value) string {
+	names := make([]string, len(values))
+	for i := range values {
+		names[i] = values[i].Name
 	}
-	for _, name := range slices.Sorted(maps.Keys(set)) {
-		a := appendString(nil, 1, name)
-		for _, v := range set[name] {
-			a = appendInt(a, 8, v)
-		}
-		b = appendMessage(b, 5, appendInt(a, 20, attrInts))
-	}
-	return b, nil
+	return strings.Join(names, ", ")
 }

@@ -1,7 +1,7 @@
-// Package onnx reads ONNX files at the wire level: enough of the protobuf
-// encoding to list nodes, weights, inputs and outputs, without generated types
-// and without copying weights. The number of nodes and tensors is bounded, and with
-// it the memory that a hostile file can ask for.
+// Package onnx reads, changes and writes ONNX files at the wire level: enough of
+// the protobuf encoding to list and replace nodes, weights, inputs and outputs,
+// without generated types and without copying weights. The number of nodes and
+// tensors is bounded, and with it the memory that a hostile file can ask for.
 //
 // Field numbers and enumerations are those of onnx.proto (IR versions 3 to 13).
 package onnx
@@ -57,13 +57,17 @@ func (t Type) Size() int64 {
 	return 0
 }
 
-// Model is a parsed file. Its tensors alias the bytes it was parsed from.
+// Model is a parsed file. Its tensors alias the bytes it was parsed from. It must
+// not be changed, but for what Edit returns.
 type Model struct {
 	IR       int64
 	Producer string
 	Opset    map[string]int64 // by domain, "" for the standard one
 	Meta     map[string]string
 	Graph    Graph
+
+	data []byte // the whole file; nil for what Edit returned
+	rest []byte // its fields other than graph and metadata, encoded
 }
 
 // Graph is the main graph.
@@ -72,15 +76,21 @@ type Graph struct {
 	Nodes        []Node
 	Initializers []Tensor
 	Inputs       []Value // those that are not initializers as well
+	WeightInputs []Value // those that are, as old exporters list them
 	Outputs      []Value
 	Values       []Value // what the file says about tensors in between
+
+	rest []byte // fields other than those, encoded
 }
 
-// Node is one operation.
+// Node is one operation. Nodes are made by Parse, by NewNode and from others by
+// their With methods.
 type Node struct {
 	Name, Op, Domain string
 	In, Out          []string
 	Attrs            []Attr
+
+	msg []byte // encoded
 }
 
 // Attr is an attribute of a node; which field holds depends on the attribute.
@@ -127,7 +137,7 @@ func reads(graph []byte, depth int) []string {
 	}
 	_ = each(graph, func(num protowire.Number, v value) error {
 		switch num {
-		case FieldNode:
+		case graphNode:
 			n, err := parseNode(v.b)
 			if err != nil {
 				return err
@@ -138,9 +148,10 @@ func reads(graph []byte, depth int) []string {
 					out = append(out, reads(g, depth+1)...)
 				}
 			}
-		case FieldOutput: // a body may pass an outer tensor on
-			if o, err := ParseValue(v.b); err == nil {
-				out = append(out, o.Name)
+		case graphOutput: // a body may pass an outer tensor on
+			var o []Value
+			if parseValue(&o, v.b) == nil {
+				out = append(out, o[0].Name)
 			}
 		}
 		return nil
@@ -159,12 +170,15 @@ func (n Node) Label() string {
 	return n.Op
 }
 
-// Value is an input, an output or a tensor in between.
+// Value is an input, an output or a tensor in between. Values are made by Parse,
+// NewValue and WithDims.
 type Value struct {
 	Name   string
 	Type   Type
 	Ranked bool  // whether the file gives a shape
 	Dims   []Dim // of a ranked value
+
+	msg []byte // encoded
 }
 
 // Dim is one axis: a size, or -1 with the name of a symbol (may be empty).
@@ -183,26 +197,46 @@ func (d Dim) String() string {
 	return "?"
 }
 
+// Field numbers of a ModelProto and a GraphProto.
+const (
+	modelIR       protowire.Number = 1
+	modelProducer protowire.Number = 2
+	modelGraph    protowire.Number = 7
+	modelOpset    protowire.Number = 8
+	modelMeta     protowire.Number = 14
+
+	graphNode        protowire.Number = 1
+	graphName        protowire.Number = 2
+	graphInitializer protowire.Number = 5
+	graphInput       protowire.Number = 11
+	graphOutput      protowire.Number = 12
+	graphValue       protowire.Number = 13
+)
+
 // Parse reads a serialized ModelProto.
 func Parse(data []byte) (*Model, error) {
-	m := &Model{Opset: map[string]int64{}, Meta: map[string]string{}}
+	parses.Add(1)
+	m := &Model{Opset: map[string]int64{}, Meta: map[string]string{}, data: data}
 	graph := false
 	err := each(data, func(num protowire.Number, v value) error {
 		switch num {
-		case 1:
-			m.IR = int64(v.n)
-		case 2:
-			m.Producer = string(v.b)
-		case 7:
+		case modelGraph:
 			graph = true
 			return m.Graph.parse(v.b)
-		case 8:
-			domain, version, err := pair(v.b)
-			m.Opset[string(domain.b)] = int64(version.n)
-			return err
-		case 14:
+		case modelMeta:
 			key, val, err := pair(v.b)
 			m.Meta[string(key.b)] = string(val.b)
+			return err
+		}
+		m.rest = append(protowire.AppendTag(m.rest, num, v.typ), v.raw...)
+		switch num {
+		case modelIR:
+			m.IR = int64(v.n)
+		case modelProducer:
+			m.Producer = string(v.b)
+		case modelOpset:
+			domain, version, err := pair(v.b)
+			m.Opset[string(domain.b)] = int64(version.n)
 			return err
 		}
 		return nil
@@ -213,24 +247,25 @@ func Parse(data []byte) (*Model, error) {
 	if !graph || len(m.Graph.Nodes) == 0 && len(m.Graph.Outputs) == 0 {
 		return nil, errors.New("not an ONNX model: it holds no graph")
 	}
-	m.Graph.dropWeightInputs()
+	m.Graph.partInputs()
 	return m, nil
 }
 
-// dropWeightInputs removes inputs that are initializers too, which old
-// exporters list.
-func (g *Graph) dropWeightInputs() {
+// partInputs parts the inputs from those that are initializers too.
+func (g *Graph) partInputs() {
 	weights := make(map[string]bool, len(g.Initializers))
 	for _, t := range g.Initializers {
 		weights[t.Name] = true
 	}
-	kept := g.Inputs[:0]
-	for _, v := range g.Inputs {
-		if !weights[v.Name] {
-			kept = append(kept, v)
+	all := g.Inputs
+	g.Inputs = nil
+	for _, v := range all {
+		if weights[v.Name] {
+			g.WeightInputs = append(g.WeightInputs, v)
+		} else {
+			g.Inputs = append(g.Inputs, v)
 		}
 	}
-	g.Inputs = kept
 }
 
 // maxItems bounds the nodes, weights and tensors of a graph: large networks have
@@ -245,29 +280,32 @@ func (g *Graph) parse(data []byte) error {
 			return fmt.Errorf("its graph has more than %d nodes and tensors", maxItems)
 		}
 		switch num {
-		case 1:
+		case graphNode:
 			var n Node
 			n, err = parseNode(v.b)
 			g.Nodes = append(g.Nodes, n)
-		case 2:
-			g.Name = string(v.b)
-		case 5:
+		case graphInitializer:
 			var t Tensor
 			t, err = parseTensor(v.b)
 			g.Initializers = append(g.Initializers, t)
-		case 11:
+		case graphInput:
 			err = parseValue(&g.Inputs, v.b)
-		case 12:
+		case graphOutput:
 			err = parseValue(&g.Outputs, v.b)
-		case 13:
+		case graphValue:
 			err = parseValue(&g.Values, v.b)
+		default:
+			g.rest = append(protowire.AppendTag(g.rest, num, v.typ), v.raw...)
+			if num == graphName {
+				g.Name = string(v.b)
+			}
 		}
 		return err
 	})
 }
 
 func parseNode(data []byte) (Node, error) {
-	var n Node
+	n := Node{msg: data}
 	err := each(data, func(num protowire.Number, v value) error {
 		switch num {
 		case 1:
@@ -319,7 +357,7 @@ func parseAttr(data []byte) (Attr, error) {
 }
 
 func parseValue(list *[]Value, data []byte) error {
-	var out Value
+	out := Value{msg: data}
 	err := each(data, func(num protowire.Number, v value) error {
 		switch num {
 		case 1:
@@ -449,25 +487,6 @@ func pair(data []byte) (first, second value, err error) {
 	})
 	return first, second, err
 }
-
-// AppendFloatOutputs returns data with more graph outputs: for each named tensor
-// a Cast to float32 and the result, called FloatName(tensor), as an output.
-// Nothing is decoded: protobuf merges a second graph message into the first.
-// Standard operators must be in the model's opset imports, as they nearly
-// always are.
-func AppendFloatOutputs(data []byte, names ...string) []byte {
-	out := append(make([]byte, 0, len(data)+128*len(names)), data...)
-	for _, name := range names {
-		node := EncodeNode("Cast", FloatName(name), []string{name}, []string{FloatName(name)}, IntAttr("to", int64(Float32)))
-		// The output's type is stated; its shape is left to inference.
-		output := EncodeValue(Value{Name: FloatName(name), Type: Float32})
-		out = appendMessage(out, 7, appendMessage(appendMessage(nil, FieldNode, node), FieldOutput, output))
-	}
-	return out
-}
-
-// FloatName is the name that AppendFloatOutputs gives to its copy of a tensor.
-func FloatName(tensor string) string { return tensor + "::float32" }
 
 // Produces says whether a node or an input of the graph makes the tensor.
 func (g *Graph) Produces(tensor string) bool {

@@ -11,6 +11,8 @@ import (
 
 	"cutmix-eval/internal/golden"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -77,17 +79,101 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestAppendFloatOutputs(t *testing.T) {
-	m, err := Parse(AppendFloatOutputs(small(), "w", "x"))
+// alike compares models that were parsed from different bytes.
+var alike = []cmp.Option{
+	cmp.AllowUnexported(Model{}, Graph{}, Node{}, Attr{}, Tensor{}, field{}, Value{}),
+	cmpopts.IgnoreFields(Model{}, "data"), cmpopts.EquateEmpty(), cmpopts.EquateNaNs(),
+}
+
+// What is written is read back as the same.
+func TestBytes(t *testing.T) {
+	whole := small()
+	m, err := Parse(whole)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var names []string
-	for _, o := range m.Graph.Outputs {
-		names = append(names, o.Name)
+	if !bytes.Equal(m.Bytes(), whole) {
+		t.Error("the bytes of a model that was not edited are not those it was parsed from")
 	}
-	if !slices.Equal(names, []string{"y", "w::float32", "x::float32"}) {
-		t.Errorf("outputs %v", names)
+	again, err := Parse(m.Edit().Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(m, again, alike...); d != "" {
+		t.Errorf("written and read (-want +got):\n%s", d)
+	}
+}
+
+func TestEdit(t *testing.T) {
+	m, err := Parse(small())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := Parse(small())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := m.Edit()
+	e.Meta["k"], e.Meta["new"] = "w", "x"
+	g := &e.Graph
+	if g.Nodes[0], err = g.Nodes[0].WithInputs("x", "w", "b"); err != nil {
+		t.Fatal(err)
+	}
+	if g.Nodes[0], err = g.Nodes[0].WithInts(map[string][]int64{"transB": {4, 5}, "more": {6}}); err != nil {
+		t.Fatal(err)
+	}
+	g.Nodes = append(g.Nodes, NewConstant("c", "shape", []int64{0, -1}))
+	g.Initializers = append(g.Initializers, NewTensor("b", Float32, []int64{2}, make([]byte, 8)))
+	g.Outputs[0] = g.Outputs[0].WithDims(Dim{Size: 4}, Dim{Size: 2})
+	g.Inputs = append(g.Inputs, NewValue("y", Int64))
+	if d := cmp.Diff(before, m, alike...); d != "" {
+		t.Errorf("the model that was edited has changed (-want +got):\n%s", d)
+	}
+	got, err := Parse(e.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(e, got, alike...); d != "" {
+		t.Errorf("written and read (-want +got):\n%s", d)
+	}
+	n := got.Graph.Nodes[0]
+	if a, _ := n.Attr("transB"); !slices.Equal(n.In, []string{"x", "w", "b"}) || !slices.Equal(a.Ints, []int64{4, 5}) {
+		t.Errorf("node %+v", n)
+	}
+	if a, _ := got.Graph.Nodes[1].Attr("value"); a.Tensor == nil {
+		t.Errorf("constant %+v", got.Graph.Nodes[1])
+	} else if v, ok := a.Tensor.Int64s(); !ok || !slices.Equal(v, []int64{0, -1}) {
+		t.Errorf("constant of %v", v)
+	}
+	if d := cmp.Diff(map[string]string{"k": "w", "new": "x"}, got.Meta); d != "" {
+		t.Errorf("metadata (-want +got):\n%s", d)
+	}
+}
+
+func TestTap(t *testing.T) {
+	m, err := Parse(small())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if same, err := m.Tap("y"); err != nil || same != m {
+		t.Errorf("an output that is float32 already: %v", err)
+	}
+	if _, err := m.Tap("q"); err == nil || !strings.Contains(err.Error(), `no tensor "q"; its outputs are y`) {
+		t.Errorf("no such tensor: %v", err)
+	}
+	tapped, err := m.Tap("x", "y", "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err = Parse(tapped.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff("y, x::float32", Names(m.Graph.Outputs)); d != "" {
+		t.Errorf("outputs (-want +got):\n%s", d)
+	}
+	if m.FloatOutput("x") != "x::float32" || m.FloatOutput("y") != "y" || m.FloatOutput("q") != "" {
+		t.Errorf("x is output %q, y %q, q %q", m.FloatOutput("x"), m.FloatOutput("y"), m.FloatOutput("q"))
 	}
 	if !m.Graph.Produces("x::float32") || m.Graph.Produces("q") {
 		t.Error("Produces is wrong about the new outputs")
@@ -127,7 +213,7 @@ func TestManyNodes(t *testing.T) {
 // Tensors that only the body of an If reads are seen.
 func TestCaptured(t *testing.T) {
 	body := message(1, message(1, "outer", 2, "r", 4, "Identity"), 12, valueInfo("r", 1, 1))
-	n, err := ParseNode(message(1, "cond", 2, "y", 4, "If", 5, message(1, "then_branch", 6, body, 20, 5)))
+	n, err := parseNode(message(1, "cond", 2, "y", 4, "If", 5, message(1, "then_branch", 6, body, 20, 5)))
 	if err != nil || !slices.Contains(n.Captured(), "outer") {
 		t.Errorf("%v %v", n.Captured(), err)
 	}
@@ -173,7 +259,10 @@ func TestParseRealModel(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(small())
-	f.Add(AppendFloatOutputs(small(), "z"))
+	if m, err := Parse(small()); err == nil {
+		m, _ = m.Tap("x")
+		f.Add(m.Bytes())
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := Parse(data)
 		if err != nil {
@@ -181,6 +270,13 @@ func FuzzParse(f *testing.F) {
 		}
 		for i := range m.Graph.Initializers {
 			_, _ = m.Graph.Initializers[i].Float32s()
+		}
+		again, err := Parse(m.Edit().Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(m, again, alike...); d != "" {
+			t.Fatalf("written and read (-want +got):\n%s", d)
 		}
 	})
 }

@@ -9,7 +9,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Tensor is an initializer or a constant.
+// Tensor is an initializer or a constant. Tensors are made by Parse, NewTensor
+// and NewInt64s.
 type Tensor struct {
 	Name     string
 	Type     Type
@@ -17,6 +18,8 @@ type Tensor struct {
 	Raw      []byte // little-endian values, when stored so
 	External map[string]string
 	fields   []field // typed data, when stored so
+
+	msg []byte // encoded
 }
 
 type field struct {
@@ -130,7 +133,7 @@ func (t *Tensor) packed() ([]byte, error) {
 }
 
 func parseTensor(data []byte) (Tensor, error) {
-	var t Tensor
+	t := Tensor{msg: data}
 	err := each(data, func(num protowire.Number, v value) error {
 		switch num {
 		case 1:

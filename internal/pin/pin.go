@@ -33,6 +33,20 @@ func SHA256(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// Sum returns the checksum of data in hexadecimal.
+func Sum(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// CheckBytes is Check for a file that has been read.
+func CheckBytes(path string, data []byte, want string) error {
+	if got := Sum(data); got != want {
+		return &MismatchError{File: path, Want: want, Got: got}
+	}
+	return nil
+}
+
 // Check compares a file with its pinned checksum; a file of other contents is a
 // *MismatchError.
 func Check(path, want string) error {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"cutmix-eval/evaluation"
 	"cutmix-eval/heads"
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
@@ -25,7 +26,7 @@ func (t *tuning) identity() results.Key {
 	kept := t.config.Training
 	kept.Last = false // a checkpoint holds both heads
 	return results.Key{
-		Task: Name, Model: results.Model{SHA256: s.Model.SHA256, Output: s.Model.Logits}, Preprocessing: s.Recipe.Fingerprint(),
+		Task: Name, Model: evaluation.ModelKey(s.Model), Preprocessing: s.Recipe.Fingerprint(),
 		Data: results.Data{Fingerprint: s.Data.Fingerprint() + " " + t.evaluated[0].setup.Data.Fingerprint(), N: t.train.n(), Labels: strings.Join(t.truth.classes, ","), Truth: t.targetsSum()},
 		Config: struct {
 			Training

@@ -30,7 +30,7 @@ import (
 const trainingKey = "training"
 
 // rewritten is the model with a head in place of its own.
-func (t *tuning) rewritten(n *heads.Network) ([]byte, error) {
+func (t *tuning) rewritten(n *heads.Network) (*model.Model, error) {
 	c := t.config
 	recipe, err := model.EncodeRecipe(t.setup.Recipe)
 	if err != nil {
@@ -71,9 +71,11 @@ func (t *tuning) trial() string {
 
 // write writes the model with its new head, to be tried.
 func (t *tuning) write(context.Context) (err error) {
-	if t.file, err = t.rewritten(t.network); err != nil {
+	m, err := t.rewritten(t.network)
+	if err != nil {
 		return err
 	}
+	t.file = m.Data()
 	return put(filepath.Dir(t.trial()), filepath.Base(t.trial()), t.file)
 }
 

@@ -34,10 +34,9 @@ type Application struct {
 // Apply opens images for a detector: s holds its model and the images. The pixels are
 // prepared as they were for the detector; a model that is another one is an error.
 func (d *Detector) Apply(ctx context.Context, s *evaluation.Setup, store evaluation.Store, install runtime.Progress) (*Application, error) {
-	m := results.Model{SHA256: s.Model.SHA256, Output: s.Model.Logits}
+	m := evaluation.ModelKey(s.Model)
 	if m != d.Model {
-		return nil, fmt.Errorf("model %q (sha256 %.12s, output %s) is not the one that the detector was made with (%q, sha256 %.12s, output %s)",
-			s.Model.Name, m.SHA256, m.Output, filepath.Base(d.Source), d.Model.SHA256, d.Model.Output)
+		return nil, fmt.Errorf("model %q (%s) is not the one that the detector was made with (%q, %s)", s.Model.Name, m, filepath.Base(d.Source), d.Model)
 	}
 	sc, err := scores.Parse(d.Score)
 	if err != nil {

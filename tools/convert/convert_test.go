@@ -70,7 +70,9 @@ func TestConvert(t *testing.T) {
 	if h, err := m.Head(); err != nil || h.Features != 512 || h.Classes != 12 || !h.Direct {
 		t.Errorf("%+v %v", h, err)
 	}
-	s, err := runtime.Open(context.Background(), runtime.Source{Path: out}, runtime.Options{Device: runtime.CPU, Outputs: []string{m.Logits}, Shape: []int64{3, 64, 64}})
+	s, err := runtime.Open(context.Background(), runtime.Source{Name: out, Model: m.File()}, runtime.Options{
+		Device: runtime.CPU, Inputs: []runtime.Input{{Shape: []int64{3, 64, 64}}}, Outputs: []string{m.Logits},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 
 	"cutmix-eval/internal/golden"
 	"cutmix-eval/models"
-	"cutmix-eval/runtime"
 	"cutmix-eval/runtime/ortest"
 )
 
@@ -36,10 +35,10 @@ func TestEnlarge(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, small := run(t, runtime.Source{Path: m.Path, Data: m.Data}, m, 3, 1, h.FeatureMap, m.Logits)
+		s, small := run(t, m, 3, 1, h.FeatureMap, m.Logits)
 		shape := s.Outputs[0].Shape
 		for times := 1; times <= 2; times++ {
-			data, err := m.Enlarge(times)
+			e, err := m.Enlarge(times)
 			if err != nil {
 				if times == 2 && errors.Is(err, ErrNotEnlarged) {
 					t.Logf("%s: %v", name, err)
@@ -49,7 +48,7 @@ func TestEnlarge(t *testing.T) {
 				continue
 			}
 			step := int64(1) << times
-			ls, large := run(t, runtime.Source{Path: m.Name, Data: data}, m, 3, 1, h.FeatureMap, m.Logits)
+			ls, large := run(t, e, 3, 1, h.FeatureMap, m.Logits)
 			got := ls.Outputs[0].Shape
 			if got[2] != step*shape[2] || got[3] != step*shape[3] {
 				t.Errorf("%s: map %v became %v", name, shape, got)

@@ -3,12 +3,9 @@ package model
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 
 	"cutmix-eval/internal/onnx"
-
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // ErrNotEnlarged is wrapped by what Enlarge says about models that it cannot change.
@@ -20,11 +17,7 @@ var ErrNotEnlarged = errors.New("its feature map cannot be made larger")
 // place instead of two, and those behind them reach over the places between
 // (dilation). At every second place the map has the values it had before, so weights
 // stay as they are; the logits change, since the mean is over other places.
-func (m *Model) Enlarge(times int) ([]byte, error) {
-	data, err := m.bytes()
-	if err != nil {
-		return nil, err
-	}
+func (m *Model) Enlarge(times int) (*Model, error) {
 	h, err := m.Head()
 	if err != nil {
 		return nil, err
@@ -32,12 +25,13 @@ func (m *Model) Enlarge(times int) ([]byte, error) {
 	if h.FeatureMap == "" || h.MapKind != MapNCHW {
 		return nil, fmt.Errorf("model %q: %w: it has no map of channels by rows by columns (%s)", m.Name, ErrNotEnlarged, h.NoMap)
 	}
+	f := m.file
 	for range times {
-		if data, err = enlarge(data, filepath.Dir(m.Path), h.FeatureMap); err != nil {
+		if f, err = enlarge(f, m.Dir(), h.FeatureMap); err != nil {
 			return nil, fmt.Errorf("model %q: %w", m.Name, err)
 		}
 	}
-	return data, nil
+	return m.edited(f, fmt.Sprintf("enlarge %d", times))
 }
 
 // stage is what lies between the last halving and the feature map.
@@ -48,40 +42,38 @@ type stage struct {
 	seen   map[string]bool
 }
 
-func enlarge(data []byte, dir, feature string) ([]byte, error) {
-	parsed, err := onnx.Parse(data)
-	if err != nil {
-		return nil, err
-	}
-	s := &stage{newFinder(&parsed.Graph, dir), map[string]bool{}, map[string]bool{}, map[string]bool{}}
+func enlarge(m *onnx.Model, dir, feature string) (*onnx.Model, error) {
+	s := &stage{newFinder(&m.Graph, dir), map[string]bool{}, map[string]bool{}, map[string]bool{}}
 	if err := s.walk(feature); err != nil {
 		return nil, err
 	}
 	if len(s.halve) == 0 {
 		return nil, fmt.Errorf("%w: no convolution before it halves it", ErrNotEnlarged)
 	}
-	return onnx.EditGraph(data, func(field protowire.Number, msg []byte) ([]byte, error) {
-		switch field {
-		case onnx.FieldValue:
-			return nil, nil // sizes in between are inferred anew
-		case onnx.FieldNode:
-			n, err := onnx.ParseNode(msg)
-			if err != nil || len(n.Out) != 1 {
-				return msg, err
-			}
-			switch {
-			case s.halve[n.Out[0]]:
-				return onnx.SetInts(msg, map[string][]int64{"strides": {1, 1}})
-			case s.behind[n.Out[0]]:
-				set := map[string][]int64{"dilations": doubled(n, "dilations", 2, 1)}
-				if _, ok := n.Attr("pads"); ok {
-					set["pads"] = doubled(n, "pads", 4, 0)
-				}
-				return onnx.SetInts(msg, set)
-			}
+	e := m.Edit()
+	e.Graph.Values = nil // sizes in between are inferred anew
+	for i, n := range e.Graph.Nodes {
+		if len(n.Out) != 1 {
+			continue
 		}
-		return msg, nil
-	}, nil)
+		set := map[string][]int64{}
+		switch {
+		case s.halve[n.Out[0]]:
+			set["strides"] = []int64{1, 1}
+		case s.behind[n.Out[0]]:
+			set["dilations"] = doubled(n, "dilations", 2, 1)
+			if _, ok := n.Attr("pads"); ok {
+				set["pads"] = doubled(n, "pads", 4, 0)
+			}
+		default:
+			continue
+		}
+		var err error
+		if e.Graph.Nodes[i], err = n.WithInts(set); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
 }
 
 // doubled is an attribute times 2; missing ones are count times the default.

@@ -1,8 +1,6 @@
 package model
 
 import (
-	"context"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -11,10 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/golden"
 	"cutmix-eval/linear"
-	"cutmix-eval/runtime"
 	"cutmix-eval/runtime/ortest"
 )
 
@@ -57,11 +53,7 @@ func TestReplaceHead(t *testing.T) {
 				weight, bias []float32
 				tol          float64
 			}{{"pick", pick, make([]float32, k), 0}, {"random", weight, bias, random}} {
-				data, err := m.ReplaceHead(h, []linear.Layer{{In: h.Features, Out: k, Weight: v.weight, Bias: v.bias}}, names, map[string]string{"made_by": "test"})
-				if err != nil {
-					t.Fatal(err)
-				}
-				n, err := FromBytes("new", data, "")
+				n, err := m.ReplaceHead(h, []linear.Layer{{In: h.Features, Out: k, Weight: v.weight, Bias: v.bias}}, names, map[string]string{"made_by": "test"})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -69,7 +61,7 @@ func TestReplaceHead(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if n.Classes != k || !slices.Equal(n.ClassNames, names) || n.metadata["made_by"] != "test" || got.Classes != k || n.Activation != m.Activation {
+				if n.Classes != k || !slices.Equal(n.ClassNames, names) || n.Metadata("made_by") != "test" || got.Classes != k || n.Activation != m.Activation {
 					t.Errorf("%d classes %v, head of %d, activation %q", n.Classes, n.ClassNames, got.Classes, n.Activation)
 				}
 				if !slices.Equal(got.Weight, v.weight) || !slices.Equal(got.Bias, v.bias) || got.Features != h.Features {
@@ -79,16 +71,19 @@ func TestReplaceHead(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if b, err := FromBytes("bare", bare, ""); err != nil || b.Metadata("made_by") != "" || !slices.Equal(b.ClassNames, names) {
-					t.Errorf("a key that was taken out: %q, %v", b.Metadata("made_by"), err)
+				if bare.Metadata("made_by") != "" || !slices.Equal(bare.ClassNames, names) {
+					t.Errorf("a key that was taken out: %q; classes %v", bare.Metadata("made_by"), bare.ClassNames)
 				}
-				src := runtime.Source{Path: "new.onnx", Data: data} // what lay in external files is in it
+				n, err = FromBytes("new", n.Data(), "") // what lay in external files is in it
+				if err != nil {
+					t.Fatal(err)
+				}
 				want, z := make([]float32, k), []float32(nil)
 				feature := h.Penultimate
 				if h.PerPlace {
 					feature = h.FeatureMap
 				}
-				_, out := run(t, src, n, 2, 3, n.Logits, feature)
+				_, out := run(t, n, 2, 3, n.Logits, feature)
 				for i := range 2 {
 					z = out[0][i]
 					if h.PerPlace {
@@ -154,7 +149,7 @@ func TestReplaceHeadHidden(t *testing.T) {
 			}
 			const hidden, k = 7, 5
 			layers := []linear.Layer{layer(h.Features, hidden), layer(hidden, k)}
-			data, err := m.ReplaceHead(h, layers, nil, nil)
+			n, err := m.ReplaceHead(h, layers, nil, nil)
 			if h.PerPlace {
 				if err == nil {
 					t.Error("a hidden layer at every place")
@@ -164,18 +159,13 @@ func TestReplaceHeadHidden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			n, err := FromBytes("new", data, "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			n.Path = m.Path
 			tol := tolerance
 			if m.Name == "half-constants" {
 				tol = 2e-2 // 11 bits
 			}
-			check := func(n *Model, data []byte, layers []linear.Layer) {
+			check := func(n *Model, layers []linear.Layer) {
 				t.Helper()
-				_, out := run(t, runtime.Source{Path: m.Path, Data: data}, n, 2, 3, n.Logits, h.Penultimate)
+				_, out := run(t, n, 2, 3, n.Logits, h.Penultimate)
 				for i := range 2 {
 					x := out[1][i]
 					for j, l := range layers {
@@ -188,20 +178,16 @@ func TestReplaceHeadHidden(t *testing.T) {
 					}
 				}
 			}
-			check(n, data, layers)
+			check(n, layers)
 			second, err := n.Head()
 			if err != nil || second.Features != hidden {
 				t.Fatalf("%+v, %v", second, err)
 			}
 			more := []linear.Layer{layer(hidden, 4), layer(4, 3)}
-			if data, err = n.ReplaceHead(second, more, nil, nil); err != nil {
+			if n, err = n.ReplaceHead(second, more, nil, nil); err != nil {
 				t.Fatal(err)
 			}
-			if n, err = FromBytes("newer", data, ""); err != nil {
-				t.Fatal(err)
-			}
-			n.Path = m.Path
-			check(n, data, []linear.Layer{layers[0], more[0], more[1]})
+			check(n, []linear.Layer{layers[0], more[0], more[1]})
 		})
 	}
 }
@@ -216,94 +202,14 @@ func TestReplaceHeadDropsOldWeights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := m.ReplaceHead(h, []linear.Layer{{In: h.Features, Out: 1, Weight: make([]float32, h.Features), Bias: make([]float32, 1)}}, nil, nil)
+	n, err := m.ReplaceHead(h, []linear.Layer{{In: h.Features, Out: 1, Weight: make([]float32, h.Features), Bias: make([]float32, 1)}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// 6 of 7 classes gone: 6 * (12 weights + 1 bias) * 4 bytes, less the longer names.
-	if saved := m.Size - int64(len(data)); saved < 6*13*4-60 {
+	if saved := m.Size - int64(len(n.Data())); saved < 6*13*4-60 {
 		t.Errorf("%d bytes saved", saved)
 	}
-}
-
-func TestFreeBatch(t *testing.T) {
-	ortest.Load(t)
-	for name, sound := range map[string]bool{"resnet-fixed": true, "fixed-reshape": true, "fixed-stuck": false} {
-		m, err := Open("testdata/heads/"+name+".onnx", "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		data, ok, err := m.FreeBatch()
-		if err != nil || !ok {
-			t.Fatalf("%s: %v %v", name, ok, err)
-		}
-		s, fixed := run(t, runtime.Source{Path: m.Path}, m, 4, 6, m.Logits)
-		if s.Fixed == 0 {
-			t.Fatalf("%s: the batch is not fixed to begin with", name)
-		}
-		if !sound {
-			// Such a graph still runs at its own size; at another it must fail,
-			// which is what sends the program back to the fixed one.
-			if err := runAt(m, data, 3); err == nil {
-				t.Errorf("%s: ran with 3 images", name)
-			}
-			continue
-		}
-		s, freed := run(t, runtime.Source{Path: m.Path, Data: data}, m, 4, 6, m.Logits)
-		if s.Fixed != 0 {
-			t.Errorf("%s: still fixed at %d", name, s.Fixed)
-		}
-		for i := range fixed[0] {
-			for k, v := range fixed[0][i] {
-				if math.Abs(float64(v-freed[0][i][k])) > 1e-5 { // the order of sums may change with the batch
-					t.Errorf("%s image %d: %v fixed, %v freed", name, i, fixed[0][i], freed[0][i])
-				}
-			}
-		}
-	}
-	m, err := Open("testdata/heads/resnet.onnx", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, ok, err := m.FreeBatch(); ok || err != nil {
-		t.Errorf("an open batch: %v %v", ok, err)
-	}
-}
-
-// A model that calls its batch open but has it written into a Reshape is run
-// one image at a time.
-func TestBatchWrittenInside(t *testing.T) {
-	ortest.Load(t)
-	m, err := Open("testdata/heads/open-stuck.onnx", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, out := run(t, runtime.Source{Path: m.Path}, m, 3, 1, m.Logits)
-	if s.Fixed != 1 || len(out[0]) != 3 || slices.Equal(out[0][0], out[0][1]) {
-		t.Errorf("fixed at %d, %d results", s.Fixed, len(out[0]))
-	}
-}
-
-// runAt runs a rewritten model on n blank images.
-func runAt(m *Model, data []byte, n int) error {
-	shape := []int64{3, int64(m.H), int64(m.W)}
-	if m.Layout == imageproc.NHWC {
-		shape = []int64{int64(m.H), int64(m.W), 3}
-	}
-	s, err := runtime.Open(context.Background(), runtime.Source{Path: m.Path, Data: data}, runtime.Options{Device: runtime.CPU, Outputs: []string{m.Logits}, Shape: shape})
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	b, err := s.NewBatch(n)
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	if b.Size() != n {
-		return fmt.Errorf("it insists on batches of %d", b.Size())
-	}
-	return b.Run(context.Background(), n)
 }
 
 // FuzzHead: no file makes the search for a head or a rewriting panic.
@@ -326,7 +232,16 @@ func FuzzHead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		_, _, _ = m.FreeBatch()
+		if free, ok, err := m.FreeBatch(); ok && err == nil {
+			if again, err := FromBytes("again", free.Data(), m.Output); err != nil || again.Batch != 0 {
+				t.Fatalf("freed of its batch, the file is read as %+v, %v", again, err)
+			}
+		}
+		if e, err := m.Enlarge(1); err == nil {
+			if _, err := FromBytes("again", e.Data(), m.Output); err != nil {
+				t.Fatalf("enlarged, the file is not read: %v", err)
+			}
+		}
 		h, err := m.Head()
 		if err != nil {
 			return
