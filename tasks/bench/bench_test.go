@@ -121,12 +121,12 @@ func TestReport(t *testing.T) {
 net on photos, ONNX Runtime 1.0 on cpu
 
 64 images a round; median of 2 rounds and their range (a 50 % interval)
-                                      images/s                  CPU ms/image
-  read and decode, one thread         110.0     100.0 to 120.0  2.00          1.50 to 2.50
+                                       images/s                  CPU ms/image
+  read and decode, one thread          110.0     100.0 to 120.0  2.00          1.50 to 2.50
   resize, crop, normalise, one thread  110.0     100.0 to 120.0  2.00          1.50 to 2.50
-  model alone                         110.0     100.0 to 120.0  2.00          1.50 to 2.50
-  end to end                          110.0     100.0 to 120.0  2.00          1.50 to 2.50
-  end to end / model alone            0.950     0.900 to 1.000
+  model alone                          110.0     100.0 to 120.0  2.00          1.50 to 2.50
+  end to end                           110.0     100.0 to 120.0  2.00          1.50 to 2.50
+  end to end / model alone             0.950     0.900 to 1.000
 
 the model waited for images 25.0 % of the time; 3.5 allocations (150 bytes) per image; peak memory 5 MiB
 
