@@ -188,3 +188,17 @@ func resize(m []float64, h, w, W, H int, tx, ty taps) []float64 {
 	}
 	return res
 }
+
+// Centre is a map without a model: a round bump in the middle, 1 there and 0 in the
+// corners, so that a sweep over thresholds tries every size of a centred box.
+func Centre(w, h int) []float64 {
+	m := make([]float64, w*h)
+	for y := range h {
+		for x := range w {
+			dx, dy := (float64(x)+0.5)/float64(w)-0.5, (float64(y)+0.5)/float64(h)-0.5
+			m[y*w+x] = math.Exp(-(dx*dx + dy*dy) / (2 * 0.25 * 0.25))
+		}
+	}
+	Normalise(m)
+	return m
+}

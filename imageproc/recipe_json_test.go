@@ -21,8 +21,8 @@ func TestRecipeJSON(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		"as it is written": want,
-		"as version 1 of reports has it": `{"resize":{"H":64,"W":80},"fit":"squash","interpolation":"bilinear","crop":{"H":0,"W":0},"range":255,` +
-			`"mean":[0.5,0.25,0.125],"std":[0.25,1,2],"bgr":true,"layout":"NHWC"}`,
+		"as version 1 of reports has it": `{"resize":{"H":64,"W":80},"fit":"squash","interpolation":"bilinear",` +
+			`"crop":{"H":0,"W":0},"range":255,"mean":[0.5,0.25,0.125],"std":[0.25,1,2],"bgr":true,"layout":"NHWC"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			var r Recipe

@@ -24,7 +24,8 @@ func (r *Report) csv(w io.Writer) error {
 	for _, k := range keys {
 		head = append(head, string(k))
 	}
-	head = append(head, "metric", "value", "unit", "n", "low", "high", "confidence_level", "method", "better", "p", "p_adjusted", "test", "note")
+	head = append(head, "metric", "value", "unit", "n", "low", "high", "confidence_level", "method", "better",
+		"p", "p_adjusted", "test", "note")
 	rows := [][]string{head}
 	for _, n := range r.Numbers {
 		row := []string{r.Task, cmp.Or(n.At.Get(KeyModel), r.Model.Name), cmp.Or(n.At.Get(KeyDataset), r.Dataset.Name)}

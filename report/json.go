@@ -50,7 +50,9 @@ func (r *Report) UnmarshalJSON(data []byte) error {
 	if in.SchemaVersion != SchemaVersion {
 		return fmt.Errorf("the report has schema version %d, and this program reads %d", in.SchemaVersion, SchemaVersion)
 	}
-	*r = Report{Head: in.Head, Timing: in.Timing, Numbers: in.Numbers, Histograms: in.Histograms, BadImages: in.BadImages, Warnings: in.Warnings}
+	*r = Report{
+		Head: in.Head, Timing: in.Timing, Numbers: in.Numbers, Histograms: in.Histograms, BadImages: in.BadImages, Warnings: in.Warnings,
+	}
 	for _, t := range in.Tables {
 		r.Show(t)
 	}

@@ -13,7 +13,7 @@ type Number struct {
 	At       Keys              `json:"at"` // what it is of; none: of the whole
 	Value    float64           `json:"value"`
 	Unit     Unit              `json:"unit"`
-	N        int               `json:"n"` // images, or whatever Note says, that it is computed from
+	N        int               `json:"n,omitempty"` // images, or whatever Note says, that it is computed from
 	Interval *metrics.Interval `json:"interval,omitempty"`
 	Better   Better            `json:"better"`
 	Test     *Test             `json:"test,omitempty"` // of the number being 0, for differences

@@ -24,18 +24,28 @@ func example() *Report {
 	iv := metrics.Interval{Low: 0.8, High: 0.9, Level: 0.95, Method: "Wilson"}
 	r := &Report{
 		Head: Head{
-			Task:  "classify",
-			Tool:  Tool{Name: "cutmix-eval", Version: "1.2.3"},
-			Model: Model{Name: "net", Path: "net.onnx", SHA256: strings.Repeat("ab", 32), Bytes: 10, Classes: 3, Output: "z", Activation: "Softmax", Training: "cutmix, beta 1"},
+			Task: "classify",
+			Tool: Tool{Name: "cutmix-eval", Version: "1.2.3"},
+			Model: Model{
+				Name: "net", Path: "net.onnx", SHA256: strings.Repeat("ab", 32), Bytes: 10, Classes: 3, Output: "z", Activation: "Softmax",
+				Training: "cutmix, beta 1",
+			},
 			Dataset: Dataset{
 				Name: "data", Path: "/data", Format: "folders", Recognised: "folder: 3 class folders", N: 12345, Bad: 2, Classes: 3,
 				Labels: "in order", Fingerprint: "f00", Notes: []string{"a note"},
 			},
-			Preprocessing: Preprocessing{Recipe: imageproc.Standard(), Summary: "resize 8", Source: "flags", Decoder: "built-in", Fingerprint: "beef"},
-			Runtime:       Runtime{ORT: "1.30.0", Device: "cuda", Threads: 2, Workers: 3, Batch: 4, Placement: map[string]int{"CUDAExecutionProvider": 7}, PlacementText: ", 7 nodes on CUDA", FixedBatch: "fixed at 1"},
-			Config:        Config{Seed: 7, Split: "val", Task: map[string]any{"bins": 15.0}},
-			Options:       "limit 12345",
-			Published:     []Number{{Name: "top1", At: Keys{KeyDataset.Is("ImageNet"), KeySource.Is("a paper")}, Value: 0.9, Unit: Fraction, Better: Higher}},
+			Preprocessing: Preprocessing{
+				Recipe: imageproc.Standard(), Summary: "resize 8", Source: "flags", Decoder: "built-in", Fingerprint: "beef",
+			},
+			Runtime: Runtime{
+				ORT: "1.30.0", Device: "cuda", Threads: 2, Workers: 3, Batch: 4, Placement: map[string]int{"CUDAExecutionProvider": 7},
+				PlacementText: ", 7 nodes on CUDA", FixedBatch: "fixed at 1",
+			},
+			Config:  Config{Seed: 7, Split: "val", Task: map[string]any{"bins": 15.0}},
+			Options: "limit 12345",
+			Published: []Number{
+				{Name: "top1", At: Keys{KeyDataset.Is("ImageNet"), KeySource.Is("a paper")}, Value: 0.9, Unit: Fraction, Better: Higher},
+			},
 		},
 		Timing:    &Timing{Wall: 2, ImagesPerSecond: 6172, Model: 1.5, ModelWaiting: 0.1},
 		BadImages: []BadImage{{"x/1.png", "broken"}, {"x/2.png", "empty, \"really\""}},
@@ -55,7 +65,8 @@ func example() *Report {
 	a := r.Add(Share("error", 1, 4, Lower, KeyCorruption.Is("fog")))
 	d := r.Add(Number{
 		Name: "error_difference", At: Keys{KeyCorruption.Is("fog"), KeyRun.Is("b")}, Value: -0.125, Unit: Fraction, N: 4, Better: Lower,
-		Interval: &metrics.Interval{Low: -0.25, High: -0.00001, Level: 0.95, Method: "paired bootstrap"}, Test: &Test{Name: "McNemar, exact", P: 0.02},
+		Interval: &metrics.Interval{Low: -0.25, High: -0.00001, Level: 0.95, Method: "paired bootstrap"},
+		Test:     &Test{Name: "McNemar, exact", P: 0.02},
 	})
 	Holm(a, d, nil)
 	r.Show(list)
@@ -66,10 +77,14 @@ func example() *Report {
 			{},
 			Row(Word("猫 ねこ, wide"), a.Full(), Cell{}, d.Points(), a.PValue()),
 		}},
-		Table{Name: "confused", Title: "most confused", Columns: []Column{{"class", ""}, {"taken_for", "taken for"}, {"n", "images"}, {"share", "share"}}, Rows: [][]Cell{
-			Row(Word("a|b"), Word("<c>"), Int(3), Plain(0.25, Fraction).Full()),
-			Row(Word("line\nbreak"), Cell{}, Int(0), Plain(1e-7, None).General()),
-		}},
+		Table{
+			Name: "confused", Title: "most confused",
+			Columns: []Column{{"class", ""}, {"taken_for", "taken for"}, {"n", "images"}, {"share", "share"}},
+			Rows: [][]Cell{
+				Row(Word("a|b"), Word("<c>"), Int(3), Plain(0.25, Fraction).Full()),
+				Row(Word("line\nbreak"), Cell{}, Int(0), Plain(1e-7, None).General()),
+			},
+		},
 		Table{Name: "aside", Title: "not in text", Columns: Columns("x"), Rows: [][]Cell{Row(Word("y"))}, Aside: true},
 		Prose{[]string{"A sentence.", "Another one."}},
 	)
@@ -144,12 +159,19 @@ func TestOldHead(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Head{
-		Tool:          Tool{Name: "cutmix-eval", Version: "0.1.0-dev"},
-		Model:         Model{Name: "scenes-cutmix", SHA256: "350205a2ea92", Bytes: 703390, Classes: 10, Output: "logits", Training: "cutmix, beta 1"},
-		Dataset:       Dataset{Name: "scenes:test", Path: "scenes", Format: "scenes", Recognised: "the embedded scenes, test split", Classes: 10, Labels: "in order", Fingerprint: "cc6c"},
-		Preprocessing: Preprocessing{Recipe: imageproc.Standard(), Summary: "resize 256", Source: "models.lock", Decoder: "built-in", Fingerprint: "fc84"},
-		Config:        Config{Limit: 20, Seed: 3, Task: map[string]any{"bins": 15.0}},
-		Options:       "limit 20 (seed 3)",
+		Tool: Tool{Name: "cutmix-eval", Version: "0.1.0-dev"},
+		Model: Model{
+			Name: "scenes-cutmix", SHA256: "350205a2ea92", Bytes: 703390, Classes: 10, Output: "logits", Training: "cutmix, beta 1",
+		},
+		Dataset: Dataset{
+			Name: "scenes:test", Path: "scenes", Format: "scenes", Recognised: "the embedded scenes, test split", Classes: 10,
+			Labels: "in order", Fingerprint: "cc6c",
+		},
+		Preprocessing: Preprocessing{
+			Recipe: imageproc.Standard(), Summary: "resize 256", Source: "models.lock", Decoder: "built-in", Fingerprint: "fc84",
+		},
+		Config:  Config{Limit: 20, Seed: 3, Task: map[string]any{"bins": 15.0}},
+		Options: "limit 20 (seed 3)",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -241,7 +263,10 @@ func TestHolm(t *testing.T) {
 }
 
 func TestCells(t *testing.T) {
-	share := &Number{Value: 0.9163, Unit: Fraction, N: 2000, Interval: &metrics.Interval{Low: -0.00001, High: 0.9274}, Test: &Test{P: 0.00012, PAdjusted: 0.00024}}
+	share := &Number{
+		Value: 0.9163, Unit: Fraction, N: 2000, Interval: &metrics.Interval{Low: -0.00001, High: 0.9274},
+		Test: &Test{P: 0.00012, PAdjusted: 0.00024},
+	}
 	minus, nothing, tiny := &Number{Value: -0.0133, Unit: Fraction}, &Number{Value: -0.00004, Unit: Fraction}, &Number{Value: 0.00004}
 	for name, c := range map[string]struct {
 		cell  Cell
@@ -333,12 +358,16 @@ func TestWorst(t *testing.T) {
 	for _, c := range []struct {
 		better      Better
 		title, name string // of the first row
-	}{{Higher, "by class: the 20 worst of 21", "c00"}, {Lower, "by class: the 20 worst of 21", "c20"}, {Neither, "by class: the 20 first of 21", "c05"}} {
+	}{
+		{Higher, "by class: the 20 worst of 21", "c00"}, {Lower, "by class: the 20 worst of 21", "c20"},
+		{Neither, "by class: the 20 first of 21", "c05"},
+	} {
 		t.Run(string(c.better), func(t *testing.T) {
 			l := List{By: KeyClass, Numbers: []*Number{nil}}
 			for i := range 21 {
 				at := (i + 5) % 21
-				l.Numbers = append(l.Numbers, &Number{Name: "x", At: Keys{KeyClass.Is(fmt.Sprintf("c%02d", at))}, Value: float64(at), Better: c.better})
+				key := KeyClass.Is(fmt.Sprintf("c%02d", at))
+				l.Numbers = append(l.Numbers, &Number{Name: "x", At: Keys{key}, Value: float64(at), Better: c.better})
 			}
 			title, rows := l.listed()
 			if title != c.title || len(rows) != 20 || rows[0][0] != c.name {

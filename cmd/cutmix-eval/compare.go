@@ -47,10 +47,7 @@ p-values are corrected after Holm. Runs of other images or labels are refused.`,
 			if err != nil {
 				return err
 			}
-			if f != report.Text {
-				return finishReport(s, res.Report(c, tool()), f, 0, quiet)
-			}
-			return writeComparison(s, res)
+			return finishReport(s, res.Report(c, tool()), f, 0, quiet)
 		},
 	}
 	fs := cmd.Flags()
@@ -60,25 +57,4 @@ p-values are corrected after Holm. Runs of other images or labels are refused.`,
 	fs.StringVar(&format, "format", format, "text, json, csv or md")
 	fs.BoolVar(&quiet, "quiet", false, "no warnings on stderr")
 	return cmd
-}
-
-func writeComparison(s streams, res *compare.Result) error {
-	for _, t := range res.Tables() {
-		if err := t.Write(s.out); err != nil {
-			return err
-		}
-	}
-	for _, p := range res.Pairs {
-		fmt.Fprintln(s.out)
-		for _, d := range p.Differences {
-			fmt.Fprintln(s.out, res.Sentence(p, d))
-		}
-		if d := p.Differences[0]; d.Kind == compare.McNemar {
-			fmt.Fprintf(s.out, "%s: only %s right: %d images; only %s right: %d\n", d.Name, res.Runs[p.A].Name, d.OnlyA, res.Runs[p.B].Name, d.OnlyB)
-		}
-	}
-	for _, w := range res.Warnings {
-		fmt.Fprintf(s.out, "\nwarning: %s\n", w)
-	}
-	return nil
 }

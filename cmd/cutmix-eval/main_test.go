@@ -152,7 +152,7 @@ func TestCIFARGolden(t *testing.T) {
 	flips, tops := 0, 0
 	for i, row := range rows {
 		rec := res.Records[i]
-		if rec.ID != row[0] || strconv.Itoa(int(rec.Label)) != row[1] || rec.Status != results.OK {
+		if rec.ID != "test/"+row[0] || strconv.Itoa(int(rec.Label)) != row[1] || rec.Status != results.OK {
 			t.Fatalf("row %d: %+v, want %v", i, rec, row[:2])
 		}
 		if strconv.Itoa(int(rec.Prediction)) != row[2] {
@@ -221,7 +221,7 @@ func TestImageNetShape(t *testing.T) {
 		t.Fatalf("%d records, labels %s, last output %d", len(res.Records), rep.Dataset.Labels, res.Records[99].Label)
 	}
 	for _, rec := range res.Records {
-		if w := want[rec.ID]; rec.Status != results.OK || int(rec.Prediction) != int(w[0]) {
+		if w := want[strings.TrimPrefix(rec.ID, "imagenet-samples-100/")]; rec.Status != results.OK || int(rec.Prediction) != int(w[0]) {
 			t.Errorf("%s: %d %v, want %v", rec.ID, rec.Prediction, rec.Error, w[0])
 		}
 	}

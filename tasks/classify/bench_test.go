@@ -31,11 +31,11 @@ func BenchmarkRecord(b *testing.B) {
 			for i := range z {
 				z[i] = float32(rng.NormFloat64())
 			}
-			c, w := NewCollector(a), results.NewWriter[Record](run)
+			c, w := NewRecorder(a), results.NewWriter[Record](run)
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {
-				rec, err := c.Record(i, "cifar10-test/airplane/"+strconv.Itoa(i)+".jpg", i%outputs, [2]int{32, 32}, z, nil)
+				rec, err := c.Record(results.Row{Index: int64(i), ID: "cifar10-test/airplane/" + strconv.Itoa(i) + ".jpg", Status: results.OK, Width: 32, Height: 32}, i%outputs, z, nil)
 				if err != nil {
 					b.Fatal(err)
 				}

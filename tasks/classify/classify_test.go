@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +16,8 @@ import (
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // input is an evaluation of scores from a table: row i is what the model gives for
@@ -37,7 +40,15 @@ func newInput(table [][]float32, classes, output []int) *input {
 }
 
 // run makes the records and evaluates them.
-func (in *input) run(t testing.TB) (*Result, error) {
+func (in *input) run(t testing.TB) (*result, error) {
+	t.Helper()
+	run := in.records(t)
+	defer run.Close()
+	return evaluate(context.Background(), in.about, run)
+}
+
+// records makes the records.
+func (in *input) records(t testing.TB) *results.Run {
 	t.Helper()
 	run, err := results.Temporary(results.Manifest{
 		Key:    results.Key{Task: Name, Data: results.Data{N: len(in.table)}},
@@ -46,14 +57,14 @@ func (in *input) run(t testing.TB) (*Result, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer run.Close()
-	c, w := NewCollector(in.about), results.NewWriter[Record](run)
+	c, w := NewRecorder(in.about), results.NewWriter[Record](run)
 	for i, row := range in.table {
 		var bad error
 		if row == nil {
 			bad = errors.New("broken")
 		}
-		rec, err := c.Record(i, fmt.Sprintf("img%03d.png", i), in.classes[i], [2]int{20 + i, 300}, row, bad)
+		at := results.Row{Index: int64(i), ID: fmt.Sprintf("img%03d.png", i), Class: in.about.Names[in.classes[i]], Status: results.OK, Width: int32(20 + i), Height: 300}
+		rec, err := c.Record(at, in.classes[i], row, bad)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +75,7 @@ func (in *input) run(t testing.TB) (*Result, error) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return Evaluate(context.Background(), in.about, run)
+	return run
 }
 
 func quick() Config {
@@ -94,42 +105,119 @@ func TestRun(t *testing.T) {
 	if r := res.Records[5]; r.Status != results.Bad || !strings.Contains(r.Error, "NaN for output 1") {
 		t.Errorf("%+v", r)
 	}
-	c := NewCollector(in.about)
-	if rec, err := c.Record(4, "x", 0, [2]int{1, 1}, table[4], nil); err != nil || !slices.Equal(rec.Top, []int32{2, 0, 1}) || len(rec.TopProbability) != 3 {
+	c := NewRecorder(in.about)
+	if rec, err := c.Record(results.Row{}, 0, table[4], nil); err != nil || !slices.Equal(rec.Top, []int32{2, 0, 1}) || len(rec.TopProbability) != 3 {
 		t.Errorf("%+v %v", rec, err)
 	}
 	want := []Pair{{Class: 0, As: 2, N: 1, Of: 2}, {Class: 1, As: 0, N: 1, Of: 3}}
 	if !slices.Equal(res.Pairs, want) {
 		t.Errorf("pairs %+v, want %+v", res.Pairs, want)
 	}
-	var r report.Report
+}
+
+// Of seven images, two are bad; three of the others are right.
+func TestFill(t *testing.T) {
+	nan := float32(math.NaN())
+	table := [][]float32{{3, 1, 0}, {0, 2, 0}, nil, {1, 1, 0}, {0, 0, 5}, {0, nan, 0}, {0, 4, 0}}
+	in := newInput(table, []int{0, 1, 0, 1, 0, 1, 1}, []int{0, 1, 2})
+	in.about.Config.Replicates = 0
 	in.about.Config.Worst = 5
 	in.about.Config.By = Groupings()
-	res.Fill(&r, in.about)
-	if worst := r.Tables[len(r.Tables)-1]; worst.Name != "worst" || len(worst.Rows) != 2 || worst.Rows[0][0] != "img004.png" {
-		t.Errorf("%+v", worst)
+	res, err := in.run(t)
+	if err != nil {
+		t.Fatal(err)
 	}
-	// Five images, each in one group of every kind.
-	n := map[string]int{}
-	for _, g := range r.Groups {
-		n[g.Kind] += g.Metrics[0].N
+	r := &report.Report{Headless: true}
+	res.fill(r, in.about)
+	var b strings.Builder
+	if err := r.Write(&b, report.Text); err != nil {
+		t.Fatal(err)
 	}
-	if len(n) != 4 || n["class"] != 5 || n["predicted"] != 5 || n["size"] != 5 || n["confidence"] != 5 {
-		t.Errorf("%v", n)
+	want, err := os.ReadFile("testdata/report.text")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if len(r.BadImages) != 2 || r.BadImages[0].ID != "img002.png" || r.Dataset.N != 5 || r.Dataset.Bad != 2 {
-		t.Errorf("%+v %+v", r.BadImages, r.Dataset)
+	if diff := cmp.Diff(string(want), b.String()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
-	if r.Metrics[0].Name != "top1" || r.Metrics[0].Value != 0.6 || r.Metrics[0].N != 5 {
-		t.Errorf("%+v", r.Metrics[0])
+	if got, want := [2]int{r.Dataset.N, r.Dataset.Bad}, [2]int{5, 2}; got != want {
+		t.Errorf("%v images evaluated and bad, want %v", got, want)
 	}
-	for _, m := range r.Metrics {
-		if m.Interval == nil {
-			t.Errorf("%s has no interval", m.Name)
+	better := map[string]report.Better{}
+	for _, n := range r.Main {
+		better[n.Name] = n.Better
+	}
+	for name, want := range map[string]report.Better{
+		"top1": report.Higher, "balanced_accuracy": report.Higher, "mean_confidence": report.Neither, "temperature": report.Neither,
+		"nll": report.Lower, "max_calibration_error": report.Lower, "e_aurc": report.Lower,
+	} {
+		if better[name] != want {
+			t.Errorf("%s: better is %q, want %q", name, better[name], want)
 		}
-		if m.Name == "top5" {
-			t.Error("top5 of three classes says nothing")
+	}
+}
+
+// A temperature whose interval overflows costs the report its interval, not its numbers. One
+// image is right and one wrong by nearly as much: the best temperature is 100, and others are
+// nearly as likely.
+func TestIntervalOverflows(t *testing.T) {
+	in := newInput([][]float32{{0.1001, 0}, {0.1, 0}}, []int{0, 1}, []int{0, 1})
+	res, err := in.run(t)
+	if err != nil || res.Temperature == nil || !math.IsInf(res.Temperature.Interval.High, 1) {
+		t.Fatalf("temperature %+v, %v: its interval must overflow here", res.Temperature, err)
+	}
+	for _, f := range report.Formats() {
+		r := &report.Report{}
+		res.fill(r, in.about)
+		var b strings.Builder
+		if err := r.Write(&b, f); err != nil {
+			t.Fatalf("%s: %v", f, err)
 		}
+		temperature := r.Find("temperature")
+		if temperature == nil || temperature.Interval != nil || temperature.Value != res.Temperature.Value {
+			t.Errorf("%s: %+v", f, temperature)
+		}
+		if want := "the interval of temperature is not finite"; !strings.HasPrefix(r.Warnings[0], want) {
+			t.Errorf("%s: warnings %q, want %q", f, r.Warnings, want)
+		}
+	}
+}
+
+// Two runs of the same images: what compare needs agrees with what the report has.
+func TestSource(t *testing.T) {
+	table := [][]float32{{3, 1, 0, 0, 0, 0}, {0, 2, 0, 1, 1, 1}, nil, {1, 1, 0, 0, 0, 0}, {9, 8, 7, 6, 5, 4}}
+	in := newInput(table, []int{0, 1, 0, 1, 5}, []int{0, 1, 2, 3, 4, 5})
+	run := in.records(t)
+	defer run.Close()
+	res, err := evaluate(context.Background(), in.about, run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := newSource(context.Background(), &loaded{in.about, run})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]int{0, 1, 3, 4}, s.Good()); diff != "" {
+		t.Errorf("good samples (-want +got):\n%s", diff)
+	}
+	r := &report.Report{}
+	res.fill(r, in.about)
+	sample := s.At(s.Good())
+	values := sample.Evaluate([]uint16{1, 1, 1, 1})
+	for k, m := range s.Metrics() {
+		n := r.Find(m.Name)
+		if n == nil || n.Value != values[k] || n.Unit != m.Unit || n.Better != m.Better {
+			t.Errorf("%s: %v, %+v; the report has %+v", m.Name, values[k], m, n)
+		}
+	}
+	right := map[string][]bool{}
+	for name, f := range sample.Right {
+		for i := range s.Good() {
+			right[name] = append(right[name], f(i))
+		}
+	}
+	if diff := cmp.Diff(map[string][]bool{"top1": {true, true, false, false}, "top5": {true, true, true, false}}, right); diff != "" {
+		t.Errorf("right (-want +got):\n%s", diff)
 	}
 }
 
@@ -237,7 +325,7 @@ func TestOrderWarning(t *testing.T) {
 	sorted := slices.Clone(names)
 	slices.Sort(sorted)
 	d := &datasets.Dataset{Classes: names}
-	run := func(answer func(class, i int) int) *Result {
+	run := func(answer func(class, i int) int) *result {
 		var table [][]float32
 		var classes []int
 		for c := range k {
@@ -259,7 +347,7 @@ func TestOrderWarning(t *testing.T) {
 		}
 		return res
 	}
-	has := func(r *Result, s string) bool {
+	has := func(r *result, s string) bool {
 		return slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.Contains(w, s) })
 	}
 	// The model numbered its classes by text order.
@@ -321,8 +409,8 @@ func TestErrors(t *testing.T) {
 	if _, err := in.run(t); err == nil {
 		t.Error("one bin: no error")
 	}
-	c := NewCollector(newInput([][]float32{{1, 2}}, []int{0}, []int{0, 1}).about)
-	if _, err := c.Record(0, "x", 0, [2]int{1, 1}, []float32{1, 2, 3}, nil); err == nil {
+	c := NewRecorder(newInput([][]float32{{1, 2}}, []int{0}, []int{0, 1}).about)
+	if _, err := c.Record(results.Row{}, 0, []float32{1, 2, 3}, nil); err == nil {
 		t.Error("three scores of a model of two: no error")
 	}
 	// Every prediction right: no temperature, said in a warning, not a number.

@@ -128,7 +128,7 @@ func ReadAbout(run *results.Run) (About, error) {
 
 // Report computes the numbers from the records alone.
 func (l *loaded) Report(ctx context.Context) (*report.Report, error) {
-	res, err := Evaluate(ctx, l.about, l.run)
+	res, err := evaluate(ctx, l.about, l.run)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ func (l *loaded) Report(ctx context.Context) (*report.Report, error) {
 
 // Source reads the outcomes of the run.
 func (l *loaded) Source(ctx context.Context) (compare.Source, error) {
-	return source(ctx, l.about, l.run)
+	return newSource(ctx, l)
 }
 
 // Export writes the records.

@@ -2,80 +2,51 @@ package classify
 
 import (
 	"fmt"
-	"strconv"
 
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 )
 
-// Fill writes the task's part of a report: metrics, groups, tables, bad images
-// and warnings.
-func (res *Result) Fill(r *report.Report, a About) {
-	r.Task = Name
+// fill writes the task's part of a report: numbers, groups, tables, bad images and
+// warnings.
+func (res *result) fill(r *report.Report, a About) {
 	n := res.Whole.N
-	iv := func(pick func(*metrics.Intervals) *metrics.Interval, from *metrics.Intervals) *metrics.Interval {
-		if from == nil {
-			return nil
-		}
-		return pick(from)
-	}
-	add := func(name string, v float64, unit string, interval *metrics.Interval, higher bool, note string) {
-		r.Metrics = append(r.Metrics, report.Metric{Name: name, Value: v, Unit: unit, N: n, Interval: interval, HigherIsBetter: higher, Note: note})
-	}
-	w := res.Whole
-	top1 := metrics.Wilson(w.Top1Hits, n)
-	add("top1", w.Top1, report.Fraction, &top1, true, "")
+	r.AddMain(report.Share("top1", res.Whole.Top1Hits, n, report.Higher))
 	if res.Outputs > 5 {
-		top5 := metrics.Wilson(w.Top5Hits, n)
-		add("top5", w.Top5, report.Fraction, &top5, true, "")
+		r.AddMain(report.Share("top5", res.Whole.Top5Hits, n, report.Higher))
 	}
-	if !res.even(a) {
-		add("balanced_accuracy", w.BalancedAccuracy, report.Fraction,
-			iv(func(i *metrics.Intervals) *metrics.Interval { return &i.Balanced }, res.Intervals), true, "mean over classes")
+	all := numbers(res.Whole, res.Intervals)
+	if res.even(a) {
+		all = all[1:] // balanced accuracy is top-1
 	}
-	type row struct {
-		name  string
-		value func(metrics.Classification) float64
-		pick  func(*metrics.Intervals) *metrics.Interval
-		unit  string
-		note  string
-	}
-	rows := []row{
-		{"nll", func(c metrics.Classification) float64 { return c.NLL }, func(i *metrics.Intervals) *metrics.Interval { return &i.NLL }, report.Nats, "nats"},
-		{"brier", func(c metrics.Classification) float64 { return c.Brier }, func(i *metrics.Intervals) *metrics.Interval { return &i.Brier }, report.None, "0 to 2"},
-		{"ece", func(c metrics.Classification) float64 { return c.Width.ECE }, func(i *metrics.Intervals) *metrics.Interval { return &i.ECE }, report.Fraction, "equal-width bins"},
-		{"ece_equal_mass", func(c metrics.Classification) float64 { return c.Mass.ECE }, func(i *metrics.Intervals) *metrics.Interval { return &i.ECEMass }, report.Fraction, ""},
-		{"mce", func(c metrics.Classification) float64 { return c.Width.MCE }, func(i *metrics.Intervals) *metrics.Interval { return &i.MCE }, report.Fraction, ""},
-		{"rmsce", func(c metrics.Classification) float64 { return c.Width.RMSCE }, func(i *metrics.Intervals) *metrics.Interval { return &i.RMSCE }, report.Fraction, ""},
-		{"aurc", func(c metrics.Classification) float64 { return c.AURC }, func(i *metrics.Intervals) *metrics.Interval { return &i.AURC }, report.Fraction, ""},
-		{"e_aurc", func(c metrics.Classification) float64 { return c.EAURC }, func(i *metrics.Intervals) *metrics.Interval { return &i.EAURC }, report.Fraction, ""},
-	}
-	add("mean_confidence", w.MeanConfidence, report.Fraction,
-		iv(func(i *metrics.Intervals) *metrics.Interval { return &i.Confidence }, res.Intervals), true, "equals top1 where calibrated")
-	for _, m := range rows {
-		add(m.name, m.value(w), m.unit, iv(m.pick, res.Intervals), false, m.note)
+	for _, m := range all {
+		r.AddMain(m)
 	}
 	if t := res.Temperature; t != nil {
-		add("temperature", t.Value, report.None, &t.Interval, false, "above 1: overconfident")
+		r.AddMain(report.Number{
+			Name: "temperature", Value: t.Value, N: n, Interval: &t.Interval, Better: report.Neither, Note: "above 1: overconfident",
+		})
 	}
 	if res.Scaled.N > 0 {
-		for _, m := range rows[:4] {
-			add(m.name+"_scaled", m.value(res.Scaled), m.unit, iv(m.pick, res.ScaledInterval), false, "with the temperature of the other half")
+		for _, m := range numbers(res.Scaled, res.ScaledInterval)[2:6] {
+			m.Name += "_scaled"
+			r.AddMain(m.Noted("with the temperature of the other half"))
 		}
 	}
-	for _, kind := range a.Config.By {
-		r.Groups = append(r.Groups, res.groups(kind, a)...)
+	for _, by := range a.Config.By {
+		l := report.List{By: report.KeyName(by)}
+		for _, g := range res.groups(l.By, a) {
+			l.Numbers = append(l.Numbers, r.Add(g))
+		}
+		r.Show(l)
 	}
+	r.ShowPublished()
 	if len(res.Pairs) > 0 {
-		t := report.Table{Name: "confused", Title: "most confused", Columns: []string{"class", "taken for", "images", "of"}}
-		for _, p := range res.Pairs {
-			t.Rows = append(t.Rows, []string{a.Names[p.Class], a.outputName(p.As), strconv.Itoa(p.N), strconv.Itoa(p.Of)})
-		}
-		r.Tables = append(r.Tables, t)
+		r.Show(res.mixedUp(a))
 	}
 	if a.Config.Worst > 0 {
-		r.Tables = append(r.Tables, res.worst(a.Config.Worst, a))
+		r.Show(res.worst(a.Config.Worst, a))
 	}
 	for _, rec := range res.Records {
 		if rec.Status != results.OK {
@@ -86,9 +57,43 @@ func (res *Result) Fill(r *report.Report, a About) {
 	r.Warnings = append(r.Warnings, res.Warnings...)
 }
 
+// numbers are those of the probabilities: balanced accuracy, mean confidence, and scores and
+// errors, of which less is better. iv is nil without a bootstrap.
+func numbers(c metrics.Classification, iv *metrics.Intervals) []report.Number {
+	bootstrapped := iv != nil
+	if !bootstrapped {
+		iv = &metrics.Intervals{}
+	}
+	out := []report.Number{
+		{
+			Name: "balanced_accuracy", Value: c.BalancedAccuracy, Unit: report.Fraction, Interval: &iv.Balanced, Better: report.Higher,
+			Note: "mean over classes",
+		},
+		{
+			Name: "mean_confidence", Value: c.MeanConfidence, Unit: report.Fraction, Interval: &iv.Confidence, Better: report.Neither,
+			Note: "equals top1 where calibrated",
+		},
+		{Name: "nll", Value: c.NLL, Unit: report.Nats, Interval: &iv.NLL, Better: report.Lower, Note: "nats"},
+		{Name: "brier", Value: c.Brier, Interval: &iv.Brier, Better: report.Lower, Note: "0 to 2"},
+		{Name: "ece", Value: c.Width.ECE, Unit: report.Fraction, Interval: &iv.ECE, Better: report.Lower, Note: "equal-width bins"},
+		{Name: "ece_equal_mass", Value: c.Mass.ECE, Unit: report.Fraction, Interval: &iv.ECEMass, Better: report.Lower},
+		{Name: "max_calibration_error", Value: c.Width.MCE, Unit: report.Fraction, Interval: &iv.MCE, Better: report.Lower},
+		{Name: "rmsce", Value: c.Width.RMSCE, Unit: report.Fraction, Interval: &iv.RMSCE, Better: report.Lower},
+		{Name: "aurc", Value: c.AURC, Unit: report.Fraction, Interval: &iv.AURC, Better: report.Lower},
+		{Name: "e_aurc", Value: c.EAURC, Unit: report.Fraction, Interval: &iv.EAURC, Better: report.Lower},
+	}
+	for i := range out {
+		out[i].N = c.N
+		if !bootstrapped {
+			out[i].Interval = nil
+		}
+	}
+	return out
+}
+
 // even says whether all classes have the same number of evaluated images:
 // balanced accuracy is top-1 then.
-func (res *Result) even(a About) bool {
+func (res *result) even(a About) bool {
 	count := make([]int, len(a.Names))
 	for _, class := range res.class {
 		count[class]++
@@ -99,6 +104,16 @@ func (res *Result) even(a About) bool {
 		}
 	}
 	return true
+}
+
+// mixedUp tables the pairs of classes that are mixed up most.
+func (res *result) mixedUp(a About) report.Table {
+	t := report.Table{Name: "confused", Title: "most confused", Columns: report.Columns("class", "taken for", "images", "of")}
+	t.Columns[1].Name = "taken_for"
+	for _, p := range res.Pairs {
+		t.Rows = append(t.Rows, report.Row(report.Word(a.Names[p.Class]), report.Word(a.outputName(p.As)), report.Int(p.N), report.Int(p.Of)))
+	}
+	return t
 }
 
 // outputName names an output of the model by the class of the data it is.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"cutmix-eval/boxes"
@@ -109,7 +108,7 @@ func (res *result) sweeps() {
 		// The contour at the same threshold: a random map's region is not recorded.
 		func(i int) bool { return res.images[i].largestRandom[metrics.Level(c.Threshold)] > 0.5 })
 
-	centre := centreMap(w, h)
+	centre := cam.Centre(w, h)
 	var tracer boxes.Tracer
 	atLevel := make([]boxes.Box, boxes.Levels)
 	tracer.Each(cam.Bytes(centre), w, h, func(level int, v []boxes.Contour) {
@@ -138,18 +137,4 @@ func (res *result) sweeps() {
 		return every
 	}
 	add("whole", overlap, overlap, func(i int) bool { return boxes.Best(whole, res.images[i].truth) > 0.5 })
-}
-
-// centreMap is a map without a model: a round bump in the middle, 1 there and 0 in the
-// corners, so that a sweep over thresholds tries every size of a centred box.
-func centreMap(w, h int) []float64 {
-	m := make([]float64, w*h)
-	for y := range h {
-		for x := range w {
-			dx, dy := (float64(x)+0.5)/float64(w)-0.5, (float64(y)+0.5)/float64(h)-0.5
-			m[y*w+x] = math.Exp(-(dx*dx + dy*dy) / (2 * 0.25 * 0.25))
-		}
-	}
-	cam.Normalise(m)
-	return m
 }

@@ -14,7 +14,6 @@ import (
 	"cutmix-eval/evaluation"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/metrics"
-	"cutmix-eval/model"
 	"cutmix-eval/pipeline"
 	"cutmix-eval/results"
 	"cutmix-eval/tasks"

@@ -30,29 +30,55 @@ import (
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/runtime/ortest"
+	"cutmix-eval/tasks"
 )
 
 var update = flag.Bool("update", false, "write golden files anew")
 
-// run runs the task and returns its records with their arrays.
-func run(t *testing.T, e evaluation.Config, c Config, store evaluation.Store, path string) (*Job, *report.Report, *Result) {
+// on is what the task is run on.
+type on struct {
+	model evaluation.ModelConfig
+	data  evaluation.DataConfig
+}
+
+func defaults() on { return on{evaluation.DefaultModelConfig(), evaluation.DefaultDataConfig()} }
+
+// open opens classifier and images.
+func (e on) open(t *testing.T) (*evaluation.Classifier, *evaluation.Images) {
 	t.Helper()
 	ortest.Load(t)
-	ctx := context.Background()
-	s, err := evaluation.Prepare(e)
+	m, err := evaluation.OpenClassifier(e.model, evaluation.DefaultRunning())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Close)
-	job, err := Open(ctx, s, c, path, store, report.Tool{}, nil)
+	t.Cleanup(m.Close)
+	im, err := m.Images(e.data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { im.Close() })
+	return m, im
+}
+
+// run runs the task and returns its report, and its records with their arrays.
+func run(t *testing.T, e on, c Config, store evaluation.Store, path string) (*Job, *report.Report, *result) {
+	t.Helper()
+	ctx := context.Background()
+	m, im := e.open(t)
+	job, err := Open(ctx, m, im, c, path, store, Overlays{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = job.Close() })
-	if _, err := job.Collect(ctx, nil); err != nil {
+	loaded, err := tasks.Do(ctx, job, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
-	r, res, err := Report(ctx, job.Run, nil)
+	r, err := loaded.Report(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := evaluate(ctx, job.about, job.Pass.Run)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,25 +95,21 @@ func quick() Config {
 // kind, whatever the number of goroutines.
 func TestScenes(t *testing.T) {
 	ortest.Load(t)
-	e := evaluation.DefaultConfig()
-	e.Limit, e.Model = 40, "scenes-base"
-	s, err := evaluation.Prepare(e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	e := defaults()
+	e.data.Limit, e.model.Model = 40, "scenes-base"
+	s, images := e.open(t)
 	h, err := s.Model.Head()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Taps = []string{h.FeatureMap}
-	if err := s.Start(context.Background(), nil); err != nil {
+	engine, err := s.Engine(context.Background(), h.FeatureMap)
+	if err != nil {
 		t.Fatal(err)
 	}
-	shape := s.Session.Outputs[1].Shape
+	shape := engine.Outputs()[1].Shape
 	type output struct{ logits, features []float32 }
 	var out []output
-	if _, err := pipeline.Run(context.Background(), s.Pipeline(s.Selected, nil), func(r pipeline.Result) error {
+	if _, err := pipeline.Run(context.Background(), s.Pipeline(engine, images, images.Selected(), nil), func(r pipeline.Result) error {
 		out = append(out, output{slices.Clone(r.Output(0)), slices.Clone(r.Output(1))})
 		return r.Err
 	}); err != nil {
@@ -98,12 +120,12 @@ func TestScenes(t *testing.T) {
 			c := quick()
 			c.Method, c.Target = m, target
 			_, _, res := run(t, e, c, evaluation.Store{}, "")
-			if len(res.Images) != 40 {
-				t.Fatalf("%d images", len(res.Images))
+			if len(res.images) != 40 {
+				t.Fatalf("%d images", len(res.images))
 			}
 			var tracer boxes.Tracer
-			for i, im := range res.Images {
-				index := s.Selected[i]
+			for i, im := range res.images {
+				index := images.Selected()[i]
 				sc := scenes.Generate(scenes.Test, index)
 				truth := []boxes.Box{{X0: sc.Box.Min.X, Y0: sc.Box.Min.Y, X1: sc.Box.Max.X - 1, Y1: sc.Box.Max.Y - 1}}
 				if int(im.Index) != index || int(im.Label) != sc.Label || !slices.Equal(im.truth, truth) {
@@ -150,11 +172,11 @@ func TestScenes(t *testing.T) {
 // TestGeometry: boxes of real images go where their pixels go, with a crop and
 // squashed, and what the crop hides is said.
 func TestGeometry(t *testing.T) {
-	e := evaluation.DefaultConfig()
-	e.Model, e.Data, e.Limit = "../../cmd/cutmix-eval/testdata/tiny224.onnx", golden.Path(t, "data", "tiny-imagenet-val.tar"), 200
+	e := defaults()
+	e.model.Model, e.data.Path, e.data.Limit = "../../cmd/cutmix-eval/testdata/tiny224.onnx", golden.Path(t, "data", "tiny-imagenet-val.tar"), 200
 	_, r, res := run(t, e, quick(), evaluation.Store{}, "")
 	annotation := func(id string) [4]float64 {
-		data := tinyAnnotations(t, e.Data)
+		data := tinyAnnotations(t, e.data.Path)
 		var b [4]float64
 		for line := range strings.Lines(data) {
 			f := strings.Split(strings.TrimSpace(line), "\t")
@@ -171,7 +193,7 @@ func TestGeometry(t *testing.T) {
 		return b
 	}
 	hidden := 0
-	for _, im := range res.Images {
+	for _, im := range res.images {
 		b := annotation(im.ID)
 		// 64 pixels become 256, of which 16 to 239 are seen.
 		place := func(v float64) int { return int(v*4) - 16 }
@@ -188,13 +210,13 @@ func TestGeometry(t *testing.T) {
 			t.Errorf("%s: %v at %v, want %v", im.ID, b, im.truth, want)
 		}
 	}
-	if res.Hidden != hidden || (hidden > 0) != slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.Contains(w, "show nothing of their true boxes") }) {
-		t.Errorf("%d images without a visible box, %d counted, %q", hidden, res.Hidden, r.Warnings)
+	if res.hidden != hidden || (hidden > 0) != slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.Contains(w, "show nothing of their true boxes") }) {
+		t.Errorf("%d images without a visible box, %d counted, %q", hidden, res.hidden, r.Warnings)
 	}
 	size := imageproc.Size{H: 224, W: 224}
-	e.Changes.Resize, e.Changes.Crop = &size, &imageproc.Size{}
+	e.model.Changes.Resize, e.model.Changes.Crop = &size, &imageproc.Size{}
 	_, _, res = run(t, e, quick(), evaluation.Store{}, "")
-	for _, im := range res.Images {
+	for _, im := range res.images {
 		b := annotation(im.ID)
 		want := boxes.Box{X0: int(b[0] * 3.5), Y0: int(b[1] * 3.5), X1: min(int(b[2]*3.5), 223), Y1: min(int(b[3]*3.5), 223)}
 		if !slices.Equal(im.truth, []boxes.Box{want}) {
@@ -207,16 +229,10 @@ var tiny string
 
 func tinyAnnotations(t *testing.T, path string) string {
 	if tiny == "" {
-		s, err := evaluation.Prepare(func() evaluation.Config {
-			e := evaluation.DefaultConfig()
-			e.Data = path
-			return e
-		}())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer s.Close()
-		data, _, ok := s.Data.Companion("val_annotations.txt")
+		e := defaults()
+		e.data.Path = path
+		_, im := e.open(t)
+		data, _, ok := im.Companion("val_annotations.txt")
 		if !ok {
 			t.Fatal("no annotations in the tar")
 		}
@@ -239,9 +255,9 @@ func TestFloorsAndErrors(t *testing.T) {
 		}
 		return im
 	}
-	res := &Result{About: About{Config: quick(), Frame: [2]int{64, 64}, Boxes: true}, numbers: map[string]*numbers{}}
-	res.About.Classify.Outputs = 10
-	res.Images = []located{
+	res := &result{about: About{Config: quick(), Frame: [2]int{64, 64}, Boxes: true}, numbers: map[string]*numbers{}}
+	res.about.Classify.Outputs = 10
+	res.images = []located{
 		rec(0, []int32{10, 10, 29, 29}, 10, 10, 29, 29),            // right
 		rec(3, []int32{10, 10, 29, 29}, 10, 10, 29, 29),            // class wrong
 		rec(0, []int32{0, 0, 63, 31}, 0, 0, 19, 31, 30, 0, 49, 31), // covers two
@@ -254,42 +270,31 @@ func TestFloorsAndErrors(t *testing.T) {
 	res.sweeps()
 	var got []string
 	for _, row := range res.errors().Rows {
-		got = append(got, row[1])
+		got = append(got, row[1].String())
 	}
 	if want := []string{"2", "1", "1", "1", "1", "2"}; !slices.Equal(got, want) {
 		t.Errorf("right, class, several, part, more, elsewhere: %v, want %v", got, want)
 	}
 	var r report.Report
-	if err := res.Fill(context.Background(), &r); err != nil {
+	if err := res.fill(context.Background(), &r); err != nil {
 		t.Fatal(err)
 	}
-	value := func(ms []report.Metric, name string) float64 {
-		for _, m := range ms {
-			if m.Name == name {
-				return m.Value
-			}
-		}
-		t.Fatalf("no %s", name)
-		return 0
-	}
-	if v := value(r.Metrics, "gt_known_loc"); v != 3.0/8 {
-		t.Errorf("gt_known_loc %v", v)
-	}
-	if v := value(r.Metrics, "top1_loc"); v != 2.0/8 {
-		t.Errorf("top1_loc %v", v)
-	}
-	if v := value(r.Metrics, "top5_loc"); v != 3.0/8 {
-		t.Errorf("top5_loc %v", v)
-	}
-	for _, g := range r.Groups {
-		if g.Kind == "floor" && g.Name == "whole" && value(g.Metrics, "gt_known_loc") != 1.0/8 {
-			t.Errorf("%+v", g)
+	for _, want := range []struct {
+		name  string
+		at    report.Keys
+		value float64
+	}{
+		{"gt_known_loc", nil, 3.0 / 8}, {"top1_loc", nil, 2.0 / 8}, {"top5_loc", nil, 3.0 / 8},
+		{"gt_known_loc", report.Keys{report.KeyFloor.Is("whole")}, 1.0 / 8},
+	} {
+		if n := r.Find(want.name, want.at...); n == nil || n.Value != want.value {
+			t.Errorf("%s %v: %+v, want %v", want.name, want.at, n, want.value)
 		}
 	}
 	// A sweep over the bump in the middle tries every size of a centred box.
 	sizes := map[int]bool{}
 	var tracer boxes.Tracer
-	tracer.Each(cam.Bytes(Centre(64, 64)), 64, 64, func(_ int, c []boxes.Contour) {
+	tracer.Each(cam.Bytes(cam.Centre(64, 64)), 64, 64, func(_ int, c []boxes.Contour) {
 		b := boxes.Largest(c).Box
 		sizes[b.X1-b.X0] = true
 		if b.X0 != 63-b.X1 && b.X0 != 64-b.X1 { // boxes reach one further to the right
@@ -305,12 +310,12 @@ func TestFloorsAndErrors(t *testing.T) {
 // the numbers of the run they come from; a damaged one is a bad image,
 // a missing one is refused before anything runs.
 func TestForeignMaps(t *testing.T) {
-	e := evaluation.DefaultConfig()
-	e.Limit = 30
+	e := defaults()
+	e.data.Limit = 30
 	dir := t.TempDir()
 	job, r, res := run(t, e, quick(), evaluation.Store{Dir: filepath.Join(dir, "run"), Save: []string{evaluation.Maps, evaluation.Features}}, "")
 	maps := filepath.Join(dir, "maps")
-	err := results.Each[Record](context.Background(), job.Run, []string{evaluation.Maps}, func(rec *Record, v [][]float32) error {
+	err := results.Each[Record](context.Background(), job.Pass.Run, []string{evaluation.Maps}, func(rec *Record, v [][]float32) error {
 		side := int(math.Sqrt(float64(len(v[0]))))
 		data := npy.Header("f4", side, side)
 		for _, x := range v[0] {
@@ -328,38 +333,35 @@ func TestForeignMaps(t *testing.T) {
 	c := quick()
 	c.Maps = maps
 	_, again, other := run(t, e, c, evaluation.Store{}, "")
-	for i, m := range r.Metrics {
+	for i, m := range r.Main {
 		// Maps are stored in float32: one box in thousands may move by a pixel.
-		if math.Abs(m.Value-again.Metrics[i].Value) > 0.04 || m.Name != again.Metrics[i].Name {
-			t.Errorf("%s %v, from stored maps %v", m.Name, m.Value, again.Metrics[i].Value)
+		if math.Abs(m.Value-again.Main[i].Value) > 0.04 || m.Name != again.Main[i].Name {
+			t.Errorf("%s %v, from stored maps %v", m.Name, m.Value, again.Main[i].Value)
 		}
 	}
 	same := 0
-	for i := range res.Images {
-		if slices.Equal(res.Images[i].Box, other.Images[i].Box) {
+	for i := range res.images {
+		if slices.Equal(res.images[i].Box, other.images[i].Box) {
 			same++
 		}
 	}
 	if same < 28 {
 		t.Errorf("%d of 30 boxes are the same", same)
 	}
-	damaged := filepath.Join(maps, filepath.FromSlash(res.Images[5].ID)+".npy")
+	damaged := filepath.Join(maps, filepath.FromSlash(res.images[5].ID)+".npy")
 	if err := os.WriteFile(damaged, []byte("no"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, _, third := run(t, e, c, evaluation.Store{}, "")
-	if len(third.Bad) != 1 || len(third.Images) != 29 || !strings.Contains(third.Bad[0].Reason, "not a .npy") {
-		t.Errorf("%+v", third.Bad)
+	if len(third.bad) != 1 || len(third.images) != 29 || !strings.Contains(third.bad[0].Reason, "not a .npy") {
+		t.Errorf("%+v", third.bad)
 	}
 	if err := os.Remove(damaged); err != nil {
 		t.Fatal(err)
 	}
-	s, err := evaluation.Prepare(e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if _, err := Open(context.Background(), s, c, "", evaluation.Store{}, report.Tool{}, nil); err == nil || !strings.Contains(err.Error(), "1 of 30 images have no map") || !strings.Contains(err.Error(), damaged) {
+	m, im := e.open(t)
+	_, err = Open(context.Background(), m, im, c, "", evaluation.Store{}, Overlays{})
+	if err == nil || !strings.Contains(err.Error(), "1 of 30 images have no map") || !strings.Contains(err.Error(), damaged) {
 		t.Errorf("a map is missing: %v", err)
 	}
 }
@@ -404,42 +406,38 @@ func TestRefusals(t *testing.T) {
 		{"maxpool", cam.CAM, "pooled by MaxPool"},
 		{"conv-then-max", cam.GradCAM, "pooled by"},
 	} {
-		e := evaluation.DefaultConfig()
-		e.Model = "../../model/testdata/heads/" + c.model + ".onnx"
-		s, err := evaluation.Prepare(e)
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := defaults()
+		e.model.Model = "../../model/testdata/heads/" + c.model + ".onnx"
+		m, im := e.open(t)
 		cfg := quick()
 		cfg.Method = c.method
-		job, err := Open(context.Background(), s, cfg, "", evaluation.Store{}, report.Tool{}, nil)
+		job, err := Open(context.Background(), m, im, cfg, "", evaluation.Store{}, Overlays{})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s of %s: %v, want %q", c.method, c.model, err, c.want)
 		}
 		if err == nil {
 			_ = job.Close()
 		}
-		s.Close()
 	}
 	data := numbered(t, 7)
 	// Methods that need no head run on tokens, the class token left out.
 	for _, name := range []string{"vit", "swin", "squeezenet", "convnext", "tf2onnx"} {
-		e := evaluation.DefaultConfig()
-		e.Model, e.Data = "../../model/testdata/heads/"+name+".onnx", data
+		e := defaults()
+		e.model.Model, e.data.Path = "../../model/testdata/heads/"+name+".onnx", data
 		c := quick()
 		c.Method = cam.EigenCAM
 		_, _, res := run(t, e, c, evaluation.Store{}, "")
-		if len(res.Images) != 14 {
-			t.Errorf("%s: %d images", name, len(res.Images))
+		if len(res.images) != 14 {
+			t.Errorf("%s: %d images", name, len(res.images))
 		}
 	}
-	e := evaluation.DefaultConfig()
-	e.Model, e.Data = "../../model/testdata/heads/squeezenet.onnx", data
+	e := defaults()
+	e.model.Model, e.data.Path = "../../model/testdata/heads/squeezenet.onnx", data
 	for _, m := range []cam.Method{cam.CAM, cam.GradCAMPP, cam.AblationCAM, cam.ScoreCAM} {
 		c := quick()
 		c.Method = m
-		if _, _, res := run(t, e, c, evaluation.Store{}, ""); len(res.Images) != 14 {
-			t.Errorf("%s of a 1x1-convolution head: %d images", m, len(res.Images))
+		if _, _, res := run(t, e, c, evaluation.Store{}, ""); len(res.images) != 14 {
+			t.Errorf("%s of a 1x1-convolution head: %d images", m, len(res.images))
 		}
 	}
 }
@@ -473,56 +471,15 @@ func numbered(t *testing.T, n int) string {
 func TestChannelFirst(t *testing.T) {
 	// A class token and a 2 x 3 grid of two channels.
 	v := []float32{9, 9, 0, 10, 1, 11, 2, 12, 3, 13, 4, 14, 5, 15}
-	f, err := channelFirst(model.MapTokens, []int64{-1, 7, 2}, v, [2]int{48, 32})
+	f, err := (&maps{kind: model.MapTokens, w: 48, h: 32}).channelFirst([]int64{-1, 7, 2}, v)
 	if err != nil || f.C != 2 || f.H != 2 || f.W != 3 || !slices.Equal(f.A, []float32{0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15}) {
 		t.Errorf("%+v %v", f, err)
 	}
-	if _, err := channelFirst(model.MapTokens, []int64{-1, 7, 2}, v, [2]int{1000, 10}); err == nil {
+	if _, err := (&maps{kind: model.MapTokens, w: 1000, h: 10}).channelFirst([]int64{-1, 7, 2}, v); err == nil {
 		t.Error("seven tokens are no 100:1 grid")
 	}
-	f, err = channelFirst(model.MapNHWC, []int64{-1, 1, 2, 2}, []float32{1, 2, 3, 4}, [2]int{1, 1})
+	f, err = (&maps{kind: model.MapNHWC, w: 1, h: 1}).channelFirst([]int64{-1, 1, 2, 2}, []float32{1, 2, 3, 4})
 	if err != nil || !slices.Equal(f.A, []float32{1, 3, 2, 4}) {
 		t.Errorf("%+v %v", f, err)
-	}
-}
-
-// TestOverlay draws one picture and compares it with the golden one, which was looked
-// at by eye.
-func TestOverlay(t *testing.T) {
-	sc := scenes.Generate(scenes.Test, 7)
-	heat := Centre(scenes.Size, scenes.Size)
-	b := boxes.Box{X0: sc.Box.Min.X, Y0: sc.Box.Min.Y, X1: sc.Box.Max.X - 1, Y1: sc.Box.Max.Y - 1}
-	picture := Overlay(imageproc.Image{W: scenes.Size, H: scenes.Size, Pix: sc.Pixels}, heat, []boxes.Box{b}, []boxes.Box{{X0: 8, Y0: 8, X1: 55, Y1: 55}})
-	sheet := Sheet([]*image.RGBA{picture, picture}, []string{"one", "a title that is much longer than its picture is wide"})
-	var got bytes.Buffer
-	if err := png.Encode(&got, sheet); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join("testdata", "sheet.png")
-	if *update {
-		if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	want, err := png.Decode(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want.Bounds() != sheet.Bounds() {
-		t.Fatalf("%v, want %v", sheet.Bounds(), want.Bounds())
-	}
-	for y := range sheet.Rect.Dy() {
-		for x := range sheet.Rect.Dx() {
-			r, g, bl, _ := want.At(x, y).RGBA()
-			c := sheet.RGBAAt(x, y)
-			if uint32(c.R) != r>>8 || uint32(c.G) != g>>8 || uint32(c.B) != bl>>8 {
-				t.Fatalf("pixel %d, %d is %v", x, y, c)
-			}
-		}
 	}
 }

@@ -4,18 +4,13 @@
 package localize
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"math"
-	"math/rand/v2"
 	"slices"
 
 	"cutmix-eval/boxes"
 	"cutmix-eval/cam"
-	"cutmix-eval/evaluation"
 	"cutmix-eval/metrics"
-	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/tasks/classify"
 )

@@ -1,6 +1,3 @@
-// Package classify measures how accurate and how well calibrated a classifier
-// is: top-1 and top-5, NLL, Brier, calibration errors, selective prediction,
-// accuracy by class and the pairs of classes that are mixed up most.
 package classify
 
 import (
@@ -9,71 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"math"
 	"slices"
 	"strings"
 
-	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/metrics"
-	"cutmix-eval/report"
 	"cutmix-eval/results"
 )
 
-// Config holds what the task can be told.
-type Config struct {
-	Bins       int `json:"bins"`      // of the calibration errors
-	Replicates int `json:"bootstrap"` // replicates; 0 leaves those intervals out
-	Pairs      int `json:"pairs"`     // most confused pairs to list
-	// By are the groupings to report, Worst the number of wrong images to list.
-	By       []string `json:"by"`
-	Worst    int      `json:"worst"`
-	Restrict bool     `json:"restrict"` // only the outputs that are classes of the data compete
-}
-
-// DefaultConfig is what the command line starts from.
-func DefaultConfig() Config {
-	return Config{Bins: 15, Replicates: 1000, Pairs: 10, By: []string{"class"}}
-}
-
-// Record is what one image gave: a row of the run's parts. A bad image's own
-// columns are -1, 0 or empty.
-type Record struct {
-	results.Row
-	Label          int32     `parquet:"label"`          // model output that its class is
-	Prediction     int32     `parquet:"prediction"`     // model output with the largest score
-	PredictedClass string    `parquet:"predicted,dict"` // its class in the data; empty where it is none
-	Correct        bool      `parquet:"correct"`        //
-	Rank           int32     `parquet:"rank"`           // outputs that come before the label: below 5 is a top-5 hit
-	Confidence     float64   `parquet:"confidence"`     // softmax probability of the prediction
-	Loss           float64   `parquet:"loss"`           // negative log-likelihood, nats
-	Brier          float64   `parquet:"brier"`          // 0 to 2
-	Top            []int32   `parquet:"top5,list"`      // best outputs first
-	TopProbability []float32 `parquet:"top5_probability,list"`
-}
-
-// Outcome is the record's part of the metrics.
-func (r *Record) Outcome() metrics.Outcome {
-	return metrics.Outcome{Label: int(r.Label), Pred: int(r.Prediction), Rank: int(r.Rank), Confidence: r.Confidence, NLL: r.Loss, Brier: r.Brier}
-}
-
-// About is what a report needs beside the records; it is kept with them.
-type About struct {
-	Report  report.Head      `json:"report"` // model, data, pixels, device, options
-	Config  Config           `json:"config"`
-	Seed    uint64           `json:"seed"`
-	Split   string           `json:"split,omitempty"`
-	Names   []string         `json:"classes"` // class names
-	Output  []int            `json:"output"`  // model output by class, from datasets.Align
-	Orders  []datasets.Order `json:"orders"`  // other numberings, to explain a bad match
-	Outputs int              `json:"outputs"` // number of the model's outputs
-	// Probabilities says that the model's scores are probabilities: their
-	// logarithms are used.
-	Probabilities bool `json:"probabilities"`
-}
-
-// Result is everything the task found.
-type Result struct {
+// result is everything the task found.
+type result struct {
 	Records        []Record // in sample order, bad images included, without their top-5 lists
 	Good           []int    // indices of records with an outcome
 	class          []int    // of the good records: index into About.Names
@@ -89,7 +31,7 @@ type Result struct {
 }
 
 // Outcomes are those of the good records, in order.
-func (res *Result) Outcomes() []metrics.Outcome {
+func (res *result) Outcomes() []metrics.Outcome {
 	out := make([]metrics.Outcome, len(res.Good))
 	for i, at := range res.Good {
 		out[i] = res.Records[at].Outcome()
@@ -106,73 +48,14 @@ type Pair struct {
 // ErrNothingLeft says that not one image could be evaluated.
 var ErrNothingLeft = errors.New("not one image could be evaluated")
 
-// Recorder turns what the model gives into records. Not safe for concurrent use.
-type Recorder struct {
-	about   About
-	contest *evaluation.Contest
-	names   []string // class of the data by output
-	p       []float64
-}
-
-// NewRecorder prepares for the records of a run.
-func NewRecorder(a About) *Recorder {
-	r := &Recorder{about: a, contest: a.contest(), names: make([]string, a.Outputs)}
-	for class, o := range a.Output {
-		r.names[o] = a.Names[class]
-	}
-	r.p = make([]float64, len(r.contest.Outputs))
-	return r
-}
-
-// Record is the record of a sample of the given class, whose scores are out or which could
-// not be read.
-func (r *Recorder) Record(row results.Row, class int, out []float32, bad error) (Record, error) {
-	rec := Record{Row: row, Label: int32(r.about.Output[class]), Prediction: -1, Rank: -1}
-	if bad == nil {
-		switch i := metrics.NotFinite(out); {
-		case len(out) != r.about.Outputs:
-			return rec, fmt.Errorf("the model gave %d scores, not %d", len(out), r.about.Outputs)
-		case i >= 0:
-			bad = fmt.Errorf("the model gave %v for output %d", out[i], i)
-		}
-	}
-	if bad != nil {
-		rec.Status, rec.Error = results.Bad, bad.Error()
-		return rec, nil
-	}
-	o, err := r.contest.Score(out, int(rec.Label))
-	if err != nil {
-		return rec, err
-	}
-	rec.Prediction, rec.Rank, rec.Correct = int32(o.Pred), int32(o.Rank), o.Correct()
-	rec.PredictedClass = r.names[rec.Prediction]
-	rec.Confidence, rec.Loss, rec.Brier = o.Confidence, o.NLL, o.Brier
-	z := r.contest.Logits(out)
-	metrics.Softmax(r.p, z)
-	for _, i := range metrics.TopK(z, 5) {
-		rec.Top = append(rec.Top, int32(r.contest.Outputs[i]))
-		rec.TopProbability = append(rec.TopProbability, float32(r.p[i]))
-	}
-	return rec, nil
-}
-
-// contest is the outputs that compete.
-func (a About) contest() *evaluation.Contest {
-	var only []int
-	if a.Config.Restrict {
-		only = a.Output
-	}
-	return evaluation.NewContest(a.Outputs, only, a.Probabilities)
-}
-
-// Evaluate computes all numbers from the records of a run. On cancellation it
+// evaluate computes all numbers from the records of a run. On cancellation it
 // returns the context's error.
-func Evaluate(ctx context.Context, a About, run *results.Run) (*Result, error) {
+func evaluate(ctx context.Context, a About, run *results.Run) (*result, error) {
 	if err := a.Config.Validate(); err != nil {
 		return nil, err
 	}
 	contest := a.contest()
-	res := &Result{Outputs: len(contest.Outputs)}
+	res := &result{Outputs: len(contest.Outputs)}
 	classes := map[string]int{}
 	for i, name := range a.Names {
 		classes[name] = i
@@ -198,7 +81,7 @@ func Evaluate(ctx context.Context, a About, run *results.Run) (*Result, error) {
 	if len(res.Good) == 0 {
 		return nil, res.nothingLeft()
 	}
-	if res.Whole, res.Intervals, err = a.evaluate(ctx, res.Outcomes()); err != nil {
+	if res.Whole, res.Intervals, err = a.score(ctx, res.Outcomes()); err != nil {
 		return nil, err
 	}
 	if err := res.temperature(ctx, a, run, contest); err != nil {
@@ -210,7 +93,7 @@ func Evaluate(ctx context.Context, a About, run *results.Run) (*Result, error) {
 }
 
 // nothingLeft names the images that could not be evaluated.
-func (res *Result) nothingLeft() error {
+func (res *result) nothingLeft() error {
 	const most = 20
 	var names []string
 	for i, r := range res.Records {
@@ -223,31 +106,9 @@ func (res *Result) nothingLeft() error {
 	return fmt.Errorf("%w: %s", ErrNothingLeft, strings.Join(names, "; "))
 }
 
-// Validate says what in the configuration makes no sense.
-func (c Config) Validate() error {
-	switch {
-	case c.Bins < 2:
-		return fmt.Errorf("%d bins: at least 2 are needed", c.Bins)
-	case c.Pairs < 0:
-		return fmt.Errorf("%d confused pairs", c.Pairs)
-	case c.Worst < 0:
-		return fmt.Errorf("%d worst images", c.Worst)
-	case c.Replicates != 0:
-		if err := metrics.CheckReplicates(c.Replicates); err != nil {
-			return fmt.Errorf("%w, or 0 for none", err)
-		}
-	}
-	for _, kind := range c.By {
-		if !slices.Contains(Groupings(), kind) {
-			return fmt.Errorf("grouping %q is not one of %s", kind, strings.Join(Groupings(), ", "))
-		}
-	}
-	return nil
-}
-
 // logitsReader reads the logits of the good records again and again.
 type logitsReader struct {
-	res     *Result
+	res     *result
 	values  *results.Values
 	contest *evaluation.Contest
 }
@@ -276,7 +137,7 @@ func (l *logitsReader) each(ctx context.Context, pick func(int) bool, failed *er
 
 // temperature fits T on all images, and measures its use without looking at an
 // image twice: even images get the T of the odd ones and the other way round.
-func (res *Result) temperature(ctx context.Context, a About, run *results.Run, contest *evaluation.Contest) error {
+func (res *result) temperature(ctx context.Context, a About, run *results.Run, contest *evaluation.Contest) error {
 	if _, ok := run.HasArray(evaluation.Logits); !ok {
 		res.NoTemperature = errors.New("the run keeps no logits")
 		return nil
@@ -318,13 +179,13 @@ func (res *Result) temperature(ctx context.Context, a About, run *results.Run, c
 	if failed != nil {
 		return failed
 	}
-	res.Scaled, res.ScaledInterval, err = a.evaluate(ctx, scaled)
+	res.Scaled, res.ScaledInterval, err = a.score(ctx, scaled)
 	return err
 }
 
-// evaluate computes all numbers, and their intervals where the configuration
+// score computes all numbers, and their intervals where the configuration
 // wants a bootstrap.
-func (a About) evaluate(ctx context.Context, v []metrics.Outcome) (metrics.Classification, *metrics.Intervals, error) {
+func (a About) score(ctx context.Context, v []metrics.Outcome) (metrics.Classification, *metrics.Intervals, error) {
 	c := a.Config
 	all := metrics.Evaluate(v, c.Bins)
 	if c.Replicates == 0 {
@@ -335,7 +196,7 @@ func (a About) evaluate(ctx context.Context, v []metrics.Outcome) (metrics.Class
 }
 
 // confused lists the pairs with the most errors, then by class order.
-func (res *Result) confused(a About) []Pair {
+func (res *result) confused(a About) []Pair {
 	type key struct{ class, as int }
 	count := map[key]int{}
 	of := make([]int, len(a.Names))
@@ -357,7 +218,7 @@ func (res *Result) confused(a About) []Pair {
 }
 
 // warn says what about the numbers is suspicious.
-func (res *Result) warn(a About) {
+func (res *result) warn(a About) {
 	add := func(format string, a ...any) { res.Warnings = append(res.Warnings, fmt.Sprintf(format, a...)) }
 	if a.Probabilities {
 		add("the model's scores are probabilities (each image's sum to 1), so their logarithms were taken as logits; where a probability was rounded to 0, NLL is too low")
@@ -389,7 +250,7 @@ func (res *Result) warn(a About) {
 
 // orderWarning explains an accuracy near chance: if the predictions fit another
 // numbering of the classes far better, the labels are in another order.
-func (res *Result) orderWarning(a About) string {
+func (res *result) orderWarning(a About) string {
 	n, k := len(res.Good), len(a.Output)
 	chance := 1 / float64(res.Outputs)
 	// Near chance: half as much again, or a tenth of the way to 1 where that is

@@ -1,0 +1,149 @@
+// Package classify measures how accurate and how well calibrated a classifier
+// is: top-1 and top-5, NLL, Brier, calibration errors, selective prediction,
+// accuracy by class and the pairs of classes that are mixed up most.
+package classify
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cutmix-eval/datasets"
+	"cutmix-eval/evaluation"
+	"cutmix-eval/metrics"
+	"cutmix-eval/report"
+	"cutmix-eval/results"
+)
+
+// Config holds what the task can be told.
+type Config struct {
+	Bins       int `json:"bins"`      // of the calibration errors
+	Replicates int `json:"bootstrap"` // replicates; 0 leaves those intervals out
+	Pairs      int `json:"pairs"`     // most confused pairs to list
+	// By are the groupings to report, Worst the number of wrong images to list.
+	By       []string `json:"by"`
+	Worst    int      `json:"worst"`
+	Restrict bool     `json:"restrict"` // only the outputs that are classes of the data compete
+}
+
+// DefaultConfig is what the command line starts from.
+func DefaultConfig() Config {
+	return Config{Bins: 15, Replicates: 1000, Pairs: 10, By: []string{"class"}}
+}
+
+// Record is what one image gave: a row of the run's parts. A bad image's own
+// columns are -1, 0 or empty.
+type Record struct {
+	results.Row
+	Label          int32     `parquet:"label"`          // model output that its class is
+	Prediction     int32     `parquet:"prediction"`     // model output with the largest score
+	PredictedClass string    `parquet:"predicted,dict"` // its class in the data; empty where it is none
+	Correct        bool      `parquet:"correct"`        //
+	Rank           int32     `parquet:"rank"`           // outputs that come before the label: below 5 is a top-5 hit
+	Confidence     float64   `parquet:"confidence"`     // softmax probability of the prediction
+	Loss           float64   `parquet:"loss"`           // negative log-likelihood, nats
+	Brier          float64   `parquet:"brier"`          // 0 to 2
+	Top            []int32   `parquet:"top5,list"`      // best outputs first
+	TopProbability []float32 `parquet:"top5_probability,list"`
+}
+
+// Outcome is the record's part of the metrics.
+func (r *Record) Outcome() metrics.Outcome {
+	return metrics.Outcome{Label: int(r.Label), Pred: int(r.Prediction), Rank: int(r.Rank), Confidence: r.Confidence, NLL: r.Loss, Brier: r.Brier}
+}
+
+// About is what a report needs beside the records; it is kept with them.
+type About struct {
+	Head    report.Head      `json:"report"` // model, data, pixels, device, options
+	Config  Config           `json:"config"`
+	Seed    uint64           `json:"seed"`
+	Split   string           `json:"split,omitempty"`
+	Names   []string         `json:"classes"` // class names
+	Output  []int            `json:"output"`  // model output by class, from datasets.Align
+	Orders  []datasets.Order `json:"orders"`  // other numberings, to explain a bad match
+	Outputs int              `json:"outputs"` // number of the model's outputs
+	// Probabilities says that the model's scores are probabilities: their
+	// logarithms are used.
+	Probabilities bool `json:"probabilities"`
+}
+
+// Recorder turns what the model gives into records. Not safe for concurrent use.
+type Recorder struct {
+	about   About
+	contest *evaluation.Contest
+	names   []string // class of the data by output
+	p       []float64
+}
+
+// NewRecorder prepares for the records of a run.
+func NewRecorder(a About) *Recorder {
+	r := &Recorder{about: a, contest: a.contest(), names: make([]string, a.Outputs)}
+	for class, o := range a.Output {
+		r.names[o] = a.Names[class]
+	}
+	r.p = make([]float64, len(r.contest.Outputs))
+	return r
+}
+
+// Record is the record of a sample of the given class, whose scores are out or which could
+// not be read.
+func (r *Recorder) Record(row results.Row, class int, out []float32, bad error) (Record, error) {
+	rec := Record{Row: row, Label: int32(r.about.Output[class]), Prediction: -1, Rank: -1}
+	if bad == nil {
+		switch i := metrics.NotFinite(out); {
+		case len(out) != r.about.Outputs:
+			return rec, fmt.Errorf("the model gave %d scores, not %d", len(out), r.about.Outputs)
+		case i >= 0:
+			bad = fmt.Errorf("the model gave %v for output %d", out[i], i)
+		}
+	}
+	if bad != nil {
+		rec.Status, rec.Error = results.Bad, bad.Error()
+		return rec, nil
+	}
+	o, err := r.contest.Score(out, int(rec.Label))
+	if err != nil {
+		return rec, err
+	}
+	rec.Prediction, rec.Rank, rec.Correct = int32(o.Pred), int32(o.Rank), o.Correct()
+	rec.PredictedClass = r.names[rec.Prediction]
+	rec.Confidence, rec.Loss, rec.Brier = o.Confidence, o.NLL, o.Brier
+	z := r.contest.Logits(out)
+	metrics.Softmax(r.p, z)
+	for _, i := range metrics.TopK(z, 5) {
+		rec.Top = append(rec.Top, int32(r.contest.Outputs[i]))
+		rec.TopProbability = append(rec.TopProbability, float32(r.p[i]))
+	}
+	return rec, nil
+}
+
+// contest is the outputs that compete.
+func (a About) contest() *evaluation.Contest {
+	var only []int
+	if a.Config.Restrict {
+		only = a.Output
+	}
+	return evaluation.NewContest(a.Outputs, only, a.Probabilities)
+}
+
+// Validate says what in the configuration makes no sense.
+func (c Config) Validate() error {
+	switch {
+	case c.Bins < 2:
+		return fmt.Errorf("%d bins: at least 2 are needed", c.Bins)
+	case c.Pairs < 0:
+		return fmt.Errorf("%d confused pairs", c.Pairs)
+	case c.Worst < 0:
+		return fmt.Errorf("%d worst images", c.Worst)
+	case c.Replicates != 0:
+		if err := metrics.CheckReplicates(c.Replicates); err != nil {
+			return fmt.Errorf("%w, or 0 for none", err)
+		}
+	}
+	for _, kind := range c.By {
+		if !slices.Contains(Groupings(), kind) {
+			return fmt.Errorf("grouping %q is not one of %s", kind, strings.Join(Groupings(), ", "))
+		}
+	}
+	return nil
+}
