@@ -97,7 +97,8 @@ var errNothing = errors.New("not one image could be read")
 
 // Run measures a classifier on images, and reports it. progress, if not nil, is called after
 // every timing of the model.
-func Run(ctx context.Context, config Config, c *evaluation.Classifier, images *evaluation.Images, progress func(done, all int)) (*report.Report, error) {
+func Run(ctx context.Context, config Config, c *evaluation.Classifier, images *evaluation.Images, progress func(done, all int),
+) (*report.Report, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}

@@ -41,7 +41,9 @@ func pictures(bad ...int) input {
 				return imageproc.New(2, 2), nil
 			}
 		},
-		recipe:   imageproc.Recipe{Range: 1, Std: [3]float32{1, 1, 1}, Interpolation: imageproc.Bilinear, Layout: imageproc.NCHW, Fit: imageproc.Shorter},
+		recipe: imageproc.Recipe{
+			Range: 1, Std: [3]float32{1, 1, 1}, Interpolation: imageproc.Bilinear, Layout: imageproc.NCHW, Fit: imageproc.Shorter,
+		},
 		newBatch: func(int) (pipeline.Batch, error) { return &fake{make([]float32, 48)}, nil },
 		batch:    4, workers: 2,
 	}

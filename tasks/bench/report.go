@@ -10,7 +10,8 @@ import (
 func (res *measured) report(head report.Head) *report.Report {
 	r := &report.Report{Head: head, Headless: true}
 	r.Dataset.N = res.images
-	ratio := r.Add(res.ratio.number("end_to_end_ratio", report.None, res.images, report.Higher).Noted("end to end / model alone, within a round"))
+	ratio := r.Add(res.ratio.number("end_to_end_ratio", report.None, res.images, report.Higher).
+		Noted("end to end / model alone, within a round"))
 	v := report.View{Title: fmt.Sprintf("%d images a round", res.images), Columns: []string{"", "images/s", "", "CPU ms/image", ""}}
 	if n := len(res.ratio); n > 1 {
 		v.Title += fmt.Sprintf("; median of %d rounds and their range (a %.0f %% interval)", n, 100*res.ratio.interval().Level)
@@ -48,7 +49,8 @@ func (res *measured) report(head report.Head) *report.Report {
 	if res.bad > 0 {
 		r.Warn("%d images could not be read (datasets check names them)", res.bad)
 	}
-	r.Show(report.Prose{Lines: []string{fmt.Sprintf("%s on %s, %s", r.Model.Name, r.Dataset.Name, r.Runtime)}}, v, report.Prose{Lines: []string{more}})
+	what := fmt.Sprintf("%s on %s, %s", r.Model.Name, r.Dataset.Name, r.Runtime)
+	r.Show(report.Prose{Lines: []string{what}}, v, report.Prose{Lines: []string{more}})
 	return r
 }
 

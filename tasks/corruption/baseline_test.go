@@ -12,10 +12,15 @@ func TestBaseline(t *testing.T) {
 	if err != nil || b.Name != "mine" || b.Clean != 0.1 || b.Errors[corrupt.Fog][4] != 0.5 {
 		t.Errorf("%+v %v", b, err)
 	}
-	for _, bad := range []string{"", "{}", `{"errors": {"fog": [0.1]}}`, `{"errors": {"rain": [1,1,1,1,1]}}`, `{"errors": {"fog": [0,1,1,1,1]}}`, `{"errors": {"fog": [50,60,70,80,90]}}`, `{"clean_error": 43, "errors": {"fog": [1,1,1,1,1]}}`} {
-		if b, err := parseBaseline([]byte(bad)); err == nil {
-			t.Errorf("%s is %+v", bad, b)
-		}
+	for _, bad := range []string{
+		"", "{}", `{"errors": {"fog": [0.1]}}`, `{"errors": {"rain": [1,1,1,1,1]}}`, `{"errors": {"fog": [0,1,1,1,1]}}`,
+		`{"errors": {"fog": [50,60,70,80,90]}}`, `{"clean_error": 43, "errors": {"fog": [1,1,1,1,1]}}`,
+	} {
+		t.Run(bad, func(t *testing.T) {
+			if b, err := parseBaseline([]byte(bad)); err == nil {
+				t.Errorf("read as %+v", b)
+			}
+		})
 	}
 }
 

@@ -42,19 +42,17 @@ func (b benchmark) apply(m *maker, i int, v Variant, clean imageproc.Image) (ima
 // ce is the corruption error: the sum of errors by that of the baseline's. relative: of what
 // errors are above the clean error. nil where something is not known.
 func (b benchmark) ce(g *grid, n corrupt.Name, relative bool) perImage {
-	if b.Baseline == nil {
+	if b.Baseline == nil || !g.complete(n) {
 		return nil
 	}
 	base, ok := b.Baseline.Errors[n]
-	clean := g.clean()
-	if !ok || !g.complete(n) || relative && (clean < 0 && b.CleanError == 0 || b.Baseline.Clean < 0) {
-		return nil
-	}
-	sum := mean(base) * corrupt.Severities
+	sum, clean := mean(base)*corrupt.Severities, g.of(Variant{})
 	if relative {
-		if sum -= corrupt.Severities * b.Baseline.Clean; sum <= 0 {
-			return nil
-		}
+		sum -= corrupt.Severities * b.Baseline.Clean
+		ok = ok && b.Baseline.Clean >= 0 && sum > 0 && (clean >= 0 || b.CleanError > 0)
+	}
+	if !ok {
+		return nil
 	}
 	out := g.perImage()
 	for _, k := range g.severities(n) {
@@ -72,8 +70,8 @@ func (b benchmark) ce(g *grid, n corrupt.Name, relative bool) perImage {
 	return out
 }
 
-// ceOf are the corruption errors that are known of some corruptions.
-func (b benchmark) ceOf(g *grid, names []corrupt.Name, relative bool) (out []perImage) {
+// ces are the corruption errors that are known of some corruptions.
+func (b benchmark) ces(g *grid, names []corrupt.Name, relative bool) (out []perImage) {
 	for _, n := range names {
 		if v := b.ce(g, n, relative); v != nil {
 			out = append(out, v)
@@ -82,49 +80,36 @@ func (b benchmark) ceOf(g *grid, names []corrupt.Name, relative bool) (out []per
 	return out
 }
 
-// errorsOf are the errors of some corruptions.
-func errorsOf(g *grid, names []corrupt.Name) (out []perImage) {
-	for _, n := range names {
-		out = append(out, g.errors(n))
-	}
-	return out
-}
-
-// means adds the numbers over all corruptions.
+// means adds the numbers over all corruptions. Where some of the 15 or of their severities are
+// not there, names say that it is a subset.
 func (b benchmark) means(g *grid, r *report.Report) {
-	if clean := g.clean(); clean >= 0 {
+	if clean := g.of(Variant{}); clean >= 0 {
 		r.AddMain(g.share("clean_error", clean, wrong).Noted("of the images as they are"))
 	}
-	all := corrupt.Benchmark()
+	suffix, over, all := "", "the 15 corruptions and 5 severities", corrupt.Benchmark()
 	have := slices.DeleteFunc(slices.Clone(all), func(n corrupt.Name) bool { return len(g.severities(n)) == 0 })
 	whole := g.allComplete(all)
-	if len(have) > 0 {
-		suffix, note, over := "", "mean over the 15 corruptions and 5 severities", "the 15"
-		if !whole {
-			suffix, note = "_subset", fmt.Sprintf("mean over %d of the 15 corruptions and their severities that there are", len(have))
-		}
-		r.AddMain(average(errorsOf(g, have)).number("error"+suffix, report.Fraction, 0, 1).Noted(note + ", unnormalised"))
-		for _, m := range []struct {
-			name, note string
-			relative   bool
-			low        float64
-		}{
-			{"mce", "each corruption's errors divided by %s's", false, 0},
-			{"relative_mce", "the same of what errors are above the clean error, by %s's", true, math.Inf(-1)},
-		} {
-			known := b.ceOf(g, have, m.relative)
-			if len(known) == 0 || whole && len(known) < len(have) {
-				continue
-			}
-			if !whole {
-				over = fmt.Sprintf("%d of the 15", len(known))
-			}
-			r.AddMain(average(known).number(m.name+suffix, report.Fraction, m.low, math.Inf(1)).
-				Noted(fmt.Sprintf("mean over %s, "+m.note, over, b.Baseline.Name)))
-		}
+	if !whole {
+		suffix, over = "_subset", fmt.Sprintf("%d of the 15 corruptions and their severities that there are", len(have))
 	}
+	if len(have) > 0 {
+		r.AddMain(g.errors(have...).number("error"+suffix, report.Fraction, 0, 1).Noted("mean over " + over + ", unnormalised"))
+	}
+	add := func(name string, known []perImage, low float64, note string) {
+		over := "the 15"
+		switch {
+		case len(known) == 0 || whole && len(known) < len(all):
+			return
+		case !whole:
+			over = fmt.Sprintf("%d of the 15", len(known))
+		}
+		r.AddMain(average(known).number(name+suffix, report.Fraction, low, math.Inf(1)).
+			Noted(fmt.Sprintf("mean over %s, "+note, over, b.Baseline.Name)))
+	}
+	add("mce", b.ces(g, have, false), 0, "each corruption's errors divided by %s's")
+	add("relative_mce", b.ces(g, have, true), math.Inf(-1), "the same of what errors are above the clean error, by %s's")
 	if extra := corrupt.Extra(); g.allComplete(extra) {
-		r.AddMain(average(errorsOf(g, extra)).number("error_extra", report.Fraction, 0, 1).
+		r.AddMain(g.errors(extra...).number("error_extra", report.Fraction, 0, 1).
 			Noted("mean over the four extra corruptions, which are no part of mCE"))
 	}
 }
@@ -139,7 +124,7 @@ func (b benchmark) report(g *grid, r *report.Report) {
 		r.Option("JPEG round trip of quality %d", b.JPEG)
 	}
 	b.means(g, r)
-	if clean := g.clean(); clean >= 0 {
+	if clean := g.of(Variant{}); clean >= 0 {
 		for _, o := range g.others {
 			r.AddMain(g.auroc([]int{clean}, o).Noted("msp, of clean images"))
 		}
@@ -185,16 +170,13 @@ func (b benchmark) row(g *grid, r *report.Report, n corrupt.Name) []report.Cell 
 		ce = r.Add(v.number("ce", report.Fraction, 0, math.Inf(1), key).Noted("errors by " + b.Baseline.Name + "'s"))
 	}
 	if v := b.ce(g, n, true); v != nil {
-		relative = r.Add(v.number("relative_ce", report.Fraction, math.Inf(-1), math.Inf(1), key).Noted("of what errors are above the clean error"))
+		relative = r.Add(v.number("relative_ce", report.Fraction, math.Inf(-1), math.Inf(1), key).
+			Noted("of what errors are above the clean error"))
 	}
-	if b.Baseline != nil && g.complete(n) && !b.Baseline.MeansOnly[n] {
-		if base, ok := b.Baseline.Errors[n]; ok {
-			for s := 1; s <= corrupt.Severities; s++ {
-				v := g.perImage()
-				g.add(v, g.at(n, s), wrong, 1/base[s-1])
-				r.Add(v.number("ce", report.Fraction, 0, math.Inf(1), key, severity(s)).Noted("of the severity alone"))
-			}
-		}
+	for s := 1; s <= corrupt.Severities && ce != nil && !b.Baseline.MeansOnly[n]; s++ {
+		v := g.perImage()
+		g.add(v, g.at(n, s), wrong, 1/b.Baseline.Errors[n][s-1])
+		r.Add(v.number("ce", report.Fraction, 0, math.Inf(1), key, severity(s)).Noted("of the severity alone"))
 	}
 	ece := r.Add(report.Number{
 		Name: "ece", At: report.Keys{key}, Value: g.ece(at), Unit: report.Fraction, N: len(g.images), Better: report.Lower,
@@ -237,11 +219,12 @@ func (b benchmark) warn(g *grid, r *report.Report) {
 	if len(lacks) > 0 {
 		r.Warn("the baseline %s has no errors of %s, so there is no mCE", base.Name, strings.Join(lacks, ", "))
 	}
-	if g.clean() >= 0 && base.Clean < 0 {
+	if g.of(Variant{}) >= 0 && base.Clean < 0 {
 		r.Warn("the baseline %s has no clean_error, so there is no relative mCE", base.Name)
 	}
 	if base.Name == AlexNet().Name && r.Model.Classes != 1000 {
-		r.Warn("CE and mCE are relative to AlexNet on ImageNet-C; of a model with %d classes they say little (--baseline none, or a file)", r.Model.Classes)
+		r.Warn("CE and mCE are relative to AlexNet on ImageNet-C; of a model with %d classes they say little (--baseline none, or a file)",
+			r.Model.Classes)
 	}
 }
 
@@ -251,12 +234,12 @@ func (b benchmark) compared(g *grid) []compared {
 	add := func(name string, v perImage, at ...report.Key) {
 		out = append(out, compared{compare.Metric{Name: name, At: at}, v})
 	}
-	if clean := g.clean(); clean >= 0 {
-		add("clean_error", g.count(clean, wrong))
+	if clean := g.of(Variant{}); clean >= 0 {
+		add("clean_error", g.mean(wrong, clean))
 	}
 	if all := corrupt.Benchmark(); g.allComplete(all) {
-		add("error", average(errorsOf(g, all)))
-		if known := b.ceOf(g, all, false); len(known) == len(all) {
+		add("error", g.errors(all...))
+		if known := b.ces(g, all, false); len(known) == len(all) {
 			add("mce", average(known))
 		}
 	}

@@ -82,9 +82,6 @@ func read(ctx context.Context, a About, run *results.Run) (*grid, error) {
 // of is the index of a variant; -1 where it was not evaluated.
 func (g *grid) of(v Variant) int { return slices.Index(g.about.Variants, v) }
 
-// clean is the index of the images as they are; -1 where they were not evaluated.
-func (g *grid) clean() int { return g.of(Variant{}) }
-
 // at is the index of a corruption at a severity; -1 where it was not evaluated.
 func (g *grid) at(n corrupt.Name, severity int) int {
 	return g.of(Variant{string(n), float64(severity)})
@@ -170,20 +167,22 @@ func (g *grid) add(to perImage, k int, holds func(outcome) bool, weight float64)
 	}
 }
 
-// count is the share of images of which something holds in variant k, image by image.
-func (g *grid) count(k int, holds func(outcome) bool) perImage {
+// mean is the share of images of which something holds, as a mean over variants.
+func (g *grid) mean(holds func(outcome) bool, variants ...int) perImage {
 	out := g.perImage()
-	g.add(out, k, holds, 1)
+	for _, k := range variants {
+		g.add(out, k, holds, 1/float64(len(variants)))
+	}
 	return out
 }
 
-// errors is the mean error over the severities that there are of a corruption.
-func (g *grid) errors(n corrupt.Name) perImage {
-	out, at := g.perImage(), g.severities(n)
-	for _, k := range at {
-		g.add(out, k, wrong, 1/float64(len(at)))
+// errors is the mean error over corruptions, of each over the severities that there are.
+func (g *grid) errors(names ...corrupt.Name) perImage {
+	var all []perImage
+	for _, n := range names {
+		all = append(all, g.mean(wrong, g.severities(n)...))
 	}
-	return out
+	return average(all)
 }
 
 // loss is the mean negative log likelihood of variants.

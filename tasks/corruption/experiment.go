@@ -23,10 +23,14 @@ type experiment interface {
 
 func (c Config) experiment() experiment {
 	switch c.Experiment {
-	case Centre, Boundary:
-		return occlusion{curve{c.Experiment, c.Steps}}
-	case Mixup, CutMix:
-		return between{curve{c.Experiment, c.Steps}}
+	case Centre:
+		return occlusion{curve{c, "hole in the middle"}}
+	case Boundary:
+		return occlusion{curve{c, "border hidden"}}
+	case Mixup:
+		return between{curve{c, "second image's share"}}
+	case CutMix:
+		return between{curve{c, "second image in the middle"}}
 	}
 	return benchmark{c}
 }

@@ -42,7 +42,7 @@ type Export struct {
 // Settle chooses what e leaves open for the images of d: the parameters for their size, which
 // is the recipe's or, where that keeps theirs, that of the first image that can be read; and
 // the number of goroutines.
-func (e *Export) Settle(d *datasets.Dataset) error {
+func (e *Export) Settle(d *datasets.Dataset) (err error) {
 	if e.Workers == 0 {
 		e.Workers = goruntime.GOMAXPROCS(0)
 	}
@@ -51,8 +51,7 @@ func (e *Export) Settle(d *datasets.Dataset) error {
 	}
 	size, ok := e.Recipe.Fixed()
 	if !ok {
-		var err error
-		if size, err = firstReadable(d, everyImage(d)); err != nil {
+		if size, err = firstReadable(d, e.images(d)); err != nil {
 			return fmt.Errorf("not one of the images can be read, and their size chooses the parameters: %w", err)
 		}
 	}
@@ -60,13 +59,19 @@ func (e *Export) Settle(d *datasets.Dataset) error {
 	return nil
 }
 
-// Images is how many images of d are corrupted.
-func (e Export) Images(d *datasets.Dataset) int {
-	if e.Limit > 0 {
-		return min(len(d.Samples), e.Limit)
+// images are the samples of d that are corrupted.
+func (e Export) images(d *datasets.Dataset) []int {
+	at := d.Pick(e.Limit, e.Seed)
+	if at == nil {
+		for i := range d.Samples {
+			at = append(at, i)
+		}
 	}
-	return len(d.Samples)
+	return at
 }
+
+// Images is how many images of d are corrupted.
+func (e Export) Images(d *datasets.Dataset) int { return len(e.images(d)) }
 
 // Variants is how many files are made of an image.
 func (e Export) Variants() int { return len(e.Config.experiment().variants()) - 1 }
@@ -76,7 +81,8 @@ func (e Export) Variants() int { return len(e.Config.experiment().variants()) - 
 // on where one stopped; a call that would make others is an error. Images that cannot be read
 // are returned. progress, if not nil, is given the number of files that are done; it is called
 // from several goroutines.
-func Write(ctx context.Context, d *datasets.Dataset, e Export, dir string, progress func(done int)) (written int, bad []report.BadImage, err error) {
+func Write(ctx context.Context, d *datasets.Dataset, e Export, dir string, progress func(done int),
+) (written int, bad []report.BadImage, err error) {
 	if err := e.Config.Validate(); err != nil {
 		return 0, nil, err
 	}
@@ -90,23 +96,19 @@ func Write(ctx context.Context, d *datasets.Dataset, e Export, dir string, progr
 	if err != nil {
 		return 0, nil, err
 	}
-	images := d.Pick(e.Limit, e.Seed)
-	if images == nil {
-		images = everyImage(d)
-	}
-	names, err := e.names(d, images)
-	if err == nil {
+	x := &exporting{Export: e, dir: dir, at: e.images(d), progress: progress}
+	if x.names, err = e.names(d, x.at); err == nil {
 		err = e.claim(dir, d, frost)
 	}
 	if err != nil {
 		return 0, nil, err
 	}
 	experiment := e.Config.experiment()
-	x := &exporting{Export: e, dir: dir, images: images, names: names, progress: progress, variants: &variants{
+	x.variants = &variants{
 		experiment: experiment, list: experiment.variants()[1:], data: d, recipe: e.Recipe, seed: e.Seed, set: e.Config.Set, frosts: frosts,
-	}}
+	}
 	group, ctx := errgroup.WithContext(ctx)
-	for range max(e.Workers, 1) {
+	for range e.Workers {
 		group.Go(func() error { return x.work(ctx) })
 	}
 	err = group.Wait()
@@ -118,7 +120,7 @@ func Write(ctx context.Context, d *datasets.Dataset, e Export, dir string, progr
 type exporting struct {
 	Export
 	dir      string
-	images   []int
+	at       []int          // samples
 	names    map[int]string // of images with a label
 	variants *variants
 	progress func(done int)
@@ -132,8 +134,8 @@ type exporting struct {
 func (x *exporting) work(ctx context.Context) error {
 	make := x.variants.maker(x.variants.data.Loader().Load)
 	var enc jpeg.Encoder
-	for n := x.next.Add(1) - 1; n < int64(len(x.images)); n = x.next.Add(1) - 1 {
-		i := x.images[n]
+	for n := x.next.Add(1) - 1; n < int64(len(x.at)); n = x.next.Add(1) - 1 {
+		i := x.at[n]
 		if x.names[i] == "" {
 			continue
 		}
@@ -170,6 +172,7 @@ const claimName = "corrupt.json"
 
 // claim marks the folder as one of these images, and refuses one of others.
 func (e Export) claim(dir string, d *datasets.Dataset, frost string) error {
+	r := e.Recipe
 	what := struct {
 		Data    string `json:"data"`
 		Pixels  string `json:"pixels"`
@@ -178,7 +181,10 @@ func (e Export) claim(dir string, d *datasets.Dataset, frost string) error {
 		Frost   string `json:"frost"`
 		PNG     bool   `json:"png"`
 		Quality int    `json:"quality,omitempty"`
-	}{d.Fingerprint(), fmt.Sprintf("%v, crop %v, %s, %s", e.Recipe.Resize, e.Recipe.Crop, e.Recipe.Fit, e.Recipe.Interpolation), int(e.Config.Set), e.Seed, frost, e.PNG, e.Quality}
+	}{
+		d.Fingerprint(), fmt.Sprintf("%v, crop %v, %s, %s", r.Resize, r.Crop, r.Fit, r.Interpolation),
+		int(e.Config.Set), e.Seed, frost, e.PNG, e.Quality,
+	}
 	if e.PNG {
 		what.Quality = 0
 	}

@@ -210,7 +210,8 @@ func TestWrite(t *testing.T) {
 		}
 	})
 	t.Run("no labels", func(t *testing.T) {
-		if _, _, err := e.writeFrom(t, "scenes:ood-near", filepath.Join(out, "new")); err == nil || !strings.Contains(err.Error(), "has no labels") {
+		_, _, err := e.writeFrom(t, "scenes:ood-near", filepath.Join(out, "new"))
+		if err == nil || !strings.Contains(err.Error(), "has no labels") {
 			t.Error(err)
 		}
 	})

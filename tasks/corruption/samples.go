@@ -27,70 +27,57 @@ type samples struct {
 
 // derive makes variants of the clean images on the fly.
 func derive(c *evaluation.Classifier, images *evaluation.Images, config Config) (*samples, error) {
-	size := c.Size()
-	if config.Set == 0 {
-		config.Set = corrupt.SetFor(size.W, size.H)
-	}
-	frosts, frost, err := loadFrosts(config.Frost)
+	v, frost, err := variantsOf(c, images, config)
 	if err != nil {
 		return nil, err
 	}
-	e, seed := config.experiment(), images.Config.Seed
+	config.Set = v.set
 	s := &samples{
-		config: config, variants: e.variants(), n: images.Len(),
+		config: config, variants: v.list, n: images.Len(), close: func() error { return nil },
 		identity: fmt.Sprintf("%s of %s, set %d, seed %d, jpeg %d, frost %s",
-			config.Experiment, images.Recipe.Fingerprint(), config.Set, seed, config.JPEG, frost),
-		close: func() error { return nil },
-	}
-	if config.Experiment == Corruptions && slices.Contains(config.Corruptions, corrupt.Frost) {
-		s.notes = append(s.notes, "frost: "+frost)
-	}
-	v := &variants{
-		experiment: e, list: s.variants, data: images.Dataset, recipe: images.Recipe, size: size, seed: seed, set: config.Set,
-		frosts: frosts, partner: e.partners(images.Dataset, seed),
+			config.Experiment, v.recipe.Fingerprint(), v.set, v.seed, config.JPEG, frost),
+		place: func(sample int) (variant, image int) { return sample % len(v.list), sample / len(v.list) },
+		second: func(image int) int {
+			if v.partner == nil {
+				return -1
+			}
+			return images.Label(v.partner[image])
+		},
 	}
 	var names []string
-	for _, variant := range s.variants {
+	for _, variant := range v.list {
 		names = append(names, variant.String())
 	}
 	s.images = v.derived(images, names, c.Cropped())
-	s.place = func(sample int) (variant, image int) { return sample % len(s.variants), sample / len(s.variants) }
-	s.second = func(image int) int {
-		if v.partner == nil {
-			return -1
-		}
-		return images.Label(v.partner[image])
+	if config.Experiment == Corruptions && slices.Contains(config.Corruptions, corrupt.Frost) {
+		s.notes = append(s.notes, "frost: "+frost)
 	}
 	return s, nil
 }
 
 // Corrupt is images under one corruption, for other tasks, and in words all that their
 // pixels depend on. The images that are given must stay open as long.
-func Corrupt(c *evaluation.Classifier, images *evaluation.Images, n corrupt.Name, severity int, frost string) (*evaluation.Images, string, error) {
+func Corrupt(c *evaluation.Classifier, images *evaluation.Images, n corrupt.Name, severity int, frost string,
+) (*evaluation.Images, string, error) {
 	config := DefaultConfig()
-	config.Corruptions, config.Severities = []corrupt.Name{n}, []int{severity}
+	config.Corruptions, config.Severities, config.Frost = []corrupt.Name{n}, []int{severity}, frost
 	if err := config.Validate(); err != nil {
 		return nil, "", err
 	}
-	frosts, about, err := loadFrosts(frost)
+	v, about, err := variantsOf(c, images, config)
 	if err != nil {
 		return nil, "", err
 	}
-	size := c.Size()
-	set := corrupt.SetFor(size.W, size.H)
-	what := fmt.Sprintf("%s at severity %d, parameters for size %d, seed %d", n, severity, set, images.Config.Seed)
+	v.list = v.list[1:] // without the clean image
+	what := fmt.Sprintf("%s at severity %d, parameters for size %d, seed %d", n, severity, v.set, v.seed)
 	if n == corrupt.Frost {
 		what += ", " + about
 	}
-	what += ", pixels " + images.Recipe.Fingerprint()
-	v := &variants{
-		experiment: config.experiment(), list: []Variant{{string(n), float64(severity)}}, data: images.Dataset,
-		recipe: images.Recipe, size: size, seed: images.Config.Seed, set: set, frosts: frosts,
-	}
-	return v.derived(images, []string{""}, c.Cropped()), what, nil
+	return v.derived(images, []string{""}, c.Cropped()), what + ", pixels " + v.recipe.Fingerprint(), nil
 }
 
-// openCorrupted takes the images of config.Corrupted as they are.
+// openCorrupted takes the images of config.Corrupted as they are, by the limit and the seed
+// of the clean ones.
 func openCorrupted(c *evaluation.Classifier, clean *evaluation.Images, config Config) (_ *samples, err error) {
 	var names []string
 	for _, n := range config.Corruptions {
@@ -119,19 +106,18 @@ func openCorrupted(c *evaluation.Classifier, clean *evaluation.Images, config Co
 	}
 	// The published images have the model's size already; resizing them again magnifies by
 	// an eighth.
-	recipe, size := clean.Recipe, c.Size()
-	magnify := c.Changes.Resize
+	recipe, size, asked := clean.Recipe, c.Size(), c.Changes.Resize
 	switch {
 	case first != size:
-		s.warnings = append(s.warnings, fmt.Sprintf("corrupted images have %d x %d pixels, the model takes %s: they are resized and cropped as clean ones are",
-			first.W, first.H, size))
-	case magnify != nil && *magnify != (imageproc.Size{}):
+		s.warnings = append(s.warnings, fmt.Sprintf("corrupted images have %d x %d pixels, the model takes %s: "+
+			"they are resized and cropped as clean ones are", first.W, first.H, size))
+	case asked != nil && *asked != (imageproc.Size{}):
 		s.warnings = append(s.warnings, fmt.Sprintf("the corrupted images are cropped to %d x %d pixels already; "+
 			"--resize magnifies them, and the numbers cannot be compared with published ones", first.W, first.H))
 	default:
 		recipe, s.size = c.Cropped(), size
-		s.notes = append(s.notes, fmt.Sprintf("corrupted images have the model's %d x %d pixels and are not resized again, as in the benchmark's own test",
-			size.W, size.H))
+		s.notes = append(s.notes, fmt.Sprintf("corrupted images have the model's %d x %d pixels and are not resized again, "+
+			"as in the benchmark's own test", size.W, size.H))
 	}
 	if len(selected) == len(d.Samples) {
 		selected = nil
@@ -143,12 +129,11 @@ func openCorrupted(c *evaluation.Classifier, clean *evaluation.Images, config Co
 // choose finds out what every sample of a folder is, and returns those to evaluate: of the
 // severities that are wanted, of the images that limit and subset choose.
 func (s *samples) choose(d *datasets.Corrupted, of evaluation.DataConfig) ([]int, error) {
-	variants := map[Variant]int{}
-	numbers := map[string]int{} // of images, in all severities: they do not depend on which are wanted
-	images := &datasets.Dataset{Name: d.Name, Classes: d.Classes}
 	type place struct{ variant, image int }
 	places := make([]place, len(d.Samples))
 	var selected []int
+	images := &datasets.Dataset{Name: d.Name, Classes: d.Classes} // in all severities: numbers do not depend on which are wanted
+	numbers := map[string]int{}
 	for i, cell := range d.Cells {
 		image, ok := numbers[cell.Image]
 		if !ok {
@@ -160,11 +145,10 @@ func (s *samples) choose(d *datasets.Corrupted, of evaluation.DataConfig) ([]int
 			continue
 		}
 		v := Variant{cell.Corruption, float64(cell.Severity)}
-		if _, ok := variants[v]; !ok {
-			variants[v] = len(s.variants)
+		if !slices.Contains(s.variants, v) {
 			s.variants = append(s.variants, v)
 		}
-		places[i] = place{variants[v], image}
+		places[i] = place{slices.Index(s.variants, v), image}
 		selected = append(selected, i)
 	}
 	s.n = len(numbers)
@@ -185,23 +169,14 @@ func (s *samples) choose(d *datasets.Corrupted, of evaluation.DataConfig) ([]int
 	return selected, nil
 }
 
-// firstReadable is the size of the first of the samples at that can be read.
-func firstReadable(d *datasets.Dataset, at []int) (size imageproc.Size, err error) {
+// firstReadable is the size of the first of some samples that can be read.
+func firstReadable(d *datasets.Dataset, samples []int) (size imageproc.Size, err error) {
 	loader := d.Loader()
-	for _, i := range at {
+	for _, i := range samples {
 		var im imageproc.Image
 		if im, err = loader.Load(i); err == nil {
 			return imageproc.Size{H: im.H, W: im.W}, nil
 		}
 	}
 	return size, err
-}
-
-// everyImage is all samples of a data set.
-func everyImage(d *datasets.Dataset) []int {
-	all := make([]int, len(d.Samples))
-	for i := range all {
-		all[i] = i
-	}
-	return all
 }

@@ -25,6 +25,24 @@ type variants struct {
 	recent     recentImages
 }
 
+// variantsOf is how a configuration's variants of images are made for a classifier, and in
+// words which frost textures are used.
+func variantsOf(c *evaluation.Classifier, images *evaluation.Images, config Config) (*variants, string, error) {
+	size := c.Size()
+	if config.Set == 0 {
+		config.Set = corrupt.SetFor(size.W, size.H)
+	}
+	frosts, about, err := loadFrosts(config.Frost)
+	if err != nil {
+		return nil, "", err
+	}
+	e, seed := config.experiment(), images.Config.Seed
+	return &variants{
+		experiment: e, list: e.variants(), data: images.Dataset, recipe: images.Recipe, size: size, seed: seed,
+		set: config.Set, frosts: frosts, partner: e.partners(images.Dataset, seed),
+	}, about, nil
+}
+
 // derived is the variants as images, called names, of the size that the recipe cropped has.
 func (v *variants) derived(images *evaluation.Images, names []string, cropped imageproc.Recipe) *evaluation.Images {
 	return images.Derive(v.data.Derive(v.data.Name, v.data.Why, names, v.maker), len(names), cropped)
