@@ -8,6 +8,7 @@
 package datasets
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -31,7 +32,7 @@ type Format string
 // The formats.
 const (
 	Auto         Format = "auto"
-	ClassFolders Format = "folders"       // one folder a class
+	ClassFolders Format = "folders"       // one folder per class
 	Flat         Format = "flat"          // images in one folder, labels in a file or none
 	List         Format = "list"          // a text file of paths and labels (OpenOOD and others)
 	CIFAR        Format = "cifar"         // CIFAR-10 or -100, binary version
@@ -126,16 +127,26 @@ func Open(path string, o Options) (*Dataset, error) {
 }
 
 func open(path string, o Options) (*Dataset, error) {
-	if name, split, _ := strings.Cut(path, ":"); o.Format == Scenes || name == "scenes" {
-		if o.Split != "" {
-			split = o.Split
-		} else if split == "" {
-			split = o.Prefer
+	if name, split, _ := strings.Cut(path, ":"); name == "scenes" {
+		if split != "" && o.Split != "" && split != o.Split {
+			return nil, fmt.Errorf("it names a split, and --split another (%s): give one", o.Split)
 		}
-		return openScenes(split)
+		if err := o.made("the embedded scenes", Scenes); err != nil {
+			return nil, err
+		}
+		return openScenes(cmp.Or(split, o.Split, o.Prefer))
 	}
 	if kind, ok := strings.CutPrefix(path, "noise:"); ok {
+		if err := o.made("noise", Noise); err != nil {
+			return nil, err
+		}
+		if o.Split != "" {
+			return nil, errors.New("--split says nothing about noise")
+		}
 		return openNoise(kind, o)
+	}
+	if o.Format == Scenes {
+		return nil, errors.New("it is not the embedded scenes, which are called scenes or scenes:SPLIT")
 	}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -181,6 +192,19 @@ func open(path string, o Options) (*Dataset, error) {
 	}
 	d.Name = strings.TrimSuffix(filepath.Base(filepath.Clean(path)), ".tar")
 	return d, nil
+}
+
+// made refuses options that say nothing about images that the program makes itself.
+func (o Options) made(what string, f Format) error {
+	switch {
+	case o.Format != Auto && o.Format != f:
+		return fmt.Errorf("--data-format %s says nothing about %s", o.Format, what)
+	case o.Labels != "":
+		return fmt.Errorf("--labels says nothing about %s", what)
+	case o.Root != "":
+		return fmt.Errorf("--data-root says nothing about %s", what)
+	}
+	return nil
 }
 
 func start(path string) (head [512]byte, err error) {
@@ -292,7 +316,7 @@ func (d *Dataset) PickOf(from []int, n int, seed uint64) []int {
 	return pick
 }
 
-// Loader loads images one at a time, reusing its buffers. Use one a goroutine.
+// Loader loads images one at a time, reusing its buffers. Use one per goroutine.
 type Loader struct {
 	d    *Dataset
 	dec  imageproc.Decoder

@@ -605,6 +605,44 @@ func TestScenes(t *testing.T) {
 	}
 }
 
+// TestMadeOptions: options that say nothing about images that the program makes are refused,
+// and a split can be named in either way.
+func TestMadeOptions(t *testing.T) {
+	for _, c := range []struct {
+		path string
+		o    Options
+		want string
+	}{
+		{"scenes", Options{Labels: "l.csv"}, `opening data "scenes": --labels says nothing about the embedded scenes`},
+		{"scenes:val", Options{Root: "r"}, `opening data "scenes:val": --data-root says nothing about the embedded scenes`},
+		{"scenes", Options{Format: ClassFolders}, `opening data "scenes": --data-format folders says nothing about the embedded scenes`},
+		{"scenes:val", Options{Split: "train"}, `opening data "scenes:val": it names a split, and --split another (train): give one`},
+		{"noise:blobs", Options{Labels: "l.csv"}, `opening data "noise:blobs": --labels says nothing about noise`},
+		{"noise:blobs", Options{Format: Scenes}, `opening data "noise:blobs": --data-format scenes says nothing about noise`},
+		{"noise:blobs", Options{Split: "val"}, `opening data "noise:blobs": --split says nothing about noise`},
+		{t.TempDir(), Options{Format: Scenes}, "it is not the embedded scenes, which are called scenes or scenes:SPLIT"},
+	} {
+		if d, err := Open(c.path, c.o); err == nil || !strings.HasSuffix(err.Error(), c.want) {
+			t.Errorf("%s %+v: %v %v, want %s", c.path, c.o, d, err, c.want)
+		}
+	}
+	for want, c := range map[string]struct {
+		path string
+		o    Options
+	}{
+		"scenes:test":      {"scenes", Options{Format: Scenes}},
+		"scenes:train":     {"scenes", Options{Split: "train", Prefer: "val"}},
+		"scenes:new-train": {"scenes", Options{Prefer: "new-train"}},
+		"scenes:val":       {"scenes:val", Options{Split: "val", Prefer: "train"}},
+		"scenes:new-val":   {"scenes:new-val", Options{Prefer: "train"}},
+	} {
+		d, err := Open(c.path, c.o)
+		if err != nil || d.Name != want {
+			t.Errorf("%s %+v: %v, want %s", c.path, c.o, err, want)
+		}
+	}
+}
+
 // TestExportScenes: what is exported is read as the classes and pictures of its split.
 func TestExportScenes(t *testing.T) {
 	const n = 20

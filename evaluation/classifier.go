@@ -41,8 +41,8 @@ type Classifier struct {
 	probabilities bool
 }
 
-// Open opens a model by file or name, without ONNX Runtime: a wrong name is told before a
-// library is installed, and what has been computed needs no engine.
+// OpenClassifier opens a model by file or name, without ONNX Runtime: a wrong name is
+// reported before a library is installed, and what has been computed needs no engine.
 func OpenClassifier(c ModelConfig, r Running) (*Classifier, error) {
 	start := time.Now()
 	m, entry, err := OpenModel(c.Model, c.Output)

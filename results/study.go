@@ -152,7 +152,7 @@ func OpenStudy(partial bool, dirs ...string) (*Study, error) {
 
 // openOne opens a study of one run.
 func openOne(partial bool, dirs ...string) (*Study, error) {
-	for _, old := range []string{"ood.json", "report.json", "checkpoint.npz"} {
+	for _, old := range []string{"ood.json", "report.json", "checkpoint.zip"} {
 		if _, err := os.Stat(filepath.Join(dirs[0], old)); err == nil && !IsRun(dirs[0]) {
 			return nil, fmt.Errorf("folder %q: %w", dirs[0], ErrOldStudy)
 		}

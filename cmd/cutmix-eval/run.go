@@ -13,8 +13,10 @@ import (
 )
 
 // runJob makes the records that are missing of a job, finishes it and prints its report.
-func runJob(ctx context.Context, s streams, f *shared, c *evaluation.Classifier, j tasks.Job) error {
+func runJob(ctx context.Context, s streams, f *shared, j tasks.Job) error {
 	defer j.Close()
+	first := j.Passes()[0]
+	c := first.Classifier
 	for _, p := range j.Passes() {
 		if err := collect(ctx, s, f, j, p); err != nil {
 			return err
@@ -38,7 +40,7 @@ func runJob(ctx context.Context, s streams, f *shared, c *evaluation.Classifier,
 		return err
 	}
 	if f.store.Dir == "" && ran != nil { // what is computed from a run directory is the same every time
-		r.Timing = c.Timing(j.Passes()[0].Stats)
+		r.Timing = c.Timing(first.Stats)
 		r.Timing.Metrics = time.Since(start).Seconds()
 		r.Runtime = *ran
 	}

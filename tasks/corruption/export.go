@@ -51,7 +51,7 @@ func (e *Export) Settle(d *datasets.Dataset) (err error) {
 	}
 	size, ok := e.Recipe.Fixed()
 	if !ok {
-		if size, err = firstReadable(d, e.images(d)); err != nil {
+		if size, err = firstReadable(d, Export{}.images(d)); err != nil {
 			return fmt.Errorf("not one of the images can be read, and their size chooses the parameters: %w", err)
 		}
 	}

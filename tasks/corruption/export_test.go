@@ -141,30 +141,56 @@ func TestReadAgain(t *testing.T) {
 	}
 }
 
-// TestSettle: parameters are those for the recipe's size, or the images'.
+// TestSettle: parameters are for the size that images are brought to, or for that of the
+// first that can be read; what was chosen stays.
 func TestSettle(t *testing.T) {
-	d, err := datasets.Open(folder(t, 1), datasets.Options{})
-	if err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	for name, side := range map[string]int{"a/2.png": 32, "b/1.png": 300} {
+		savePNG(t, filepath.Join(dir, filepath.FromSlash(name)), make([]byte, 3*side*side), side, side)
 	}
-	defer d.Close()
+	save(t, filepath.Join(dir, "a", "1.png"), "no picture")
+	open := func(dir string) *datasets.Dataset {
+		d, err := datasets.Open(dir, datasets.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = d.Close() })
+		return d
+	}
 	for _, c := range []struct {
 		name   string
 		change func(*Export)
 		want   corrupt.Set
 	}{
-		{"images", func(*Export) {}, 32},
+		{"images", func(e *Export) { e.Limit = 1 }, 32},
 		{"recipe", func(e *Export) { e.Recipe.Crop = imageproc.Size{H: 224, W: 224} }, 224},
 		{"given", func(e *Export) { e.Config.Set = 299 }, 299},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := exported(corrupt.All(), 1)
+			e.Workers = 0
 			c.change(&e)
-			if err := e.Settle(d); err != nil || e.Config.Set != c.want {
-				t.Errorf("%d %v, want %d", e.Config.Set, err, c.want)
+			if err := e.Settle(open(dir)); err != nil || e.Config.Set != c.want || e.Workers < 1 {
+				t.Errorf("set %d, want %d; %d goroutines, %v", e.Config.Set, c.want, e.Workers, err)
 			}
 		})
 	}
+	t.Run("counts", func(t *testing.T) {
+		e := exported(corrupt.All(), 1, 2)
+		d := open(dir)
+		all := e.Images(d)
+		e.Limit = 2
+		if got := [3]int{all, e.Images(d), e.Variants()}; got != [3]int{3, 2, 19 * 2} {
+			t.Errorf("images, of which at most 2, and variants: %v", got)
+		}
+	})
+	t.Run("no picture", func(t *testing.T) {
+		e, dir := exported(corrupt.All(), 1), t.TempDir()
+		save(t, filepath.Join(dir, "a", "1.png"), "no picture")
+		if err := e.Settle(open(dir)); err == nil || !strings.Contains(err.Error(), "not one of the images can be read") {
+			t.Error(err)
+		}
+	})
 }
 
 // TestWrite: a folder is not filled with images of two kinds, nor one image written over
