@@ -26,6 +26,7 @@ type Classifier struct {
 	Entry        *lock.Entry // of the model in models.lock, nil without one
 	Recipe       imageproc.Recipe
 	RecipeSource string // who says so
+	Changes      Changes
 	Running      Running
 
 	source  string  // of the model as it was asked for: a file or a name
@@ -57,7 +58,7 @@ func OpenClassifier(c ModelConfig, r Running) (*Classifier, error) {
 		return nil, err
 	}
 	out := NewClassifier(m, shape, r, startSession)
-	out.Entry, out.Recipe, out.RecipeSource, out.source = entry, recipe, source, c.Model
+	out.Entry, out.Recipe, out.RecipeSource, out.Changes, out.source = entry, recipe, source, c.Changes, c.Model
 	out.opening = time.Since(start)
 	return out, nil
 }

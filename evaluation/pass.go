@@ -550,9 +550,17 @@ func closed(w interface{ Close() error }, err error) error {
 
 // Head begins a report: what was run on what. options are the task's own.
 func (p *Pass) Head(options any) report.Head {
-	c := p.Classifier
-	h := report.Head{Task: p.Spec.Task, Tool: c.Running.Tool, Model: c.describe(p.Outputs), Published: published(c.Entry)}
-	p.Samples.Describe(&h)
+	return p.Classifier.head(p.Spec.Task, p.Samples, p.Outputs, options)
+}
+
+// Head begins a report on samples that no pass is made over. An engine must have been open.
+func (c *Classifier) Head(task string, s Samples, options any) report.Head {
+	return c.head(task, s, c.outputs, options)
+}
+
+func (c *Classifier) head(task string, s Samples, outputs int, options any) report.Head {
+	h := report.Head{Task: task, Tool: c.Running.Tool, Model: c.describe(outputs), Published: published(c.Entry)}
+	s.Describe(&h)
 	h.Config.Task = options
 	return h
 }
