@@ -26,6 +26,7 @@ type Classifier struct {
 	Entry        *lock.Entry // of the model in models.lock, nil without one
 	Recipe       imageproc.Recipe
 	RecipeSource string // who says so
+	Changes      Changes
 	Running      Running
 
 	source  string  // of the model as it was asked for: a file or a name
@@ -41,8 +42,8 @@ type Classifier struct {
 	probabilities bool
 }
 
-// Open opens a model by file or name, without ONNX Runtime: a wrong name is told before a
-// library is installed, and what has been computed needs no engine.
+// OpenClassifier opens a model by file or name, without ONNX Runtime: a wrong name is
+// reported before a library is installed, and what has been computed needs no engine.
 func OpenClassifier(c ModelConfig, r Running) (*Classifier, error) {
 	start := time.Now()
 	m, entry, err := OpenModel(c.Model, c.Output)
@@ -58,7 +59,8 @@ func OpenClassifier(c ModelConfig, r Running) (*Classifier, error) {
 		return nil, err
 	}
 	out := NewClassifier(m, shape, r, startSession)
-	out.Entry, out.Recipe, out.RecipeSource, out.source, out.named = entry, recipe, source, c.Model, c.Output
+	out.Entry, out.Recipe, out.RecipeSource, out.Changes = entry, recipe, source, c.Changes
+	out.source, out.named = c.Model, c.Output
 	out.opening = time.Since(start)
 	return out, nil
 }

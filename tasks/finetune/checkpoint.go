@@ -1,6 +1,8 @@
 package finetune
 
 import (
+	"bytes"
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,27 +10,19 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
+	"strconv"
 
+	"cutmix-eval/heads"
 	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/internal/npy"
 	"cutmix-eval/results"
 )
 
-// Names in the folder of a fine-tuning.
-const (
-	checkpointName = "checkpoint.zip"
-	reportName     = "report.json"
-	logName        = "log" // .csv and .json
-	lockName       = ".lock"
-	trialName      = ".trial" // a folder for the file that is tried
-)
-
-// checkpoint is what a training goes on from: a zip archive of a JSON text and arrays.
+// checkpoint is what a training resumes from: a zip archive of a JSON text and arrays.
 type checkpoint struct {
 	Version int         `json:"version"`
 	Key     results.Key `json:"key"` // of the training
-	History []Epoch     `json:"history"`
+	History heads.Log   `json:"history"`
 }
 
 const checkpointVersion = 2 // 1: other names in the key
@@ -41,51 +35,51 @@ const (
 	optimizerName = "optimizer/"
 )
 
-// save writes a checkpoint in dir.
-func save(dir string, key results.Key, s state) error {
-	text, err := json.MarshalIndent(checkpoint{checkpointVersion, key, s.history}, "", "  ")
+// saveCheckpoint writes a checkpoint in dir.
+func saveCheckpoint(dir string, key results.Key, s heads.State) error {
+	text, err := json.MarshalIndent(checkpoint{checkpointVersion, key, s.Log}, "", "  ")
 	if err != nil {
 		return err
 	}
 	vector := func(v []float64) npy.Array { return npy.Array{Shape: []int{len(v)}, Data: v} }
-	a := npy.Archive{Texts: map[string][]byte{textName: text}, Arrays: map[string]npy.Array{nowName: vector(s.at), bestName: vector(s.best)}}
-	for i, v := range s.optimizer {
+	a := npy.Archive{Texts: map[string][]byte{textName: text}, Arrays: map[string]npy.Array{nowName: vector(s.Params), bestName: vector(s.Best)}}
+	for i, v := range s.Optimizer {
 		a.Arrays[fmt.Sprintf("%s%d", optimizerName, i)] = vector(v)
 	}
 	return atomicfile.Save(filepath.Join(dir, checkpointName), a.Write)
 }
 
-// load reads the checkpoint in dir, of a training with this key and number of parameters;
+// loadCheckpoint reads the checkpoint in dir, of a training with this key and number of parameters;
 // without one it is the beginning.
-func load(dir string, key results.Key, parameters int) (state, error) {
+func loadCheckpoint(dir string, key results.Key, parameters int) (heads.State, error) {
 	path := filepath.Join(dir, checkpointName)
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return state{}, nil
+		return heads.State{}, nil
 	}
 	if err != nil {
-		return state{}, err
+		return heads.State{}, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return state{}, err
+		return heads.State{}, err
 	}
 	c, s, err := parseCheckpoint(f, info.Size(), parameters)
 	if c.Version == checkpointVersion { // another training has other parameters, too
 		if err := c.Key.Same(dir, key); err != nil {
-			return state{}, err
+			return heads.State{}, err
 		}
 	}
 	if err != nil {
-		return state{}, fmt.Errorf("checkpoint %q: %w", path, err)
+		return heads.State{}, fmt.Errorf("checkpoint %q: %w", path, err)
 	}
 	return s, nil
 }
 
-func parseCheckpoint(r io.ReaderAt, size int64, parameters int) (checkpoint, state, error) {
+func parseCheckpoint(r io.ReaderAt, size int64, parameters int) (checkpoint, heads.State, error) {
 	var c checkpoint
-	var s state
+	var s heads.State
 	a, err := npy.ReadArchive(r, size, 64<<20+5*8*int64(parameters)) // the history, and five vectors
 	if err == nil {
 		err = json.Unmarshal(a.Texts[textName], &c)
@@ -96,25 +90,55 @@ func parseCheckpoint(r io.ReaderAt, size int64, parameters int) (checkpoint, sta
 	if c.Version != checkpointVersion {
 		return c, s, fmt.Errorf("it is of version %d, and this program reads %d", c.Version, checkpointVersion)
 	}
-	s.history, s.at, s.best = c.History, a.Arrays[nowName].Data, a.Arrays[bestName].Data
+	s = heads.State{Log: c.History, Params: a.Arrays[nowName].Data, Best: a.Arrays[bestName].Data}
 	for i := 0; ; i++ {
 		v, ok := a.Arrays[fmt.Sprintf("%s%d", optimizerName, i)]
 		if !ok {
-			break
-		}
-		if len(v.Data) != parameters && len(v.Data) > 1 || !finite(v.Data) {
-			return c, s, fmt.Errorf("it holds %d values of the optimizer, not %d, or some that are not finite", len(v.Data), parameters)
+			return c, s, s.Check(parameters)
 		}
 		if len(v.Data) == 0 {
 			v.Data = nil // not begun
 		}
-		s.optimizer = append(s.optimizer, v.Data)
+		s.Optimizer = append(s.Optimizer, v.Data)
 	}
-	if !slices.ContainsFunc(s.history, func(e Epoch) bool { return e.Best }) {
-		return c, s, errors.New("it names no best epoch")
+}
+
+// writeLog writes what the epochs gave, as CSV and JSON. score names what they are chosen by.
+func writeLog(dir string, log heads.Log, score string) error {
+	var table bytes.Buffer
+	w := csv.NewWriter(&table)
+	rows := [][]string{{"epoch", "lr", "train_loss", "val_loss", "val_" + score, "seconds", "head_seconds", "best"}}
+	exact := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+	seconds := func(v float64) string { return strconv.FormatFloat(v, 'f', 3, 64) }
+	for _, e := range log {
+		rows = append(rows, []string{
+			strconv.Itoa(e.Epoch), exact(e.Rate), exact(e.Loss), exact(e.ValLoss), exact(e.ValScore),
+			seconds(e.Seconds), seconds(e.Head), strconv.FormatBool(e.Best),
+		})
 	}
-	if len(s.at) != parameters || len(s.best) != parameters || len(s.history) == 0 || !finite(s.at) || !finite(s.best) {
-		return c, s, fmt.Errorf("it holds %d parameters of %d, or some that are not finite", len(s.at), parameters)
+	if err := w.WriteAll(rows); err != nil {
+		return err
 	}
-	return c, s, nil
+	text, err := json.MarshalIndent(log, "", "  ")
+	if err != nil {
+		return err
+	}
+	return errors.Join(put(dir, logName+".csv", table.Bytes()), put(dir, logName+".json", append(text, '\n')))
+}
+
+// readLog reads what writeLog has written.
+func readLog(dir string) (heads.Log, error) {
+	var log heads.Log
+	path := filepath.Join(dir, logName+".json")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if err = json.Unmarshal(data, &log); err == nil {
+		err = log.Check()
+	}
+	if err != nil {
+		err = fmt.Errorf("reading %s: %w; run the same command again", path, err)
+	}
+	return log, err
 }

@@ -7,96 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"cutmix-eval/augment"
 	"cutmix-eval/heads"
 	"cutmix-eval/metrics"
 )
 
-// Name is the task's name in run directories and reports.
+// Name is the task's name in studies and reports.
 const Name = "finetune"
-
-// Method is how the images of a batch are mixed.
-type Method string
-
-// The methods. FeatureCutMix pastes boxes of the last feature map, which is computed once.
-const (
-	None          Method = "none"
-	CutMix        Method = "cutmix"
-	FeatureCutMix Method = "feature-cutmix"
-	Mixup         Method = "mixup"
-	Cutout        Method = "cutout"
-)
-
-// Methods lists them.
-func Methods() []Method { return []Method{CutMix, FeatureCutMix, Mixup, Cutout, None} }
-
-// Mix says how batches are mixed. What differs from the official code's CutMix are the
-// ablations of the paper (section 4.1) and what other programs do.
-type Mix struct {
-	Method Method  `json:"method"`
-	Alpha  float64 `json:"alpha"` // of the Beta distribution that lambda is drawn from
-	Prob   float64 `json:"prob"`  // that a batch is mixed
-	// Box is how a box is drawn: uniform, gaussian (around the middle), or fixed (half the
-	// side, everywhere alike).
-	Box string `json:"box"`
-	// Labels is shares (by area), one-hot (all to the larger part) or complete (half each).
-	Labels      string  `json:"labels"`
-	Scheduled   bool    `json:"scheduled"`   // the probability rises from 0 to Prob over the training
-	PerImage    bool    `json:"per_image"`   // every image has a box, a lambda and a chance of its own
-	Uncorrected bool    `json:"uncorrected"` // labels by the lambda that was drawn, not by the area that was pasted
-	Length      float64 `json:"length"`      // of Cutout's square, as a share of the side
-}
-
-// What Box and Labels can be.
-var (
-	boxes     = []string{"uniform", "gaussian", "fixed"}
-	labelings = map[string]augment.Labelling{"shares": augment.Shares, "one-hot": augment.Larger, "complete": augment.Halves}
-)
-
-// Validate says what in it makes no sense.
-func (m Mix) Validate() error {
-	_, label := labelings[m.Labels]
-	switch {
-	case !slices.Contains(Methods(), m.Method):
-		return fmt.Errorf("mixing %q is not one of %v", m.Method, Methods())
-	case !(m.Alpha > 0 && m.Alpha < 1e6):
-		return fmt.Errorf("an alpha of %v is not above 0", m.Alpha)
-	case !(m.Prob >= 0 && m.Prob <= 1):
-		return fmt.Errorf("a mixing probability of %v is not within 0 and 1", m.Prob)
-	case !slices.Contains(boxes, m.Box):
-		return fmt.Errorf("boxes %q are not one of %v", m.Box, boxes)
-	case !label:
-		return fmt.Errorf("labels %q of mixed images are not one of shares, one-hot, complete", m.Labels)
-	case !(m.Length > 0 && m.Length <= 1):
-		return fmt.Errorf("a cut-out square of %v of the side is not above 0 and at most 1", m.Length)
-	}
-	return nil
-}
-
-// Augment is what is done to an image before it is mixed, anew in every epoch.
-type Augment struct {
-	Crop  bool       `json:"crop"`  // a random part, resized to the model's size, as torchvision's RandomResizedCrop
-	Scale [2]float64 `json:"scale"` // share of the picture's area
-	Ratio [2]float64 `json:"ratio"` // of width to height
-	Flip  float64    `json:"flip"`  // probability of a mirror image
-}
-
-// any says whether images differ from epoch to epoch.
-func (a Augment) any() bool { return a.Crop || a.Flip > 0 }
-
-// Validate says what in it makes no sense.
-func (a Augment) Validate() error {
-	switch {
-	case !(a.Flip >= 0 && a.Flip <= 1):
-		return fmt.Errorf("a flip probability of %v is not within 0 and 1", a.Flip)
-	case !(a.Scale[0] > 0 && a.Scale[0] <= a.Scale[1] && a.Scale[1] <= 1):
-		return fmt.Errorf("crops of %v to %v of the area: two shares are needed, the smaller first", a.Scale[0], a.Scale[1])
-	case !(a.Ratio[0] > 0 && a.Ratio[0] <= a.Ratio[1] && a.Ratio[1] < 100):
-		return fmt.Errorf("crops of %v to %v times as wide as high", a.Ratio[0], a.Ratio[1])
-	}
-	return nil
-}
 
 // Optimizers that can be asked for.
 const (
@@ -107,17 +26,17 @@ const (
 
 // Training is how the head is trained.
 type Training struct {
-	Mix     Mix     `json:"mix"`
-	Augment Augment `json:"augment"`
-	Keep    bool    `json:"keep_head"` // go on with the model's own head
-	Hidden  int     `json:"hidden"`    // units of a hidden layer; 0 for none
-	Dropout float64 `json:"dropout"`   // of features and hidden units
+	Mix     augment.Mix   `json:"mix"`
+	Augment augment.Views `json:"augment"`
+	Keep    bool          `json:"keep_head"` // go on with the model's own head
+	Hidden  int           `json:"hidden"`    // units of a hidden layer; 0 for none
+	Dropout float64       `json:"dropout"`   // of features and hidden units
 	// Standardize gives the head features of mean 0 and deviation 1 over the training images,
 	// as they are without augmentation; its first layer is scaled back in the file. Linear
 	// probes are trained so (He et al., CVPR 2022, "batch norm without affine").
 	Standardize bool           `json:"standardize"`
 	Epochs      int            `json:"epochs"`
-	Batch       int            `json:"batch"` // images a step; the last one of an epoch can be smaller
+	Batch       int            `json:"batch_size"` // images per step; the last one of an epoch can be smaller
 	Optimizer   string         `json:"optimizer"`
 	Rate        float64        `json:"lr"` // 0: as suits the features
 	Momentum    float64        `json:"momentum"`
@@ -133,15 +52,15 @@ type Training struct {
 // Config holds what the task can be told.
 type Config struct {
 	Training
-	Split      float64 `json:"split"`          // share of the images that trains, where no validation data are given
-	Neighbours int     `json:"neighbours"`     // of the k-NN baseline
-	Probe      float64 `json:"probe_decay"`    // weight decay of the linear probe
-	Bins       int     `json:"bins"`           // of the calibration error
-	Replicates int     `json:"bootstrap"`      // of intervals
-	Multi      string  `json:"multi_label"`    // file or folder with several labels an image; empty: one
-	MultiSplit string  `json:"multi_split"`    // of it that trains, where it has several
-	MultiVal   string  `json:"multi_validate"` // of it that validates
-	MultiTest  string  `json:"multi_test"`     // of it that tests
+	Split      float64 `json:"split"`           // share of the images that trains, where no validation data are given
+	Neighbours int     `json:"knn"`             // of the k-NN baseline
+	Probe      float64 `json:"probe_decay"`     // weight decay of the linear probe
+	Bins       int     `json:"bins"`            // of the calibration error
+	Replicates int     `json:"bootstrap"`       // of intervals
+	Multi      string  `json:"multi_label"`     // file or folder with several labels per image; empty: one
+	MultiSplit string  `json:"multi_split"`     // of it that trains, where it has several
+	MultiVal   string  `json:"multi_val_split"` // of it that validates
+	MultiTest  string  `json:"multi_test_split"`
 }
 
 // DefaultConfig is what the command line starts from: CutMix as in the paper's CIFAR
@@ -149,8 +68,8 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Training: Training{
-			Mix:         Mix{Method: CutMix, Alpha: 1, Prob: 0.5, Box: "uniform", Labels: "shares", Length: 0.5},
-			Augment:     Augment{Crop: true, Scale: [2]float64{0.5, 1}, Ratio: [2]float64{3. / 4, 4. / 3}, Flip: 0.5},
+			Mix:         augment.Mix{Method: augment.CutMix, Alpha: 1, Prob: 0.5, Box: "uniform", Labels: "shares", Length: 0.5},
+			Augment:     augment.Views{Crop: true, Scale: [2]float64{0.5, 1}, Ratio: [2]float64{3. / 4, 4. / 3}, Flip: 0.5},
 			Standardize: true, Epochs: 20, Batch: 64, Optimizer: SGDName, Momentum: 0.9, Decay: 1e-4, Schedule: heads.Schedule{Kind: "cosine"},
 		},
 		Split: 0.8, Neighbours: 20, Probe: 1e-4, Bins: 15, Replicates: 1000,
@@ -164,26 +83,27 @@ func (t *Training) settle() {
 		t.Standardize = false // its weight decay is of weights for plain features
 	}
 	if t.Fixed() {
-		t.Augment = Augment{Scale: t.Augment.Scale, Ratio: t.Augment.Ratio}
+		t.Augment = augment.Views{Scale: t.Augment.Scale, Ratio: t.Augment.Ratio}
 	}
 }
 
 // Fixed says whether every image has the same features, or feature map, in all epochs: they
 // are computed once.
 func (t Training) Fixed() bool {
-	return t.Optimizer == LBFGSName || t.Mix.Method == FeatureCutMix || t.Mix.Method == None && !t.Augment.any()
+	m := t.Mix.Method
+	return t.Optimizer == LBFGSName || m == augment.FeatureCutMix || m == augment.None && !t.Augment.Any()
 }
 
 // Validate says what in it makes no sense.
 func (t Training) Validate() error {
-	switch {
+	switch pairs := t.Mix.Method != augment.None && t.Mix.Method != augment.Cutout; {
 	case t.Hidden < 0 || t.Hidden > 1<<16:
 		return fmt.Errorf("a hidden layer of %d units is not within 0 and 65536", t.Hidden)
 	case !(t.Dropout >= 0 && t.Dropout < 1):
 		return fmt.Errorf("a dropout of %v is not a share below 1", t.Dropout)
 	case t.Epochs < 1 || t.Batch < 1:
 		return fmt.Errorf("%d epochs of batches of %d", t.Epochs, t.Batch)
-	case t.Batch == 1 && (t.Mix.Method == CutMix || t.Mix.Method == FeatureCutMix || t.Mix.Method == Mixup):
+	case t.Batch == 1 && pairs && t.Mix.Validate() == nil:
 		return errors.New("one image alone is not mixed: give a larger --batch-size, or --mix none")
 	case !slices.Contains([]string{SGDName, AdamWName, LBFGSName}, t.Optimizer):
 		return fmt.Errorf("optimizer %q is not one of sgd, adamw, lbfgs", t.Optimizer)
@@ -197,7 +117,7 @@ func (t Training) Validate() error {
 		return fmt.Errorf("a label smoothing of %v is not a share below 1", t.Smoothing)
 	case t.Patience < 0:
 		return fmt.Errorf("a patience of %d epochs", t.Patience)
-	case t.Optimizer == LBFGSName && t.Mix.Method != None:
+	case t.Optimizer == LBFGSName && t.Mix.Method != augment.None:
 		return fmt.Errorf("lbfgs finds the optimum of fixed features, and %s changes them: give --mix none, or another --optimizer", t.Mix.Method)
 	case t.Optimizer == LBFGSName && (t.Hidden > 0 || t.Dropout > 0 || t.Keep):
 		return errors.New("lbfgs finds the optimum of one linear layer: no hidden layer, no dropout, no old head")
@@ -233,4 +153,78 @@ func (c Config) Validate() error {
 		return err
 	}
 	return c.Training.Validate()
+}
+
+// several says whether images have several labels.
+func (c Config) several() bool { return c.Multi != "" }
+
+// criterion is that of the head's loss.
+func (c Config) criterion() heads.Criterion {
+	if c.several() {
+		return heads.Sigmoid
+	}
+	return heads.Softmax
+}
+
+// score names what epochs are chosen by.
+func (c Config) score() string {
+	if c.several() {
+		return "map"
+	}
+	return "top1"
+}
+
+func number(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }
+
+// String is the training in words.
+func (t Training) String() string {
+	s := "new linear head"
+	if t.Keep {
+		s = "the model's own head"
+	}
+	if t.Hidden > 0 {
+		s = fmt.Sprintf("new head with %d hidden units", t.Hidden)
+	}
+	if t.Dropout > 0 {
+		s += ", dropout " + number(t.Dropout)
+	}
+	s += ", " + t.Mix.String()
+	if t.Augment.Crop {
+		s += fmt.Sprintf(", random crops of %s to %s of the area", number(t.Augment.Scale[0]), number(t.Augment.Scale[1]))
+	}
+	if t.Augment.Flip > 0 {
+		s += ", flips " + number(t.Augment.Flip)
+	}
+	if t.Optimizer == LBFGSName {
+		s += ", optimum by L-BFGS, weight decay " + number(t.Decay)
+	} else {
+		s += t.steps()
+	}
+	if t.Smoothing > 0 {
+		s += ", label smoothing " + number(t.Smoothing)
+	}
+	if t.Balanced {
+		s += ", balanced classes"
+	}
+	return s
+}
+
+// steps is the part of String about steps down the gradient.
+func (t Training) steps() string {
+	rate := "by the features"
+	if t.Rate > 0 {
+		rate = number(t.Rate)
+	}
+	s := fmt.Sprintf(", %s, rate %s, %s", t.Optimizer, rate, t.Schedule.Kind)
+	if t.Schedule.Warmup > 0 {
+		s += " after a warm-up of " + number(t.Schedule.Warmup)
+	}
+	if t.Optimizer == SGDName && t.Momentum != 0.9 {
+		s += ", momentum " + number(t.Momentum)
+	}
+	s += fmt.Sprintf(", weight decay %s, batches of %d", number(t.Decay), t.Batch)
+	if !t.Standardize {
+		s += ", plain features"
+	}
+	return s
 }

@@ -2,22 +2,17 @@ package finetune
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
 	"slices"
 
 	"cutmix-eval/evaluation"
 	"cutmix-eval/heads"
-	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
-)
-
-// Beginnings of the names of the runs of classify that are kept, before the set's name.
-const (
-	tunedName  = "tuned-"
-	beforeName = "before-"
+	"cutmix-eval/tasks/classify"
 )
 
 // near is how near to the optimum a linear probe comes, as in scikit-learn.
@@ -32,206 +27,280 @@ const (
 	leastSteps  = 30
 )
 
-// candidate is a classifier whose numbers on a set are reported.
-type candidate struct {
-	name, about string
-	outcomes    []metrics.Outcome // of images with one label
-	scores      []float32         // of images with several
-	sharesOnly  bool              // its scores are no logits
+// Heads whose numbers are reported, beside k-NN.
+const (
+	tunedHead  = "tuned"
+	beforeHead = "before"
+	probeHead  = "linear_probe"
+)
+
+// set is images that judge, and the heads whose numbers on them are reported.
+type set struct {
+	Name  string      `json:"name"` // val or test
+	Heads []candidate `json:"heads"`
 }
 
-// evaluate measures the written file and what it is compared with, and begins the report.
-func (t *tuning) evaluate(ctx context.Context) error {
-	probe, probeAbout, err := t.probe(ctx)
+// candidate is a head, or another classifier of features, that was run on a set.
+type candidate struct {
+	Name  string `json:"name"`
+	About string `json:"about"`
+	Votes bool   `json:"votes,omitempty"` // its scores are shares of votes, not logits
+}
+
+// run is the name of a head's run on a set, in the folder.
+func (c candidate) run(set string) string { return c.Name + "-" + set }
+
+// evaluate runs the written file, and what it is compared with, on the sets that judge. It says
+// what was left out.
+func (j *Job) evaluate(ctx context.Context, t *tuned, train *examples, sets []*examples) (out []set, left []string, err error) {
+	file, err := j.opened()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	t.begin()
-	for _, s := range t.evaluated {
-		list, err := t.candidates(ctx, s, probe, probeAbout)
+	defer file.Close()
+	probe, about, err := j.probe(ctx, train)
+	if err != nil {
+		return nil, nil, err
+	}
+	if probe == nil {
+		left = append(left, about)
+	}
+	for _, e := range sets {
+		s := set{Name: e.name}
+		add := func(c candidate) { s.Heads = append(s.Heads, c) }
+		c := candidate{Name: tunedHead, About: "the head that was trained, from " + filepath.Base(j.options.Out)}
+		run, err := j.runTuned(ctx, file, e, t.network.Written().Scores(e.x))
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
-		for _, one := range list {
-			if note := one.name + ": " + one.about; !slices.Contains(t.report.Dataset.Notes, note) {
-				t.report.Dataset.Notes = append(t.report.Dataset.Notes, note)
+		add(c)
+		if how, ok := j.comparable(ctx, e); ok {
+			add(candidate{Name: beforeHead, About: "the model's own head; classes matched " + how})
+			if _, err := j.classify(ctx, j.base, e.selected(), candidate{Name: beforeHead}.run(e.name), e.pass.Dir(), nil); err != nil {
+				return nil, nil, err
 			}
 		}
-		if t.truth.multi != nil {
-			err = t.reportMulti(ctx, s, list)
-		} else {
-			err = t.reportSet(ctx, s, list)
+		if probe != nil {
+			c := candidate{Name: probeHead, About: about}
+			if err := j.given(ctx, c, e, run, probe.Scores(e.x)); err != nil {
+				return nil, nil, err
+			}
+			add(c)
 		}
-		if err != nil {
-			return err
+		if !j.config.several() {
+			if similarities := float64(train.n()) * float64(j.head.Features); similarities*float64(e.n()) > mostSimilar || similarities > mostUnits {
+				left = append(left, fmt.Sprintf("k-NN was left out: %d x %d similarities are too many", train.n(), e.n()))
+			} else {
+				c := candidate{fmt.Sprintf("knn_k%d", j.config.Neighbours), "nearest training images by cosine similarity, weighted", true}
+				votes := heads.Neighbours(train.x, train.Class, e.x, j.head.Features, e.Classes, j.config.Neighbours)
+				if err := j.given(ctx, c, e, run, votes); err != nil {
+					return nil, nil, err
+				}
+				add(c)
+			}
 		}
+		out = append(out, s)
 	}
-	// The metrics at the top are the tuned head's on the images that chose nothing.
-	r := t.report
-	last := t.evaluated[len(t.evaluated)-1]
-	r.Metrics = r.Groups[slices.IndexFunc(r.Groups, func(g report.Group) bool { return g.Kind == last.name })].Metrics
-	r.Dataset.N, r.Dataset.Bad = t.train.n(), len(t.sets[0].bad)
-	for _, one := range t.sets {
-		r.BadImages = append(r.BadImages, one.bad...)
-		r.Tried += one.n() + len(one.bad)
-	}
-	r.Tables = append(r.Tables, t.epochsTable())
-	if t.searched != nil {
-		r.Tables = append(r.Tables, t.searchTable())
-	}
-	guessing := math.Log(float64(len(t.truth.classes)))
-	if t.truth.multi != nil {
-		guessing = math.Ln2
-	}
-	if chosen := t.state.chosen(t.config.Last); chosen.ValLoss > guessing {
-		t.warn("the validation loss of %.4g is above %.4g, that of guessing: the head is overconfident; a lower --lr or a larger --weight-decay helps", chosen.ValLoss, guessing)
-	}
-	if fit := t.state.history[0].Fit; fit != nil && fit.Gradient > 1e-6 {
-		t.warn("the optimum was not reached: %s; a larger --weight-decay makes it steeper", fit)
-	}
-	if last.name == "val" && len(t.state.history) > 1 && !t.config.Last {
-		t.warn("the epoch was chosen by these validation images: give --test for numbers of images that chose nothing")
-	}
-	r.Warnings = append(r.Warnings, t.warnings...)
-	r.HideGroups = true
-	return nil
+	return out, left, nil
 }
 
-// probe trains the linear probe: the optimal head on features of images as they are.
-// Where that takes too long there is none.
-func (t *tuning) probe(ctx context.Context) (*heads.Network, string, error) {
-	n, c, d := t.train.n(), len(t.truth.classes), t.head.Features
+// probe trains the linear probe: the optimal head on features of images as they are, and what
+// it is in words. Where that takes too long there is none, and why.
+func (j *Job) probe(ctx context.Context, train *examples) (*heads.Network, string, error) {
+	n, c, d := train.n(), train.Classes, j.head.Features
 	stop := near
 	if stop.Steps = int(min(float64(stop.Steps), mostProbe/(float64(n)*float64(c)*float64(d)))); stop.Steps < leastSteps {
-		t.warn("the linear probe was left out: %d images, %d classes and %d features are too many; --mix none --augment none --optimizer lbfgs --weight-decay %v trains it", n, c, d, t.config.Probe)
-		return nil, "", nil
+		return nil, fmt.Sprintf("the linear probe was left out: %d images, %d classes and %d features are too many; "+
+			"--mix none --augment none --optimizer lbfgs --weight-decay %v trains it", n, c, d, j.config.Probe), nil
 	}
-	p := t.problem(t.train, &t.train.labels, t.config.Probe)
-	done, end := t.options.stage("linear probe", stop.Steps)
-	h, fit, err := p.Optimum(ctx, stop, done)
+	done, end := j.options.stage("linear probe", stop.Steps)
+	h, fit, err := j.problem(train, &train.Targets, j.config.Probe).Optimum(ctx, stop, done)
 	end()
 	if err != nil {
 		return nil, "", fmt.Errorf("linear probe: %w", err)
 	}
-	net := heads.NewNetwork(d, 0, c, 0, t.criterion(), nil)
+	net := heads.NewNetwork(d, 0, c, 0, j.config.criterion(), nil)
 	net.Set(h.W, h.B)
-	return net, fmt.Sprintf("linear head of least loss on the images as they are, weight decay %s%s, %s", number(t.config.Probe), map[bool]string{true: ", stopped early"}[fit.Gradient > stop.Gradient], fit), nil
+	early := ""
+	if fit.Gradient > stop.Gradient {
+		early = ", stopped early"
+	}
+	return net, fmt.Sprintf("linear head of least loss on the images as they are, weight decay %s%s, %s", number(j.config.Probe), early, fit), nil
 }
 
-// candidates are the tuned head, from its file, and what it is compared with.
-func (t *tuning) candidates(ctx context.Context, s *set, probe *heads.Network, probeAbout string) ([]candidate, error) {
-	c := len(t.truth.classes)
-	setup, err := t.tuned(s)
-	if err != nil {
-		return nil, err
+// comparable says whether the model's old head has the data's classes, and how that is known.
+func (j *Job) comparable(ctx context.Context, e *examples) (string, bool) {
+	if j.config.several() {
+		return "", false
 	}
-	tuned := candidate{name: "tuned", about: "the head that was trained, from " + filepath.Base(t.options.Out)}
-	var got [][]float32
-	if t.truth.multi != nil {
-		if got, err = t.scored(ctx, setup, s); err == nil {
-			tuned.scores = slices.Concat(got...)
-		}
-	} else {
-		var one *classified
-		if one, err = t.run(ctx, setup, tunedName+s.name, ""); err == nil {
-			if !slices.Equal(one.labels, s.class) {
-				return nil, fmt.Errorf("the classes of %s were matched to other outputs of the file than they were trained for", s.setup.Data.Name)
-			}
-			tuned.outcomes, got = one.outcomes, one.logits
-		}
+	labels, err := j.base.Labels(ctx, e.images)
+	if err != nil || guessed(labels, j.base.Model.ClassNames) {
+		return "", false
 	}
-	if err == nil {
-		err = t.reproduced(s, t.network.Written().Scores(s.x), got)
-	}
-	if err != nil {
-		return nil, err
-	}
-	list := []candidate{tuned}
-	add := func(name, about string, scores []float32, sharesOnly bool) error {
-		one := candidate{name: name, about: about, scores: scores, sharesOnly: sharesOnly}
-		if t.truth.multi == nil {
-			for i, class := range s.class {
-				o, err := metrics.Score(scores[i*c:(i+1)*c], class, 1)
-				if err != nil {
-					return fmt.Errorf("%s: %w", name, err)
-				}
-				one.outcomes = append(one.outcomes, o)
-			}
-		}
-		list = append(list, one)
-		return nil
-	}
-	if how, ok := t.comparable(ctx, s); ok {
-		old, err := evaluation.Prepare(s.setup.Config)
-		if err != nil {
-			return nil, err
-		}
-		s.choose(old)
-		one, err := t.run(ctx, old, beforeName+s.name, s.dir)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, candidate{name: "before", about: "the model's own head; classes matched " + how, outcomes: one.outcomes})
-	}
-	if probe != nil {
-		if err := add("linear_probe", probeAbout, probe.Scores(s.x), false); err != nil {
-			return nil, err
-		}
-	}
-	if t.truth.multi != nil {
-		return list, nil
-	}
-	if values := float64(t.train.n()) * float64(t.head.Features); values*float64(s.n()) > mostSimilar || values > mostUnits {
-		t.warn("k-NN was left out: %d x %d similarities are too many", t.train.n(), s.n())
-		return list, nil
-	}
-	votes := heads.Neighbours(t.train.x, t.train.class, s.x, t.head.Features, c, t.config.Neighbours)
-	return list, add(fmt.Sprintf("knn_k%d", t.config.Neighbours), "nearest training images by cosine similarity, weighted", votes, true)
+	return labels.How, true
 }
 
-// scored runs the tuned file on images with several labels.
-func (t *tuning) scored(ctx context.Context, setup *evaluation.Setup, s *set) ([][]float32, error) {
-	defer setup.Close()
-	one := &set{name: s.name, dir: filepath.Join(t.options.Folder(), tunedName+s.name), setup: setup, truth: s.truth}
-	err := anew(ctx, one.dir, func() error { return one.open(ctx, nil, t.options.Install) })
-	if err != nil {
-		return nil, err
+// runTuned runs the written file on a set. It must give the scores of the head that was trained.
+// It returns what describes the run.
+func (j *Job) runTuned(ctx context.Context, file *evaluation.Classifier, e *examples, want []float32) (results.Manifest, error) {
+	name := candidate{Name: tunedHead}.run(e.name)
+	if j.config.several() {
+		return j.scored(ctx, file, e, name, want)
 	}
-	defer one.rec.Close()
-	done, end := t.options.stage(tunedName+s.name, len(one.rec.Todo))
-	err = one.collect(ctx, nil, done)
-	end()
-	if err != nil {
-		return nil, err
-	}
-	var out [][]float32
-	return out, results.Each[Record](ctx, one.rec.Run, []string{evaluation.Logits}, func(r *Record, arrays [][]float32) error {
-		if r.Status != results.OK {
-			return fmt.Errorf("image %s could be read before, and cannot any more: %s", r.ID, r.Error)
+	c, k := e.Classes, 0
+	return j.classify(ctx, file, j.samples(e), name, "", func(r *classify.Record, logits []float32) error {
+		if int(r.Label) != e.Class[k] {
+			return fmt.Errorf("the classes of %s were matched to other outputs of the file than they were trained for", e.images.Name)
 		}
-		out = append(out, slices.Clone(arrays[0]))
-		return nil
+		k++
+		return j.reproduced(e, k-1, want[(k-1)*c:k*c], logits)
 	})
 }
 
-// paired is the difference of top-1, b less a, with McNemar's test.
-func paired(ctx context.Context, a, b []metrics.Outcome, replicates int, seed uint64) (metrics.Difference, error) {
-	share := func(v []metrics.Outcome) metrics.Statistic {
-		return func(count []uint16) []float64 {
-			hits := 0
-			for i, o := range v {
-				if o.Correct() {
-					hits += int(count[i])
-				}
-			}
-			return []float64{float64(hits) / float64(len(v))}
-		}
-	}
-	d, err := metrics.Paired(ctx, len(a), replicates, seed, share(a), share(b))
+// classify runs classify in a folder of the job's, and calls check, if not nil, with every record.
+// It returns what describes the run.
+func (j *Job) classify(ctx context.Context, c *evaluation.Classifier, im *evaluation.Images, name, reuse string,
+	check func(r *classify.Record, logits []float32) error) (results.Manifest, error) {
+	store := evaluation.Store{Dir: filepath.Join(j.options.folder(), name), Reuse: reuse}
+	config := classify.DefaultConfig()
+	config.Bins, config.Replicates = j.config.Bins, j.config.Replicates
+	var job *classify.Job
+	err := anew(ctx, store.Dir, func() (err error) {
+		job, err = classify.Open(ctx, c, im, config, store)
+		return err
+	})
 	if err != nil {
-		return metrics.Difference{}, err
+		return results.Manifest{}, err
 	}
-	onlyA, onlyB := metrics.Discordant(len(a), func(i int) bool { return a[i].Correct() }, func(i int) bool { return b[i].Correct() })
-	d[0].P, d[0].Test = metrics.McNemar(onlyA, onlyB), "McNemar, exact"
-	return d[0], nil
+	defer job.Close()
+	done, end := j.options.stage(name, len(job.Pass.Todo))
+	err = job.Collect(ctx, job.Pass, done)
+	end()
+	if err != nil {
+		return results.Manifest{}, err
+	}
+	return job.Pass.Manifest, results.Each[classify.Record](ctx, job.Pass.Run, []string{evaluation.Logits}, func(r *classify.Record, arrays [][]float32) error {
+		switch {
+		case r.Status != results.OK:
+			return gone(r.Row)
+		case check == nil:
+			return nil
+		}
+		return check(r, arrays[0])
+	})
+}
+
+func gone(r results.Row) error {
+	return fmt.Errorf("image %s could be read before, and cannot any more: %s", r.ID, r.Error)
+}
+
+// scored runs the written file on images with several labels.
+func (j *Job) scored(ctx context.Context, file *evaluation.Classifier, e *examples, name string, want []float32) (results.Manifest, error) {
+	dir, c := filepath.Join(j.options.folder(), name), e.Classes
+	im := e.selected()
+	var p *evaluation.Pass
+	err := anew(ctx, dir, func() (err error) {
+		p, err = evaluation.Open(ctx, file, im, evaluation.Store{Dir: dir}, evaluation.Spec{
+			Task: Name, Config: struct{}{}, Truth: sum(e), Selected: im.Selected(), Needs: []string{evaluation.Logits},
+		})
+		if err != nil {
+			return err
+		}
+		if err = p.Begin(ctx, struct{}{}, results.Array{Name: truthArray, Width: c}); err != nil {
+			return errors.Join(err, p.Close())
+		}
+		return nil
+	})
+	if err != nil {
+		return results.Manifest{}, err
+	}
+	defer p.Close()
+	done, end := j.options.stage(name, len(p.Todo))
+	err = evaluation.Collect(ctx, p, done, func(sc evaluation.Scored) (scored, evaluation.Own, error) {
+		r := scored{p.Row(sc)}
+		if sc.Err != nil {
+			return r, nil, gone(results.Row{ID: r.ID, Error: sc.Err.Error()})
+		}
+		k, _ := slices.BinarySearch(e.at, sc.Index)
+		return r, evaluation.Own{truthArray: e.truthOf(k)}, nil
+	})
+	end()
+	if err != nil {
+		return results.Manifest{}, err
+	}
+	k := 0
+	return p.Manifest, results.Each[scored](ctx, p.Run, []string{evaluation.Logits}, func(_ *scored, arrays [][]float32) error {
+		k++
+		return j.reproduced(e, k-1, want[(k-1)*c:k*c], arrays[0])
+	})
+}
+
+// truthOf is what image k of several labels is: 0 or 1, NaN where it is not known, by class.
+func (e *examples) truthOf(k int) []float32 {
+	out := make([]float32, e.Classes)
+	for c, v := range e.Several[k*e.Classes : (k+1)*e.Classes] {
+		out[c] = float32(v)
+	}
+	return out
+}
+
+// given keeps scores that were computed here as a run, like that of the file, whose manifest m is.
+func (j *Job) given(ctx context.Context, c candidate, e *examples, m results.Manifest, scores []float32) error {
+	base := j.base.Model
+	m.Key.Model = results.Model{SHA256: base.SHA256, Output: base.Logits, Edits: c.About}
+	m.Key.Device, m.Reused = j.roles[0].pass.Manifest.Key.Device, ""
+	dir := filepath.Join(j.options.folder(), c.run(e.name))
+	of := func(k int) []float32 { return scores[k*e.Classes : (k+1)*e.Classes] }
+	if j.config.several() {
+		return write(ctx, dir, m, e, func(row results.Row, k int) (scored, [][]float32, error) {
+			return scored{row}, [][]float32{of(k), e.truthOf(k)}, nil
+		})
+	}
+	var a classify.About
+	if err := json.Unmarshal(m.About, &a); err != nil {
+		return err
+	}
+	a.Head.Model = report.Model{Name: base.Name + ", " + c.Name, SHA256: base.SHA256, Classes: e.Classes, Output: base.Logits, Edits: c.About}
+	if c.Votes {
+		a.Head.Option("scores are shares of votes, of which only the order means something")
+	}
+	var err error
+	if m.About, err = json.Marshal(a); err != nil {
+		return err
+	}
+	class := map[int]int{} // of the data, by output
+	for c, o := range a.Output {
+		class[o] = c
+	}
+	r := classify.NewRecorder(a)
+	return write(ctx, dir, m, e, func(row results.Row, k int) (classify.Record, [][]float32, error) {
+		rec, err := r.Record(row, class[e.Class[k]], of(k), nil)
+		return rec, [][]float32{of(k)}, err
+	})
+}
+
+// write writes a run in place of the one that is there. record makes the record and the arrays of
+// image k of a set.
+func write[T any, P results.Record[T]](ctx context.Context, dir string, m results.Manifest, e *examples,
+	record func(row results.Row, k int) (T, [][]float32, error)) error {
+	if err := results.Discard(dir); err != nil {
+		return err
+	}
+	run, err := results.Claim(ctx, dir, m, e.selected().Selected(), results.Shard{})
+	if err != nil {
+		return err
+	}
+	w, k := results.NewWriter[T, P](run), 0
+	err = results.Each[Record](ctx, e.pass.Run, nil, func(r *Record, _ [][]float32) error {
+		if k == e.n() || int(r.Index) != e.at[k] {
+			return nil // it is of the part that trains, or bad
+		}
+		rec, arrays, err := record(r.Row, k)
+		if err != nil {
+			return err
+		}
+		k++
+		return w.Add(rec, arrays...)
+	})
+	return errors.Join(err, w.Close(), run.Close())
 }

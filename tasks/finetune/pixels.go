@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"image"
+	"slices"
 
 	"cutmix-eval/augment"
 	"cutmix-eval/evaluation"
+	"cutmix-eval/heads"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/pipeline"
+	"cutmix-eval/runtime"
 )
 
 // pixels is a source of features that the backbone computes anew in every epoch, of images
@@ -16,113 +19,138 @@ import (
 type pixels struct {
 	config   Training
 	seed     uint64
-	setup    *evaluation.Setup // its session is open; the penultimate vector is its last output
-	samples  []int             // of the data, of the training images
-	features int
-	y        *labels
+	base     *evaluation.Classifier
+	engine   evaluation.Engine
+	feature  int // which output of it the penultimate vector is
+	images   *evaluation.Images
+	samples  []int // of the images, those that train
+	targets  *heads.Targets
 	progress func(epoch, done int) // may be nil
 
 	scratch []float32
-	batch   Batch
+	x       []float32
+	y       []float64
+}
+
+// output is the place of an engine's output; -1 for none.
+func output(e evaluation.Engine, name string) int {
+	return slices.IndexFunc(e.Outputs(), func(t runtime.Tensor) bool { return t.Name == name })
+}
+
+// report makes every epoch a stage of its own. The function that it returns ends the last.
+func (s *pixels) report(epochs int, stage func(what string, n int) (func(int), func())) (end func()) {
+	at, done, finish := -1, func(int) {}, func() {}
+	s.progress = func(epoch, n int) {
+		if epoch != at {
+			finish()
+			done, finish = stage(fmt.Sprintf("epoch %d/%d", epoch+1, epochs), len(s.samples))
+			at = epoch
+		}
+		done(n)
+	}
+	return func() { finish() }
 }
 
 // Steps is the number of batches of an epoch.
-func (s *pixels) Steps() int { return steps(len(s.samples), s.config.Batch) }
+func (s *pixels) Steps() int { return (len(s.samples) + s.config.Batch - 1) / s.config.Batch }
 
 // Epoch gives the batches of an epoch.
-func (s *pixels) Epoch(ctx context.Context, epoch int, each func(Batch) error) error {
-	order := random(s.seed, ordering, epoch, 0).Perm(len(s.samples))
-	c := s.setup.Pipeline(nil, nil)
-	recipe := s.setup.Cropped()
-	c.N, c.Batch = len(order), s.config.Batch
-	c.Filler = func() (pipeline.Filler, error) { return evaluation.Filler(recipe, s.load(epoch, order)) }
+func (s *pixels) Epoch(ctx context.Context, epoch int, each func(x []float32, y []float64) error) error {
+	order := heads.Order(s.seed, epoch, len(s.samples))
+	c := s.base.Pipeline(s.engine, s.images, order, nil)
+	c.Filler, c.Batch = func() (pipeline.Filler, error) { return s.filler(epoch, order) }, s.config.Batch
 	if s.progress != nil {
 		c.Progress = func(done int) { s.progress(epoch, done) }
 	}
-	size := s.setup.Size()
-	channels, depth := 3, 1
-	if recipe.Layout == imageproc.NHWC {
-		channels, depth = 1, 3
-	}
-	var mix *mixing
+	var mix *augment.Plan
 	c.Before = func(b pipeline.Batch, first, n int, errs []error) error {
 		for i, err := range errs {
 			if err != nil {
-				return fmt.Errorf("training image %s could be read before, and cannot any more: %w", s.setup.Data.Samples[s.samples[order[first+i]]].ID, err)
+				id := s.images.ID(s.samples[order[first+i]])
+				return fmt.Errorf("training image %s could be read before, and cannot any more: %w", id, err)
 			}
 		}
-		if s.config.Mix.Method == None {
-			return nil
-		}
-		step := first / s.config.Batch
-		progress := float64(epoch*s.Steps()+step) / float64(s.config.Epochs*s.Steps())
-		if mix = s.config.Mix.plan(random(s.seed, mixingOf, epoch, step), n, size.H, size.W, progress); mix != nil {
-			s.config.Mix.pixels(mix, func(i int) []float32 { return b.Input(0, i) }, &s.scratch, channels, size.H, size.W, depth)
-		}
+		mix = s.mix(b, epoch, first/s.config.Batch, n)
 		return nil
 	}
-	last := len(s.setup.Session.Outputs) - 1
-	s.batch.X = s.batch.X[:0]
+	s.x = s.x[:0]
 	_, err := pipeline.Run(ctx, c, func(r pipeline.Result) error {
-		s.batch.X = append(s.batch.X, r.Output(last)...)
+		s.x = append(s.x, r.Output(s.feature)...)
 		if (r.Index+1)%s.config.Batch != 0 && r.Index+1 != len(order) {
 			return nil
 		}
-		first := r.Index / s.config.Batch * s.config.Batch
-		s.batch.Y = mix.targets(s.batch.Y, s.y, order[first:r.Index+1])
-		err := each(s.batch)
-		s.batch.X = s.batch.X[:0]
+		at := order[r.Index/s.config.Batch*s.config.Batch : r.Index+1]
+		if mix != nil {
+			s.y = s.targets.Mixed(s.y, at, mix.Partner, mix.Own)
+		} else {
+			s.y = s.targets.Mixed(s.y, at, nil, nil)
+		}
+		err := each(s.x, s.y)
+		s.x = s.x[:0]
 		return err
 	})
 	return err
 }
 
-// load loads images in the order of an epoch, augmented, at the size that the model sees.
-func (s *pixels) load(epoch int, order []int) evaluation.Load {
-	a := &augmenter{config: s.config.Augment, recipe: s.setup.Recipe, size: s.setup.Size()}
-	var err error
-	if a.transform, err = imageproc.NewTransform(s.setup.Recipe); err != nil {
-		panic("finetune: " + err.Error()) // it was checked
+// mix mixes the n images of a batch, where it is mixed.
+func (s *pixels) mix(b pipeline.Batch, epoch, step, n int) *augment.Plan {
+	if s.config.Mix.Method == augment.None {
+		return nil
 	}
-	data := s.setup.Data.Loader()
-	return func(p int, _ imageproc.Window) (imageproc.Image, error) {
-		i := s.samples[order[p]]
-		a.seed, a.epoch, a.image = s.seed, epoch, i
-		im, err := data.LoadWindow(i, a.window)
+	size, channels, depth := s.base.Size(), 3, 1
+	if s.images.Recipe.Layout == imageproc.NHWC {
+		channels, depth = 1, 3
+	}
+	progress := float64(epoch*s.Steps()+step) / float64(s.config.Epochs*s.Steps())
+	p := s.config.Mix.Plan(heads.Mixing.Rand(s.seed, epoch, step), n, size.H, size.W, progress)
+	if p != nil {
+		slot := func(i int) []float32 { return b.Input(0, i) }
+		s.config.Mix.Apply(p, slot, &s.scratch, channels, size.H, size.W, depth)
+	}
+	return p
+}
+
+// filler loads images in the order of an epoch, augmented, at the size that the model sees.
+func (s *pixels) filler(epoch int, order []int) (pipeline.Filler, error) {
+	a := &augmenter{views: s.config.Augment, recipe: s.images.Recipe, size: s.base.Size(), seed: s.seed, epoch: epoch}
+	var err error
+	if a.transform, err = imageproc.NewTransform(a.recipe); err != nil {
+		return nil, err
+	}
+	data := s.images.Loader()
+	return evaluation.Filler(s.base.Cropped(), func(p int, _ imageproc.Window) (imageproc.Image, error) {
+		a.image = s.samples[order[p]]
+		im, err := data.LoadWindow(a.image, a.window)
 		if err != nil {
 			return im, err
 		}
 		return a.apply(im)
-	}
+	})
 }
 
-// augmenter augments images, for one goroutine.
+// augmenter augments images in an epoch, for one goroutine.
 type augmenter struct {
-	config       Augment
+	views        augment.Views
 	recipe       imageproc.Recipe
 	size         imageproc.Size
 	transform    *imageproc.Transform
 	resizer      imageproc.Resizer
 	part, mirror []byte
 
-	seed         uint64
-	epoch, image int // that come next
+	seed  uint64
+	epoch int
+	image int // that comes next
 }
 
 // draw is the part of a w x h picture, and whether it is mirrored: always the same for an
 // image in an epoch.
 func (a *augmenter) draw(w, h int) (image.Rectangle, bool) {
-	rng := random(a.seed, augmenting, a.epoch, a.image)
-	flip := rng.Float64() < a.config.Flip
-	if !a.config.Crop {
-		return image.Rectangle{}, flip
-	}
-	return augment.ResizedCrop(rng, h, w, a.config.Scale, a.config.Ratio), flip
+	return a.views.Draw(heads.Augmenting.Rand(a.seed, a.epoch, a.image), h, w)
 }
 
 // window is what will be looked at.
 func (a *augmenter) window(w, h int) image.Rectangle {
-	if !a.config.Crop {
+	if !a.views.Crop {
 		return a.transform.Window(w, h)
 	}
 	b, _ := a.draw(w, h)
@@ -134,7 +162,7 @@ func (a *augmenter) apply(im imageproc.Image) (imageproc.Image, error) {
 	of := im.Size()
 	b, flip := a.draw(im.W, im.H)
 	var err error
-	if a.config.Crop {
+	if a.views.Crop {
 		a.part = a.part[:0]
 		for y := b.Min.Y; y < b.Max.Y; y++ {
 			a.part = append(a.part, im.Pix[3*(y*im.W+b.Min.X):3*(y*im.W+b.Max.X)]...)

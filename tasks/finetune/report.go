@@ -1,343 +1,304 @@
 package finetune
 
 import (
-	"bytes"
 	"context"
-	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
+	"math"
 	"slices"
 	"strconv"
 
 	"cutmix-eval/evaluation"
-	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/tasks/classify"
-	"cutmix-eval/tasks/compare"
 )
 
-// differenceName is the metric of a paired difference of top-1.
-const differenceName = "top1_difference"
+// once counts each of n images once.
+func once(n int) []uint16 { return slices.Repeat([]uint16{1}, n) }
 
-// begin describes model, data and training.
-func (t *tuning) begin() {
-	s := t.setup
-	r := s.Report(t.options.Tool)
-	r.Task, r.Tables = Name, nil
-	r.Model.Classes = len(t.truth.classes)
-	r.Dataset.Classes = len(t.truth.classes)
-	r.Dataset.Labels = "by the new head, whose classes they are"
-	if t.config.Keep {
-		r.Dataset.Labels = "to the model's classes: its head goes on"
+// Report computes the numbers of the heads from their runs, and describes the training.
+func (l *loaded) Report(ctx context.Context) (*report.Report, error) {
+	a, c := l.about, l.about.Config
+	r := &report.Report{Head: a.Head, BadImages: a.Bad, Tried: a.Tried, Warnings: slices.Clone(a.Warnings)}
+	if r.Config.Task = c; l.seed != r.Config.Seed {
+		r.Option("trained with seed %d", r.Config.Seed)
+		r.Config.Seed = l.seed
 	}
-	for _, one := range t.evaluated {
-		from := one.setup.Data.Name
-		r.Dataset.Notes = append(r.Dataset.Notes, fmt.Sprintf("%s: %d images of %s", one.name, one.n(), from))
-	}
-	r.Dataset.Notes = append(r.Dataset.Notes, t.alike...)
-	r.Config = s.Config.Told(t.config)
-	r.Option("%s", t.config.Training.describe())
-	r.Runtime = evaluation.RanBy(t.sets[0].rec.Manifest)
-	chosen := t.state.chosen(t.config.Last)
-	r.Option("epoch %d of %d kept, in %s", chosen.Epoch, len(t.state.history), filepath.Base(t.options.Out))
-	t.report = r
-}
-
-// describe is the training in a line.
-func (t Training) describe() string {
-	head := "new linear head"
-	if t.Keep {
-		head = "the model's own head"
-	}
-	if t.Hidden > 0 {
-		head = fmt.Sprintf("new head with %d hidden units", t.Hidden)
-	}
-	s := head
-	if t.Dropout > 0 {
-		s += fmt.Sprintf(", dropout %s", number(t.Dropout))
-	}
-	s += ", " + t.Mix.describe()
-	if t.Augment.Crop {
-		s += fmt.Sprintf(", random crops of %s to %s of the area", number(t.Augment.Scale[0]), number(t.Augment.Scale[1]))
-	}
-	if t.Augment.Flip > 0 {
-		s += fmt.Sprintf(", flips %s", number(t.Augment.Flip))
-	}
-	if t.Optimizer == LBFGSName {
-		s += fmt.Sprintf(", optimum by L-BFGS, weight decay %s", number(t.Decay))
-	} else {
-		s += t.describeSteps()
-	}
-	if t.Smoothing > 0 {
-		s += fmt.Sprintf(", label smoothing %s", number(t.Smoothing))
-	}
-	if t.Balanced {
-		s += ", balanced classes"
-	}
-	return s
-}
-
-func (t Training) describeSteps() string {
-	rate := "by the features"
-	if t.Rate > 0 {
-		rate = number(t.Rate)
-	}
-	s := fmt.Sprintf(", %s, rate %s, %s", t.Optimizer, rate, t.Schedule.Kind)
-	if t.Schedule.Warmup > 0 {
-		s += fmt.Sprintf(" after a warm-up of %s", number(t.Schedule.Warmup))
-	}
-	if t.Optimizer == SGDName && t.Momentum != 0.9 {
-		s += fmt.Sprintf(", momentum %s", number(t.Momentum))
-	}
-	s += fmt.Sprintf(", weight decay %s, batches of %d", number(t.Decay), t.Batch)
-	if !t.Standardize {
-		s += ", plain features"
-	}
-	return s
-}
-
-func (m Mix) describe() string {
-	switch m.Method {
-	case None:
-		return "no mixing"
-	case Cutout:
-		return fmt.Sprintf("cutout of %s of the side, probability %s", number(m.Length), number(m.Prob))
-	}
-	s := fmt.Sprintf("%s, alpha %s, probability %s", m.Method, number(m.Alpha), number(m.Prob))
-	if m.Scheduled {
-		s += " rising from 0"
-	}
-	if m.Box != "uniform" && m.Method != Mixup {
-		s += ", " + m.Box + " boxes"
-	}
-	if m.Labels != "shares" {
-		s += ", " + m.Labels + " labels"
-	}
-	if m.PerImage {
-		s += ", a box for each image"
-	}
-	if m.Uncorrected {
-		s += ", labels by the drawn lambda"
-	}
-	return s
-}
-
-// reportSet reports the candidates on a set of images with one label.
-func (t *tuning) reportSet(ctx context.Context, s *set, list []candidate) error {
-	table := report.Table{Name: s.name, Title: fmt.Sprintf("%s, n = %d%s; differences to tuned with 95 %% intervals", s.name, s.n(), t.chose(s)),
-		Columns: []string{"head", "top1 %", "", "nll", "ece %", "top1 less tuned's", "", "p (McNemar, Holm)"}}
-	for k, one := range list {
-		v := one.outcomes
-		all := metrics.Evaluate(v, t.config.Bins)
-		iv, err := metrics.EvaluateIntervals(ctx, all, v, t.config.Bins, t.config.Replicates, t.setup.Config.Seed)
+	chosen := l.log.Chosen(c.Last)
+	r.Option("%s", c.Training)
+	r.Option("epoch %d of %d kept, in %s", chosen.Epoch, len(l.log), a.File)
+	for _, s := range a.Sets {
+		show := l.one
+		if c.several() {
+			show = l.several
+		}
+		tuned, err := show(ctx, r, s)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		g := report.Group{Kind: s.name, Name: one.name}
-		add := func(name string, value float64, unit string, i metrics.Interval, higher bool) {
-			g.Metrics = append(g.Metrics, report.Metric{Name: name, Value: value, Unit: unit, N: s.n(), Interval: &i, HigherIsBetter: higher, Note: s.name + " images"})
-		}
-		add("top1", all.Top1, report.Fraction, iv.Top1, true)
-		row := []string{one.name, report.Percent(all.Top1), report.PercentRange(iv.Top1), "-", "-", "", "", ""}
-		if len(t.truth.classes) > 5 && !one.sharesOnly {
-			add("top5", all.Top5, report.Fraction, iv.Top5, true)
-		}
-		add("balanced_accuracy", all.BalancedAccuracy, report.Fraction, iv.Balanced, true)
-		if !one.sharesOnly {
-			add("nll", all.NLL, report.Nats, iv.NLL, false)
-			add("ece", all.Width.ECE, report.Fraction, iv.ECE, false)
-			row[3], row[4] = strconv.FormatFloat(all.NLL, 'f', 4, 64), report.Percent(all.Width.ECE)
-		}
-		if k > 0 {
-			d, err := paired(ctx, list[0].outcomes, v, t.config.Replicates, t.setup.Config.Seed)
-			if err != nil {
-				return err
-			}
-			g.Metrics = append(g.Metrics, report.Metric{Name: differenceName, Value: d.Value, Unit: report.Fraction, N: s.n(), Interval: &d.Interval, HigherIsBetter: true, P: &d.P, Test: d.Test, Note: "less the tuned head's"})
-			row[5], row[6] = signed(d.Value), report.PercentRange(d.Interval)
-		}
-		t.report.Groups = append(t.report.Groups, g)
-		table.Rows = append(table.Rows, row)
+		r.Main, r.MainAt = tuned, at(s, s.Heads[0]) // of the last set
 	}
-	t.tested(s.name, &table)
-	t.report.Tables = append(t.report.Tables, table)
-	return nil
+	r.Show(l.epochs())
+	if c.Search {
+		r.Show(l.trials())
+	}
+	guessing := math.Log(float64(len(a.Classes)))
+	if c.several() {
+		guessing = math.Ln2
+	}
+	if chosen.ValLoss > guessing {
+		r.Warn("the validation loss of %.4g is above %.4g, that of guessing: the head is overconfident; "+
+			"a lower --lr or a larger --weight-decay helps", chosen.ValLoss, guessing)
+	}
+	if fit := l.log[0].Fit; fit != nil && fit.Gradient > 1e-6 {
+		r.Warn("the optimum was not reached: %s; a larger --weight-decay makes it steeper", fit)
+	}
+	if l.chose(l.last()) {
+		r.Warn("the epoch was chosen by these validation images: give --test for numbers of images that chose nothing")
+	}
+	return r, nil
 }
 
-// chose says that a set chose the epoch.
-func (t *tuning) chose(s *set) string {
-	if s.name != "val" || len(t.state.history) < 2 || t.config.Last {
-		return ""
+// chose says whether a set's images chose the epoch.
+func (l *loaded) chose(s set) bool { return s.Name == "val" && len(l.log) > 1 && !l.about.Config.Last }
+
+// title is that of a set's numbers.
+func (l *loaded) title(s set, n int, rest string) string {
+	chose := ""
+	if l.chose(s) {
+		chose = ", which chose the epoch"
 	}
-	return ", which chose the epoch"
+	return fmt.Sprintf("%s, n = %d%s; %s", s.Name, n, chose, rest)
 }
 
-// tested corrects the p-values of a set's differences for their number, and writes them into
-// the last column of its table.
-func (t *tuning) tested(set string, table *report.Table) {
-	var groups []report.Group
-	for _, g := range t.report.Groups {
-		if g.Kind == set {
-			groups = append(groups, g)
-		}
-	}
-	holm(groups)
-	for k, g := range groups {
-		for _, m := range g.Metrics {
-			if m.PAdjusted != nil {
-				row := table.Rows[k]
-				row[len(row)-1] = strconv.FormatFloat(*m.PAdjusted, 'g', 2, 64)
-			}
-		}
-	}
+// at is what numbers of a head on a set are of.
+func at(s set, c candidate) report.Keys {
+	return report.Keys{report.KeySet.Is(s.Name), report.KeyHead.Is(c.Name)}
 }
 
-func signed(share float64) string {
-	s := report.Percent(share)
-	if share > 0 {
-		s = "+" + s
-	}
-	return s
-}
-
-// reportMulti reports the candidates on a set of images with several labels.
-func (t *tuning) reportMulti(ctx context.Context, s *set, list []candidate) error {
-	c := len(t.truth.classes)
-	table := report.Table{Name: s.name, Title: fmt.Sprintf("%s, n = %d%s; mean average precision with 95 %% intervals", s.name, s.n(), t.chose(s)),
-		Columns: []string{"head", "map %", "", "map less tuned's", "", "p (bootstrap, Holm)"}}
-	ones := slices.Repeat([]uint16{1}, s.n())
-	var tuned *metrics.MultiLabel
-	for k, one := range list {
-		m := metrics.NewMultiLabel(one.scores, s.several, c)
-		values := m.Evaluate(ones)
-		boot, err := metrics.Bootstrap(ctx, s.n(), t.config.Replicates, t.setup.Config.Seed, m.Evaluate)
+// one reports the heads on a set of images with one label, and returns the tuned head's numbers.
+func (l *loaded) one(ctx context.Context, r *report.Report, s set) (tuned []*report.Number, err error) {
+	c := l.about.Config
+	v := report.View{Columns: []string{"head", "top1 %", "", "nll", "ece %", "top1 less tuned's", "", "p (McNemar, Holm)"}}
+	var first []metrics.Outcome // the tuned head's
+	var differences []*report.Number
+	for _, one := range s.Heads {
+		outcomes, err := l.outcomes(ctx, one.run(s.Name))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		iv := metrics.Percentile(boot[0])
-		g := report.Group{Kind: s.name, Name: one.name, Metrics: []report.Metric{{Name: "map", Value: values[0], Unit: report.Fraction, N: s.n(), Interval: &iv, HigherIsBetter: true, Note: s.name + " images"}}}
-		row := []string{one.name, report.Percent(values[0]), report.PercentRange(iv), "", "", ""}
-		if k == 0 {
-			tuned = m
-			t.classes(s, values[1:], boot[1:])
+		n := len(outcomes)
+		all := metrics.Evaluate(outcomes, c.Bins)
+		iv, err := metrics.EvaluateIntervals(ctx, all, outcomes, c.Bins, c.Replicates, l.seed)
+		if err != nil {
+			return nil, err
+		}
+		var numbers []*report.Number
+		add := func(name string, value float64, unit report.Unit, i *metrics.Interval, better report.Better) *report.Number {
+			added := r.Add(report.Number{
+				Name: name, At: at(s, one), Value: value, Unit: unit, N: n, Interval: i, Better: better, Note: s.Name + " images",
+			})
+			numbers = append(numbers, added)
+			return added
+		}
+		top1 := add("top1", all.Top1, report.Fraction, &iv.Top1, report.Higher)
+		if len(l.about.Classes) > 5 && !one.Votes {
+			add("top5", all.Top5, report.Fraction, &iv.Top5, report.Higher)
+		}
+		add("balanced_accuracy", all.BalancedAccuracy, report.Fraction, &iv.Balanced, report.Higher)
+		nll, ece := report.Word("-"), report.Word("-")
+		if !one.Votes {
+			nll = add("nll", all.NLL, report.Nats, &iv.NLL, report.Lower).Bare()
+			ece = add("ece", all.Width.ECE, report.Fraction, &iv.ECE, report.Lower).Bare()
+		}
+		var less *report.Number
+		if first == nil {
+			first, tuned = outcomes, numbers
 		} else {
-			first := func(m *metrics.MultiLabel) metrics.Statistic {
-				return func(count []uint16) []float64 { return m.Evaluate(count)[:1] }
-			}
-			d, err := metrics.Paired(ctx, s.n(), t.config.Replicates, t.setup.Config.Seed, first(tuned), first(m))
+			d, err := paired(ctx, first, outcomes, c.Replicates, l.seed)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			g.Metrics = append(g.Metrics, report.Metric{Name: "map_difference", Value: d[0].Value, Unit: report.Fraction, N: s.n(), Interval: &d[0].Interval, HigherIsBetter: true, P: &d[0].P, Test: d[0].Test, Note: "less the tuned head's"})
-			row[3], row[4] = signed(d[0].Value), report.PercentRange(d[0].Interval)
+			less = r.Add(difference("top1_difference", at(s, one), n, d))
+			differences = append(differences, less)
 		}
-		t.report.Groups = append(t.report.Groups, g)
-		table.Rows = append(table.Rows, row)
+		v.Rows = append(v.Rows, report.Row(report.Word(one.Name), top1.Bare(), top1.Range(), nll, ece, less.Signed(), less.Range(), less.PValue()))
 	}
-	t.tested(s.name, &table)
-	t.report.Tables = append(t.report.Tables, table)
-	return nil
+	report.Holm(differences...)
+	v.Title = l.title(s, len(first), "differences to tuned with 95 % intervals")
+	r.Show(v)
+	return tuned, nil
 }
 
-// classes reports the tuned head's average precision of every class that has an image.
-func (t *tuning) classes(s *set, values []float64, boot [][]float64) {
-	table := report.Table{Name: s.name + " classes", Title: s.name + ", average precision of the tuned head by class, percent", Columns: []string{"class", "", ""}}
-	for k, name := range t.truth.classes {
-		if len(boot[k]) == 0 || values[k] != values[k] {
-			continue
-		}
-		iv := metrics.Percentile(boot[k])
-		table.Rows = append(table.Rows, []string{name, report.Percent(values[k]), report.PercentRange(iv)})
-		t.report.Groups = append(t.report.Groups, report.Group{Kind: s.name + " class", Name: name, Metrics: []report.Metric{
-			{Name: "average_precision", Value: values[k], Unit: report.Fraction, N: s.known(k), Interval: &iv, HigherIsBetter: true}}})
-	}
-	t.report.Tables = append(t.report.Tables, table)
-}
-
-// epochsTable lists the training's epochs.
-func (t *tuning) epochsTable() report.Table {
-	out := report.Table{Name: "epochs", Title: "training (* the best so far)", Columns: []string{"epoch", "lr", "train loss", "val loss", "val " + t.score() + " %"}}
-	for _, e := range t.state.history {
-		mark := ""
-		if e.Best {
-			mark = " *"
-		}
-		out.Rows = append(out.Rows, []string{strconv.Itoa(e.Epoch), number(e.Rate), strconv.FormatFloat(e.Loss, 'f', 4, 64), strconv.FormatFloat(e.ValLoss, 'f', 4, 64), report.Percent(e.ValScore) + mark})
-	}
-	return out
-}
-
-// writeLog writes what the epochs gave, as CSV and JSON.
-func (t *tuning) writeLog(history []Epoch) error {
-	var table bytes.Buffer
-	w := csv.NewWriter(&table)
-	rows := [][]string{{"epoch", "lr", "train_loss", "val_loss", "val_" + t.score(), "seconds", "head_seconds", "best"}}
-	exact := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
-	for _, e := range history {
-		rows = append(rows, []string{strconv.Itoa(e.Epoch), exact(e.Rate), exact(e.Loss), exact(e.ValLoss), exact(e.ValScore), strconv.FormatFloat(e.Seconds, 'f', 3, 64), strconv.FormatFloat(e.Head, 'f', 3, 64), strconv.FormatBool(e.Best)})
-	}
-	if err := w.WriteAll(rows); err != nil {
-		return err
-	}
-	text, err := json.MarshalIndent(history, "", "  ")
-	if err != nil {
-		return err
-	}
-	return errors.Join(t.put(logName+".csv", table.Bytes()), t.put(logName+".json", append(text, '\n')))
-}
-
-// put writes a file of the folder.
-func (t *tuning) put(name string, data []byte) error { return put(t.options.Folder(), name, data) }
-
-func put(dir, name string, data []byte) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	return atomicfile.Save(filepath.Join(dir, name), func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	})
-}
-
-// Tuned are the records of a tuned head on a set, val or test, in the folder of a
-// fine-tuning, to compare with others.
-func Tuned(ctx context.Context, dir, set string) (compare.Source, error) {
-	run, err := results.Open(filepath.Join(dir, tunedName+set))
+// outcomes are those of a run.
+func (l *loaded) outcomes(ctx context.Context, name string) ([]metrics.Outcome, error) {
+	run, err := l.study.Member(name)
 	if err != nil {
 		return nil, err
 	}
-	return classify.Load(ctx, run)
+	var out []metrics.Outcome
+	err = results.Each[classify.Record](ctx, run, nil, func(r *classify.Record, _ [][]float32) error {
+		out = append(out, r.Outcome())
+		return nil
+	})
+	return out, err
 }
 
-// IsRun says whether a folder holds a fine-tuning.
-func IsRun(dir string) bool {
-	for _, name := range []string{reportName, checkpointName} {
-		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			return true
+// difference is the number of what a head has more than the tuned one.
+func difference(name string, at report.Keys, n int, d metrics.Difference) report.Number {
+	return report.Number{
+		Name: name, At: at, Value: d.Value, Unit: report.Fraction, N: n, Interval: &d.Interval, Better: report.Higher,
+		Test: &report.Test{Name: d.Test, P: d.P}, Note: "less the tuned head's",
+	}
+}
+
+// paired is the difference of top-1, b less a, with McNemar's test.
+func paired(ctx context.Context, a, b []metrics.Outcome, replicates int, seed uint64) (metrics.Difference, error) {
+	if len(a) != len(b) {
+		return metrics.Difference{}, errors.New("the runs of the heads are of different images; run the same command again")
+	}
+	share := func(v []metrics.Outcome) metrics.Statistic {
+		return func(count []uint16) []float64 {
+			hits := 0
+			for i, o := range v {
+				if o.Correct() {
+					hits += int(count[i])
+				}
+			}
+			return []float64{float64(hits) / float64(len(v))}
 		}
 	}
-	return false
+	d, err := metrics.Paired(ctx, len(a), replicates, seed, share(a), share(b))
+	if err != nil {
+		return metrics.Difference{}, err
+	}
+	right := func(v []metrics.Outcome) func(i int) bool { return func(i int) bool { return v[i].Correct() } }
+	onlyA, onlyB := metrics.Discordant(len(a), right(a), right(b))
+	d[0].P, d[0].Test = metrics.McNemar(onlyA, onlyB), "McNemar, exact"
+	return d[0], nil
 }
 
-// Load reads the report of a fine-tuning that has ended.
-func Load(dir string) (*report.Report, error) {
-	data, err := os.ReadFile(filepath.Join(dir, reportName))
+// several reports the heads on a set of images with several labels, and returns the tuned head's
+// numbers.
+func (l *loaded) several(ctx context.Context, r *report.Report, s set) (tuned []*report.Number, err error) {
+	c := l.about.Config
+	v := report.View{Columns: []string{"head", "map %", "", "map less tuned's", "", "p (bootstrap, Holm)"}}
+	var first metrics.Statistic // the tuned head's
+	var n int
+	var differences []*report.Number
+	for _, one := range s.Heads {
+		scores, y, err := l.scores(ctx, one.run(s.Name))
+		if err != nil {
+			return nil, err
+		}
+		n = len(y) / len(l.about.Classes)
+		m := metrics.NewMultiLabel(scores, y, len(l.about.Classes))
+		values := m.Evaluate(once(n))
+		boot, err := metrics.Bootstrap(ctx, n, c.Replicates, l.seed, m.Evaluate)
+		if err != nil {
+			return nil, err
+		}
+		iv := metrics.Percentile(boot[0])
+		mean := r.Add(report.Number{
+			Name: "map", At: at(s, one), Value: values[0], Unit: report.Fraction, N: n, Interval: &iv, Better: report.Higher, Note: s.Name + " images",
+		})
+		var less *report.Number
+		own := func(count []uint16) []float64 { return m.Evaluate(count)[:1] }
+		if first == nil {
+			first, tuned = own, []*report.Number{mean}
+			r.Show(l.classes(r, s, y, values[1:], boot[1:]))
+		} else {
+			d, err := metrics.Paired(ctx, n, c.Replicates, l.seed, first, own)
+			if err != nil {
+				return nil, err
+			}
+			less = r.Add(difference("map_difference", at(s, one), n, d[0]))
+			differences = append(differences, less)
+		}
+		v.Rows = append(v.Rows, report.Row(report.Word(one.Name), mean.Bare(), mean.Range(), less.Signed(), less.Range(), less.PValue()))
+	}
+	report.Holm(differences...)
+	v.Title = l.title(s, n, "mean average precision with 95 % intervals")
+	r.Show(v)
+	return tuned, nil
+}
+
+// scores are those of a run, and what its images are.
+func (l *loaded) scores(ctx context.Context, name string) (scores []float32, y []float64, err error) {
+	run, err := l.study.Member(name)
 	if err != nil {
-		return nil, fmt.Errorf("the fine-tuning in %q has not ended; run the same command again: %w", dir, err)
+		return nil, nil, err
 	}
-	var r report.Report
-	if err := json.Unmarshal(data, &r); err != nil {
-		return nil, fmt.Errorf("reading %s of %q: %w; run the same command again", reportName, dir, err)
+	err = results.Each[scored](ctx, run, []string{evaluation.Logits, truthArray}, func(_ *scored, arrays [][]float32) error {
+		scores, y = append(scores, arrays[0]...), append(y, wide(arrays[1])...)
+		return nil
+	})
+	return scores, y, err
+}
+
+// classes reports the tuned head's average precision of every class that has an image.
+func (l *loaded) classes(r *report.Report, s set, y, values []float64, boot [][]float64) report.View {
+	v := report.View{Title: s.Name + ", average precision of the tuned head by class, percent", Columns: []string{"class", "", ""}}
+	for k, name := range l.about.Classes {
+		if len(boot[k]) == 0 || math.IsNaN(values[k]) {
+			continue
+		}
+		known := 0
+		for i := k; i < len(y); i += len(l.about.Classes) {
+			if !math.IsNaN(y[i]) {
+				known++
+			}
+		}
+		iv := metrics.Percentile(boot[k])
+		n := r.Add(report.Number{
+			Name: "average_precision", At: report.Keys{report.KeySet.Is(s.Name), report.KeyClass.Is(name)}, Value: values[k],
+			Unit: report.Fraction, N: known, Interval: &iv, Better: report.Higher,
+		})
+		v.Rows = append(v.Rows, report.Row(report.Word(name), n.Bare(), n.Range()))
 	}
-	if r.Task != Name && r.Task != suiteTask {
-		return nil, fmt.Errorf("%s of %q is of task %q", reportName, dir, r.Task)
+	return v
+}
+
+// plain is a cell of a number that is none of the report's.
+func plain(v float64) *report.Number { return report.Plain(v, report.None) }
+
+// share is a cell of a share that is none of the report's, in percent.
+func share(v float64) report.Cell { return report.Plain(v, report.Fraction).Bare() }
+
+// epochs lists the training's epochs.
+func (l *loaded) epochs() report.Table {
+	score := l.about.Config.score()
+	t := report.Table{Name: "epochs", Title: "training (* the best so far)", Columns: report.Columns("epoch", "lr", "train_loss", "val_loss", "val_"+score)}
+	t.Columns[2].Head, t.Columns[3].Head, t.Columns[4].Head = "train loss", "val loss", "val "+score+" %"
+	for _, e := range l.log {
+		chosen := share(e.ValScore)
+		if e.Best {
+			chosen = chosen.Marked(" *")
+		}
+		t.Rows = append(t.Rows, report.Row(report.Int(e.Epoch), plain(e.Rate).General(), plain(e.Loss).Bare(), plain(e.ValLoss).Bare(), chosen))
 	}
-	r.HideGroups, r.Tried = true, max(r.Dataset.N, 1)+len(r.BadImages) // only the bad ones count
-	return &r, nil
+	return t
+}
+
+// trials lists what the search has tried.
+func (l *loaded) trials() report.Table {
+	score := l.about.Config.score()
+	t := report.Table{
+		Name: "search", Title: "search, on " + strconv.Itoa(l.search.Held) + " held-out training images",
+		Columns: report.Columns("lr", "weight_decay", score, "loss"),
+	}
+	t.Columns[1].Head, t.Columns[2].Head = "weight decay", score+" %"
+	for _, one := range l.search.Trials {
+		row := report.Row(plain(one.Rate).General(), plain(one.Decay).General(), share(one.Score), plain(one.Loss).Bare())
+		if one.Rate == 0 {
+			row[0] = report.Word("-") // L-BFGS
+		}
+		if one.Diverged {
+			row[2], row[3] = report.Word("-"), report.Word("diverged")
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
 }

@@ -1,0 +1,115 @@
+package finetune
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"cutmix-eval/internal/atomicfile"
+	"cutmix-eval/results"
+)
+
+// Names in the folder of a fine-tuning, beside those of runs.
+const (
+	checkpointName = "checkpoint.zip"
+	searchName     = "search.json"
+	logName        = "log" // .csv and .json
+	lockName       = ".lock"
+	trialName      = ".trial" // a folder for the file that is tried
+)
+
+// checkOut says whether the file and its folder can be written without harm to anything.
+func (j *Job) checkOut(train string) error {
+	out, dir := j.options.Out, j.options.folder()
+	if filepath.Ext(out) != ".onnx" {
+		return fmt.Errorf("the file to write, %q, must end in .onnx", out)
+	}
+	if a, err := os.Stat(out); err == nil {
+		if a.IsDir() {
+			return fmt.Errorf("the file to write, %q, is a folder: give another --out", out)
+		}
+		if b, err := os.Stat(j.base.Model.Path); err == nil && os.SameFile(a, b) {
+			return fmt.Errorf("the file to write, %q, is the model itself: give another --out", out)
+		}
+	}
+	if resolved(out) == resolved(dir) {
+		return fmt.Errorf("%q cannot be the file to write and its folder: give another --run", out)
+	}
+	for _, data := range []string{train, j.options.Val, j.options.Test} {
+		if info, err := os.Stat(data); err != nil || !info.IsDir() {
+			continue
+		}
+		for _, path := range []string{out, dir} {
+			if rel, err := filepath.Rel(resolved(data), resolved(path)); err == nil && filepath.IsLocal(rel) {
+				return fmt.Errorf("%q lies among the images of %q, which it would be taken for: give another --out or --run", path, data)
+			}
+		}
+	}
+	return nil
+}
+
+// resolved is where a path leads that need not exist: absolute, links followed.
+func resolved(path string) string {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return path
+	}
+	for dir, rest := path, ""; ; dir, rest = filepath.Dir(dir), filepath.Join(filepath.Base(dir), rest) {
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			return filepath.Join(real, rest)
+		}
+		if dir == filepath.Dir(dir) {
+			return path
+		}
+	}
+}
+
+// inFolder refuses a folder of something else than a training, and says whether it is of a
+// training before there were studies.
+func inFolder(dir string) (old bool, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) == 0 { // it will be made
+		return false, nil
+	}
+	if _, err := os.Stat(filepath.Join(dir, lockName)); err != nil { // every training leaves it
+		return false, fmt.Errorf("the folder %q holds something else than a training: give another --run", dir)
+	}
+	task, err := results.TaskOf(dir)
+	return task == "" && err == nil && len(entries) > 1, nil
+}
+
+// errUnreadable is wrapped where records are there and cannot be read.
+var errUnreadable = errors.New("its records cannot be used")
+
+// anew opens a run that can be made again: where it is another one, or damaged, it is removed
+// first. Other failures, of a device say, leave what is there.
+func anew(ctx context.Context, dir string, open func() error) error {
+	err := open()
+	if err == nil || ctx.Err() != nil || !results.IsRun(dir) {
+		return err
+	}
+	var different *results.DifferentRunError
+	if !errors.As(err, &different) && !errors.Is(err, results.ErrOtherSamples) && !errors.Is(err, errUnreadable) {
+		if _, bad := results.Open(dir); bad == nil {
+			return err
+		}
+	}
+	if err := results.Discard(dir); err != nil {
+		return err
+	}
+	return open()
+}
+
+// put writes a file of a folder, which is made.
+func put(dir, name string, data []byte) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return atomicfile.Save(filepath.Join(dir, name), func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
