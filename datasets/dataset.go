@@ -47,14 +47,6 @@ func Formats() []Format {
 	return []Format{Auto, ClassFolders, Flat, List, CIFAR, TinyImageNet, Scenes}
 }
 
-// ParseFormat reads a format's name.
-func ParseFormat(s string) (Format, error) {
-	if f := Format(s); slices.Contains(Formats(), f) {
-		return f, nil
-	}
-	return "", fmt.Errorf("data format %q is not one of auto, folders, flat, list, cifar, tiny-imagenet, scenes", s)
-}
-
 // Options say how to read a path.
 type Options struct {
 	Format Format // Auto or empty: recognise it

@@ -16,17 +16,20 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func newDoctor(s streams) *cobra.Command {
+func newDoctor(s streams, run func(ctx context.Context, lib string) error) *cobra.Command {
 	lib := ""
 	cmd := &cobra.Command{
-		Use: "doctor", Short: "Check what this machine can run", Args: cobra.NoArgs,
+		Use: "doctor", Short: "Check what this machine can run", Args: noArgs,
 		Long: `doctor prints where the ONNX Runtime library was looked for, which version is
 used, which devices really start (each is tried with the embedded model), which
 image decoder runs and how many threads there are.`,
 		Example: "  cutmix-eval doctor\n  cutmix-eval doctor --ort-lib /opt/onnxruntime-gpu/lib",
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runDoctor(cmd.Context(), s, lib) },
 	}
-	cmd.Flags().StringVar(&lib, "ort-lib", "", "ONNX Runtime library file or its folder")
+	addLibrary(cmd, &lib)
+	if run == nil {
+		run = func(ctx context.Context, lib string) error { return runDoctor(ctx, s, lib) }
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), lib) }
 	return cmd
 }
 

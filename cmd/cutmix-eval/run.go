@@ -22,25 +22,25 @@ type job interface {
 
 // runTask makes the records that are missing and prints the report. open opens the job
 // and its run; also, if not nil, does what else is wanted when all records are there.
-func runTask(ctx context.Context, s streams, c evaluation.Config, f *shared, format report.Format,
+func runTask(ctx context.Context, s streams, o options,
 	open func(setup *evaluation.Setup, install runtime.Progress) (job, *evaluation.Records, error), also func(j job) error) error {
-	setup, err := evaluation.Prepare(c)
+	setup, err := evaluation.Prepare(o.Config)
 	if err != nil {
 		return err
 	}
 	defer setup.Close()
-	store, quiet := f.store, f.quiet
-	j, rec, err := open(setup, installProgress(s.err, quiet))
+	store := o.Store
+	j, rec, err := open(setup, installProgress(s.err, o.Quiet))
 	if err != nil {
 		return err
 	}
 	defer j.Close()
-	stats, err := collect(ctx, s, store, quiet, rec, j.Collect)
+	stats, err := collect(ctx, s, store, o.Quiet, rec, j.Collect)
 	if err != nil {
 		return err
 	}
 	if !store.Shard.Whole() {
-		return shardDone(ctx, s, store, []*results.Run{rec.Run}, f.allowBad)
+		return shardDone(ctx, s, store, []*results.Run{rec.Run}, o.AllowBad)
 	}
 	ran := setup.Ran()
 	start := time.Now()
@@ -60,7 +60,7 @@ func runTask(ctx context.Context, s streams, c evaluation.Config, f *shared, for
 			return err
 		}
 	}
-	return finishReport(s, r, format, f.allowBad, quiet)
+	return finishReport(s, r, o.Format, o.AllowBad, o.Quiet)
 }
 
 // collect makes the records that are missing, with a bar, and says on stderr what

@@ -3,6 +3,7 @@ package ood
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,8 +24,9 @@ func TestPlan(t *testing.T) {
 		}
 	}
 	notes := []string{
-		"OpenOOD's list val_imagenet.txt is missing", "OpenOOD's list test_ninco.txt is missing", "OpenOOD's list test_inaturalist.txt is missing",
-		"OpenOOD's list test_openimage_o.txt is missing", "OpenOOD imagenet, lists of v1.5",
+		"OpenOOD's list val_imagenet.txt is missing", "OpenOOD's list test_ninco.txt is missing",
+		"OpenOOD's list test_inaturalist.txt is missing", "OpenOOD's list test_openimage_o.txt is missing",
+		"OpenOOD imagenet, lists of v1.5",
 	}
 	blobs := Source{Name: "blobs", Role: Out, Group: "far", Path: "noise:blobs"}
 	sketch := Source{Name: "sketch", Role: Shifted, Path: "sketch"}
@@ -40,31 +42,44 @@ func TestPlan(t *testing.T) {
 		{Name: "ssb_hard", Role: Out, Group: "near", Path: list("test_ssb_hard"), Limit: 5},
 		{Name: "textures", Role: Out, Group: "far", Path: list("test_textures"), Limit: 5},
 	}
+	id := func(role Role, path string) Source { return Of(role, path, 0) }
+	openood := Wanted{OpenOOD: dir, Benchmark: "imagenet", OutLimit: 5, TrainLimit: 3}
+	with := func(change func(*Wanted)) Wanted {
+		w := openood
+		change(&w)
+		return w
+	}
 	for _, c := range []struct {
 		name   string
 		wanted Wanted
-		want   Sets
+		data   string
+		want   []Source
+		notes  []string
 	}{
-		{"scenes have sets of their own", Wanted{}, Sets{Data: "scenes", Sources: []Source{val, train, unseen, texture, noise}}},
-		{"limits", Wanted{OutLimit: 7, TrainLimit: 9}, Sets{Data: "scenes", Sources: []Source{val, limited(train, 9), limited(unseen, 7), limited(texture, 7), limited(noise, 7)}}},
-		{"named sets in place of the scenes' own", Wanted{Data: "scenes:new-test", Out: []Source{blobs}, Val: "v"},
-			Sets{Data: "scenes:new-test", Sources: []Source{{Name: "id-val", Role: Val, Path: "v"}, train, blobs}}},
-		{"other data have nothing by themselves", Wanted{Data: "photos"}, Sets{Data: "photos"}},
-		{"a folder that begins like the scenes", Wanted{Data: "scenes-none"}, Sets{Data: "scenes-none"}},
-		{"all roles", Wanted{Data: "photos", Val: "v", Train: "t", OutVal: "o", Shifted: []Source{sketch}, Out: []Source{blobs}, OutLimit: 2}, Sets{Data: "photos", Sources: []Source{
-			{Name: "id-val", Role: Val, Path: "v"}, {Name: "id-train", Role: Train, Path: "t"}, {Name: "ood-val", Role: OutVal, Path: "o", Limit: 2}, limited(sketch, 2), limited(blobs, 2)}}},
-		{"OpenOOD's lists", Wanted{OpenOOD: dir, Benchmark: "imagenet", OutLimit: 5, TrainLimit: 3}, Sets{Data: list("test_imagenet"), Sources: listed, Notes: notes}},
-		{"its validation images choose among parameters", Wanted{OpenOOD: dir, Benchmark: "imagenet", OutLimit: 5, TrainLimit: 3, Grid: true}, Sets{Data: list("test_imagenet"), Notes: notes,
-			Sources: append([]Source{listed[0], {Name: "ood-val", Role: OutVal, Path: list("val_openimage_o"), Limit: 5}}, listed[1:]...)}},
-		{"what its lists lack, and more sets", Wanted{OpenOOD: dir, Benchmark: "imagenet", OutLimit: 5, TrainLimit: 3, Val: "v", Out: []Source{blobs}}, Sets{Data: list("test_imagenet"), Notes: notes,
-			Sources: append(append([]Source{{Name: "id-val", Role: Val, Path: "v"}}, listed...), limited(blobs, 5))}},
+		{name: "scenes have sets of their own", data: "scenes", want: []Source{val, train, unseen, texture, noise}},
+		{name: "limits", wanted: Wanted{OutLimit: 7, TrainLimit: 9}, data: "scenes",
+			want: []Source{val, limited(train, 9), limited(unseen, 7), limited(texture, 7), limited(noise, 7)}},
+		{name: "named sets in place of the scenes' own", wanted: Wanted{Data: "scenes:new-test", Out: []Source{blobs}, Val: "v"},
+			data: "scenes:new-test", want: []Source{id(Val, "v"), train, blobs}},
+		{name: "other data have nothing by themselves", wanted: Wanted{Data: "photos"}, data: "photos"},
+		{name: "a folder that begins like the scenes", wanted: Wanted{Data: "scenes-none"}, data: "scenes-none"},
+		{name: "all roles", data: "photos",
+			wanted: Wanted{Data: "photos", Val: "v", Train: "t", OutVal: "o", Shifted: []Source{sketch}, Out: []Source{blobs}, OutLimit: 2},
+			want:   []Source{id(Val, "v"), id(Train, "t"), Of(OutVal, "o", 2), limited(sketch, 2), limited(blobs, 2)}},
+		{name: "OpenOOD's lists", wanted: openood, data: list("test_imagenet"), want: listed, notes: notes},
+		{name: "its validation images choose among parameters", wanted: with(func(w *Wanted) { w.Grid = true }),
+			data: list("test_imagenet"), notes: notes,
+			want: slices.Insert(slices.Clone(listed), 1, Of(OutVal, list("val_openimage_o"), 5))},
+		{name: "what its lists lack, and more sets", wanted: with(func(w *Wanted) { w.Val, w.Out = "v", []Source{blobs} }),
+			data: list("test_imagenet"), notes: notes,
+			want: slices.Concat([]Source{id(Val, "v")}, listed, []Source{limited(blobs, 5)})},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := Plan(c.wanted, "scenes")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d := cmp.Diff(c.want, got); d != "" {
+			if d := cmp.Diff(Sets{c.data, c.want, c.notes}, got); d != "" {
 				t.Error(d)
 			}
 		})

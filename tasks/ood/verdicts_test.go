@@ -41,7 +41,8 @@ c.png,,,,,,no picture
 			t.Errorf("%s: %s", f, d)
 		}
 	}
-	if md := written(report.Markdown); !strings.Contains(md, "| a.png | accept  | 1.2346  | 3          | cat, tabby | 98.77 %    |            |") {
+	row := "| a.png | accept  | 1.2346  | 3          | cat, tabby | 98.77 %    |            |"
+	if md := written(report.Markdown); !strings.Contains(md, row) {
 		t.Error(md)
 	}
 	var read struct {
