@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
 
-	"cutmix-eval/evaluation"
-	"cutmix-eval/report"
 	"cutmix-eval/tasks/bench"
 
 	"github.com/schollz/progressbar/v3"
