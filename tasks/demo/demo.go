@@ -63,7 +63,7 @@ type shown struct {
 	name  string
 	at    report.Keys
 	of    report.Keys // more keys of the number in a report, which a comparison does without
-	label string // with %d for the number of scenes; empty: name and keys
+	label string      // with %d for the number of scenes; empty: name and keys
 }
 
 // part is a task of the demo.
