@@ -189,7 +189,7 @@ func Find(flag string) (Candidate, error) {
 	return Candidate{}, fmt.Errorf("%w in the usual places", ErrNoLibrary)
 }
 
-// Progress is told how many of total bytes have arrived.
+// Progress is called with how many of total bytes have arrived.
 type Progress func(done, total int64)
 
 // Ensure finds a library, installs the pinned one into the user cache if there
@@ -245,7 +245,10 @@ var location = regexp.MustCompile(`^/\S+\.(cc|h|cpp):\d+ .*?(\[ONNXRuntimeError\
 // clean turns the C library's many-line messages into one line.
 func clean(err error) error {
 	s := err.Error()
-	for _, prefix := range []string{"Error running network: ", "Error creating C session from file: ", "Error creating C session: ", "Platform-specific initialization failed: "} {
+	for _, prefix := range []string{
+		"Error running network: ", "Error creating C session from file: ", "Error creating C session: ",
+		"Platform-specific initialization failed: ",
+	} {
 		s = strings.TrimPrefix(s, prefix)
 	}
 	s = strings.Join(strings.Fields(s), " ")

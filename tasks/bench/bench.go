@@ -22,7 +22,7 @@ import (
 	"cutmix-eval/pipeline"
 )
 
-// Config holds what the task can be told.
+// Config holds the options of the task.
 type Config struct {
 	Rounds int `json:"rounds"`
 	Images int `json:"images"` // per stage and round, going round the data; 0: all, but no fewer than 8 batches
