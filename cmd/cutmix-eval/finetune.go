@@ -7,7 +7,11 @@ import (
 	"path/filepath"
 	"slices"
 
+	"cutmix-eval/augment"
+	"cutmix-eval/evaluation"
+	"cutmix-eval/heads"
 	"cutmix-eval/report"
+	"cutmix-eval/tasks"
 	"cutmix-eval/tasks/finetune"
 
 	"github.com/spf13/cobra"
@@ -84,7 +88,7 @@ JSON of "models" (name, model) and "data" (name, train, val, test).`,
 	text(cmd, &t.MultiTest, "multi-test-split", "NAME", "lists of the test images in a VOC folder (of --test; default: of --train)")
 
 	m := &t.Mix
-	choice(cmd, &m.Method, "mix", "how the images of a batch are mixed", finetune.Methods()...)
+	choice(cmd, &m.Method, "mix", "how the images of a batch are mixed", augment.Methods()...)
 	number(cmd, &m.Alpha, "alpha", "parameter of the Beta distribution of lambda (the paper's beta)")
 	number(cmd, &m.Prob, "mix-prob", "probability that a batch is mixed")
 	choice(cmd, &m.Box, "cutmix-box", "how boxes are drawn", "uniform", "gaussian\taround the middle", "fixed\thalf the side")
@@ -216,16 +220,16 @@ func (o *finetuneOptions) augment(way string, given func(string) bool) error {
 // mixFlags are the flags of mixing, with the ways of --mix that they say something about.
 var mixFlags = []struct {
 	name    string
-	methods []finetune.Method
+	methods []augment.Method
 }{
-	{"alpha", []finetune.Method{finetune.CutMix, finetune.FeatureCutMix, finetune.Mixup}},
-	{"mix-prob", []finetune.Method{finetune.CutMix, finetune.FeatureCutMix, finetune.Mixup, finetune.Cutout}},
-	{"cutmix-box", []finetune.Method{finetune.CutMix, finetune.FeatureCutMix}},
-	{"mix-labels", []finetune.Method{finetune.CutMix, finetune.FeatureCutMix, finetune.Mixup}},
-	{"mix-scheduled", []finetune.Method{finetune.CutMix, finetune.FeatureCutMix, finetune.Mixup, finetune.Cutout}},
-	{"mix-per-image", []finetune.Method{finetune.CutMix, finetune.FeatureCutMix, finetune.Mixup}},
-	{"mix-uncorrected", []finetune.Method{finetune.CutMix, finetune.FeatureCutMix}},
-	{"cutout-length", []finetune.Method{finetune.Cutout}},
+	{"alpha", []augment.Method{augment.CutMix, augment.FeatureCutMix, augment.Mixup}},
+	{"mix-prob", []augment.Method{augment.CutMix, augment.FeatureCutMix, augment.Mixup, augment.Cutout}},
+	{"cutmix-box", []augment.Method{augment.CutMix, augment.FeatureCutMix}},
+	{"mix-labels", []augment.Method{augment.CutMix, augment.FeatureCutMix, augment.Mixup}},
+	{"mix-scheduled", []augment.Method{augment.CutMix, augment.FeatureCutMix, augment.Mixup, augment.Cutout}},
+	{"mix-per-image", []augment.Method{augment.CutMix, augment.FeatureCutMix, augment.Mixup}},
+	{"mix-uncorrected", []augment.Method{augment.CutMix, augment.FeatureCutMix}},
+	{"cutout-length", []augment.Method{augment.Cutout}},
 }
 
 // idle refuses flags that would change nothing.
@@ -252,7 +256,7 @@ func (o *finetuneOptions) idle(given func(string) bool) error {
 func runFinetune(ctx context.Context, s streams, o finetuneOptions) error {
 	f := o.Files
 	f.Stage = func(what string, n int) (func(int), func()) { return imageBar(s.err, o.Quiet, n, what) }
-	f.Told = func(e finetune.Epoch, of int, score string) {
+	f.Told = func(e heads.Epoch, of int, score string) {
 		if !o.Quiet {
 			fmt.Fprintf(s.err, "epoch %d/%d: loss %.4f, val loss %.4f, val %s %s, %.1f s\n",
 				e.Epoch, of, e.Loss, e.ValLoss, score, report.Plain(e.ValScore, report.Fraction).Full(), e.Seconds)
@@ -265,4 +269,21 @@ func runFinetune(ctx context.Context, s streams, o finetuneOptions) error {
 	return o.onImages(ctx, s, func(c *evaluation.Classifier, im *evaluation.Images) (tasks.Job, error) {
 		return finetune.Open(ctx, c, im, o.Task, f)
 	})
+}
+
+func runSuite(ctx context.Context, s streams, o finetuneOptions, f finetune.Options) error {
+	suite, err := finetune.ReadSuite(o.Suite)
+	if err != nil {
+		return err
+	}
+	o.Running.Install, o.Running.Tool = installProgress(s.err, o.Quiet), tool()
+	res, err := suite.Run(ctx, finetune.Inputs{Model: o.Model, Running: o.Running, Data: o.Data}, o.Task, f)
+	if err != nil {
+		return err
+	}
+	r, err := res.Report(ctx)
+	if err != nil {
+		return err
+	}
+	return finishReport(s, r, o.Format, o.AllowBad, o.Quiet)
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"cutmix-eval/augment"
 	"cutmix-eval/corrupt"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/report"
@@ -55,7 +56,7 @@ func DefaultConfig() Config {
 	c.Corruptions = corrupt.Benchmark()
 	h.Experiment, h.Steps = corruption.Centre, 2
 	f := finetune.DefaultConfig()
-	f.Mix.Method = finetune.FeatureCutMix // which takes a second
+	f.Mix.Method = augment.FeatureCutMix // which takes a second
 	return Config{classify.DefaultConfig(), localize.DefaultConfig(), o, c, 100, h, 1000, f}
 }
 
