@@ -30,6 +30,7 @@ type Classifier struct {
 	Running      Running
 
 	source  string  // of the model as it was asked for: a file or a name
+	named   string  // output that was asked for
 	shape   []int64 // of one sample's tensor, without the batch axis
 	start   Start
 	engine  Engine // nil while none is open
@@ -58,7 +59,8 @@ func OpenClassifier(c ModelConfig, r Running) (*Classifier, error) {
 		return nil, err
 	}
 	out := NewClassifier(m, shape, r, startSession)
-	out.Entry, out.Recipe, out.RecipeSource, out.Changes, out.source = entry, recipe, source, c.Changes, c.Model
+	out.Entry, out.Recipe, out.RecipeSource, out.Changes = entry, recipe, source, c.Changes
+	out.source, out.named = c.Model, c.Output
 	out.opening = time.Since(start)
 	return out, nil
 }
@@ -75,8 +77,9 @@ func NewClassifier(m *model.Model, shape []int64, r Running, start Start) *Class
 	return &Classifier{Model: m, Running: r, source: m.Name, shape: shape, start: start, outputs: m.Classes}
 }
 
-// Source is the model as it was asked for: a file or a name.
-func (c *Classifier) Source() string { return c.source }
+// Source is the model as it was asked for: a file or a name, and its output, which is empty
+// where none was named.
+func (c *Classifier) Source() (model, output string) { return c.source, c.named }
 
 // Edited is a classifier of the same preprocessing and device with an edited model. It
 // has an engine of its own.

@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
 
-	"cutmix-eval/evaluation"
-	"cutmix-eval/report"
 	"cutmix-eval/tasks/bench"
 
 	"github.com/schollz/progressbar/v3"
@@ -69,5 +66,5 @@ func runBench(ctx context.Context, s streams, o benchOptions) error {
 		return err
 	}
 	finish()
-	return finishReport(s, r, o.Format, 0, o.Quiet)
+	return finishReport(s, r, o.Format, r.Dataset.Bad, o.Quiet)
 }

@@ -234,7 +234,7 @@ func TestOODFlags(t *testing.T) {
 			w.Task.Scores, w.Task.Reference = []string{"msp", "knn_K10", "energy"}, "msp"
 		}},
 		flagCase[o]{"--score msp --threshold-at tpr=0.95 --detector d", func(w *o) {
-			w.Task.Scores, w.Task.Threshold, w.Detector = []string{"msp"}, 0.95, "d"
+			w.Task.Scores, w.Task.Threshold, w.Task.Detector = []string{"msp"}, 0.95, "d"
 		}},
 		flagCase[o]{"--openood " + dir + " --benchmark imagenet", func(w *o) { plan(w, ood.Wanted{OpenOOD: dir, Benchmark: "imagenet"}) }},
 	)

@@ -5,12 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
-	"cutmix-eval/results"
+	"cutmix-eval/tasks"
 	"cutmix-eval/tasks/ood"
 
 	"github.com/spf13/cobra"
@@ -19,8 +18,7 @@ import (
 // oodOptions are what the flags of ood say.
 type oodOptions struct {
 	options
-	Task     ood.Config
-	Detector string // file to keep score and threshold in; empty: none
+	Task ood.Config
 }
 
 func newOOD(s streams, run func(context.Context, oodOptions) error, apply func(context.Context, applyOptions) error) *cobra.Command {
@@ -78,7 +76,7 @@ it has learned and a threshold in one file, which "ood apply" uses.`,
 	cmd.Flags().BoolVar(&o.Task.Grid, "grid", false, "evaluate OpenOOD's other parameters too; with --ood-val choose by it")
 	declare(cmd, "threshold-at", "tpr=SHARE", "",
 		"find the threshold that accepts this share of the ID images; with --score and --detector", into(&o.Task.Threshold, tprShare))
-	text(cmd, &o.Detector, "detector", "FILE", "file to keep score and threshold in, with --threshold-at")
+	text(cmd, &o.Task.Detector, "detector", "FILE", "file to keep score and threshold in, with --threshold-at")
 	if run == nil {
 		run = func(ctx context.Context, o oodOptions) error { return runOOD(ctx, s, o) }
 	}
@@ -118,9 +116,9 @@ func (o *oodOptions) check(cmd *cobra.Command, w ood.Wanted) error {
 	switch err := o.options.check(cmd); {
 	case err != nil:
 		return err
-	case (o.Task.Threshold != 0) != (o.Detector != ""):
+	case (o.Task.Threshold != 0) != (o.Task.Detector != ""):
 		return errors.New("--threshold-at and --detector go together: the share to accept, and the file to write")
-	case o.Detector != "" && !o.Store.Shard.Whole():
+	case o.Task.Detector != "" && !o.Store.Shard.Whole():
 		return errors.New("--threshold-at needs the whole run: give it without --shard when all shards are done")
 	}
 	if cmd.Flags().Changed("data") {
@@ -194,17 +192,22 @@ func runOODApply(ctx context.Context, s streams, o applyOptions) error {
 	}
 	m := &o.Model
 	m.Model, m.Output, m.Exact = cmp.Or(m.Model, d.Source), cmp.Or(m.Output, d.Output), &d.Recipe
-	setup, err := evaluation.Prepare(o.Config)
+	c, err := o.classifier(s)
 	if err != nil {
 		return err
 	}
-	defer setup.Close()
-	a, err := d.Apply(ctx, setup, o.Store, installProgress(s.err, o.Quiet))
+	defer c.Close()
+	im, err := c.Images(o.Data)
+	if err != nil {
+		return err
+	}
+	defer im.Close()
+	a, err := d.Apply(ctx, c, im, o.Store)
 	if err != nil {
 		return err
 	}
 	defer a.Close()
-	if _, err := collect(ctx, s, o.Store, o.Quiet, a.Pass.Records, a.Pass.Collect); err != nil {
+	if err := collect(ctx, s, &o.options, a, a.Pass); err != nil {
 		return err
 	}
 	verdicts, err := a.Verdicts(ctx)

@@ -47,9 +47,14 @@ func runJob(ctx context.Context, s streams, o *options, j tasks.Job) error {
 	return finishReport(s, r, o.Format, o.AllowBad, o.Quiet)
 }
 
+// collector makes records: a tasks.Job, or what makes them for something else than a report.
+type collector interface {
+	Collect(ctx context.Context, p *evaluation.Pass, progress func(done int)) error
+}
+
 // collect makes the records that are missing of a pass, with a bar, and says on stderr
 // what was done where a run directory keeps them.
-func collect(ctx context.Context, s streams, o *options, j tasks.Job, p *evaluation.Pass) error {
+func collect(ctx context.Context, s streams, o *options, j collector, p *evaluation.Pass) error {
 	dir, todo, share := p.Dir(), len(p.Todo), p.Share()
 	say := func(format string, a ...any) {
 		if dir != "" && !o.Quiet {
