@@ -45,14 +45,6 @@ func Methods() []Method {
 	return []Method{CAM, GradCAM, GradCAMPP, XGradCAM, HiResCAM, LayerCAM, EigenCAM, EigenGradCAM, AblationCAM, ScoreCAM, FEM}
 }
 
-// ParseMethod reads a method's name.
-func ParseMethod(s string) (Method, error) {
-	if m := Method(s); slices.Contains(Methods(), m) {
-		return m, nil
-	}
-	return "", fmt.Errorf("method %q is not one of %v", s, Methods())
-}
-
 // NeedsHead says whether a method looks at the weights of the head, and so needs
 // one whose gradient is known.
 func (m Method) NeedsHead() bool {

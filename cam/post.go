@@ -1,9 +1,6 @@
 package cam
 
-import (
-	"fmt"
-	"math"
-)
+import "math"
 
 // Post is what is done with a map before boxes are drawn.
 type Post string
@@ -15,14 +12,6 @@ const (
 	WSOL       Post = "wsol"
 	GradCAMLib Post = "gradcam"
 )
-
-// ParsePost reads a name.
-func ParsePost(s string) (Post, error) {
-	if p := Post(s); p == WSOL || p == GradCAMLib {
-		return p, nil
-	}
-	return "", fmt.Errorf("post-processing %q is not one of wsol, gradcam", s)
-}
 
 // Apply brings a map of h x w to 0..1 at the size H x W. A map with NaN or an
 // infinity, or without any contrast, becomes all zeros.

@@ -32,7 +32,7 @@ type Format string
 // The formats.
 const (
 	Auto         Format = "auto"
-	ClassFolders Format = "folders"       // one folder a class
+	ClassFolders Format = "folders"       // one folder per class
 	Flat         Format = "flat"          // images in one folder, labels in a file or none
 	List         Format = "list"          // a text file of paths and labels (OpenOOD and others)
 	CIFAR        Format = "cifar"         // CIFAR-10 or -100, binary version
@@ -45,14 +45,6 @@ const (
 // Formats lists the formats that can be asked for.
 func Formats() []Format {
 	return []Format{Auto, ClassFolders, Flat, List, CIFAR, TinyImageNet, Scenes}
-}
-
-// ParseFormat reads a format's name.
-func ParseFormat(s string) (Format, error) {
-	if f := Format(s); slices.Contains(Formats(), f) {
-		return f, nil
-	}
-	return "", fmt.Errorf("data format %q is not one of auto, folders, flat, list, cifar, tiny-imagenet, scenes", s)
 }
 
 // Options say how to read a path.
@@ -316,7 +308,7 @@ func (d *Dataset) PickOf(from []int, n int, seed uint64) []int {
 	return pick
 }
 
-// Loader loads images one at a time, reusing its buffers. Use one a goroutine.
+// Loader loads images one at a time, reusing its buffers. Use one per goroutine.
 type Loader struct {
 	d    *Dataset
 	dec  imageproc.Decoder

@@ -20,7 +20,7 @@ import (
 // pixels from the top left, x1 and y1 exclusive). masks, if not empty, is a folder
 // for the masks: the same paths, white where the object is visible. dir must not
 // exist or be empty. n limits the number of scenes; 0 is all. done, if not nil, is
-// told how many are written.
+// called with how many are written.
 func ExportScenes(ctx context.Context, dir, masks, split string, n int, done func(int)) (int, error) {
 	sp, err := scenes.ParseSplit(split)
 	if err != nil {

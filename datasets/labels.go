@@ -21,7 +21,7 @@ import (
 //   - one label per image: CSV with a header (path and label columns under
 //     their usual names, Kaggle's ImageId,PredictionString among them), CSV or
 //     spaces without one;
-//   - one number a line, one line per image in name order: the ILSVRC devkit's
+//   - one number per line, one line per image in name order: the ILSVRC devkit's
 //     ground truth, whose numbers 1..1000 are in the devkit's own order;
 //   - a class map: the model output of each class, as "class index" lines, as
 //     JSON ({"class": index} or {"index": ["synset", "name"]}), as a list of
@@ -247,7 +247,7 @@ func (l *labelFile) numbers(v []int, t *tree, images []int, dirs []string) error
 				rows.rows = append(rows.rows, []string{strconv.Itoa(i), strconv.Itoa(n)})
 			}
 			err := l.perImage(rows, images)
-			l.kind = "one output number a line, from 0, images in name order"
+			l.kind = "one output number per line, from 0, images in name order"
 			return err
 		}
 		// Without a 0 it may be the devkit's numbering or anybody's from 1.

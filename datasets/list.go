@@ -78,7 +78,7 @@ func openList(name string, o Options) (*Dataset, error) {
 	label := make([]int, len(paths))
 	if labelled {
 		l := &labelFile{path: name}
-		all := make([]int, len(paths)) // perImage wants one file a row
+		all := make([]int, len(paths)) // perImage wants one file per row
 		for i := range all {
 			all[i] = i
 		}

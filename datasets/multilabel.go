@@ -20,7 +20,7 @@ import (
 // MultiLabels are the labels of images of which each can be of several classes.
 type MultiLabels struct {
 	Classes []string // in the order of a table's columns, otherwise sorted
-	// Of has for each sample of the data one value a class: 1 is of the class, 0 is not,
+	// Of has for each sample of the data one value per class: 1 is of the class, 0 is not,
 	// -1 is not known (VOC's difficult ones). It is nil for a sample without annotation.
 	Of    [][]int8
 	Why   string   // what was recognised
@@ -384,7 +384,7 @@ func isLabelColumn(name string) bool {
 	return name == "tags" || slices.ContainsFunc(labelColumns, func(c string) bool { return name == c || name == c+"s" || name == c+"es" })
 }
 
-// table reads rows of an image and a value a class.
+// table reads rows of an image and a value per class.
 func (m *multi) table(data []byte, comma rune, header int) error {
 	zeros, unknown := false, false
 	err := eachLine(data, comma, func(n int, cells []string) error {
@@ -392,7 +392,7 @@ func (m *multi) table(data []byte, comma rune, header int) error {
 			return m.columns(cells[1:])
 		}
 		if len(cells) != len(m.Classes)+1 {
-			return fmt.Errorf("it has %d cells, the header %d; write an image and one value a class", len(cells), len(m.Classes)+1)
+			return fmt.Errorf("it has %d cells, the header %d; write an image and one value per class", len(cells), len(m.Classes)+1)
 		}
 		id, err := m.find(cells[0])
 		for c := 0; c < len(m.Classes) && err == nil; c++ {

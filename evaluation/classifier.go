@@ -26,9 +26,11 @@ type Classifier struct {
 	Entry        *lock.Entry // of the model in models.lock, nil without one
 	Recipe       imageproc.Recipe
 	RecipeSource string // who says so
+	Changes      Changes
 	Running      Running
 
 	source  string  // of the model as it was asked for: a file or a name
+	named   string  // output that was asked for
 	shape   []int64 // of one sample's tensor, without the batch axis
 	start   Start
 	engine  Engine // nil while none is open
@@ -40,8 +42,8 @@ type Classifier struct {
 	probabilities bool
 }
 
-// Open opens a model by file or name, without ONNX Runtime: a wrong name is told before a
-// library is installed, and what has been computed needs no engine.
+// OpenClassifier opens a model by file or name, without ONNX Runtime: a wrong name is
+// reported before a library is installed, and what has been computed needs no engine.
 func OpenClassifier(c ModelConfig, r Running) (*Classifier, error) {
 	start := time.Now()
 	m, entry, err := OpenModel(c.Model, c.Output)
@@ -57,7 +59,8 @@ func OpenClassifier(c ModelConfig, r Running) (*Classifier, error) {
 		return nil, err
 	}
 	out := NewClassifier(m, shape, r, startSession)
-	out.Entry, out.Recipe, out.RecipeSource, out.source = entry, recipe, source, c.Model
+	out.Entry, out.Recipe, out.RecipeSource, out.Changes = entry, recipe, source, c.Changes
+	out.source, out.named = c.Model, c.Output
 	out.opening = time.Since(start)
 	return out, nil
 }
@@ -74,8 +77,9 @@ func NewClassifier(m *model.Model, shape []int64, r Running, start Start) *Class
 	return &Classifier{Model: m, Running: r, source: m.Name, shape: shape, start: start, outputs: m.Classes}
 }
 
-// Source is the model as it was asked for: a file or a name.
-func (c *Classifier) Source() string { return c.source }
+// Source is the model as it was asked for: a file or a name, and its output, which is empty
+// where none was named.
+func (c *Classifier) Source() (model, output string) { return c.source, c.named }
 
 // Edited is a classifier of the same preprocessing and device with an edited model, or one of
 // another file. It has an engine of its own.

@@ -29,7 +29,7 @@ type Changes struct {
 	Range         *int
 }
 
-// Running says on what a classifier runs, and who is told.
+// Running says on what a classifier runs, and whose reports it is for.
 type Running struct {
 	Device  runtime.Device
 	Threads int    // of the model; 0 is automatic

@@ -548,12 +548,20 @@ func closed(w interface{ Close() error }, err error) error {
 	return err
 }
 
-// Head begins a report: what was run on what. told is the task's own configuration.
-func (p *Pass) Head(told any) report.Head {
-	c := p.Classifier
-	h := report.Head{Task: p.Spec.Task, Tool: c.Running.Tool, Model: c.describe(p.Outputs), Published: published(c.Entry)}
-	p.Samples.Describe(&h)
-	h.Config.Task = told
+// Head begins a report: what was run on what. options are the task's own.
+func (p *Pass) Head(options any) report.Head {
+	return p.Classifier.head(p.Spec.Task, p.Samples, p.Outputs, options)
+}
+
+// Head begins a report on samples that no pass is made over. An engine must have been open.
+func (c *Classifier) Head(task string, s Samples, options any) report.Head {
+	return c.head(task, s, c.outputs, options)
+}
+
+func (c *Classifier) head(task string, s Samples, outputs int, options any) report.Head {
+	h := report.Head{Task: task, Tool: c.Running.Tool, Model: c.describe(outputs), Published: published(c.Entry)}
+	s.Describe(&h)
+	h.Config.Task = options
 	return h
 }
 
@@ -572,10 +580,10 @@ func (c *Classifier) describe(outputs int) report.Model {
 }
 
 // Reported is a report that begins with a run's head, as it is read from the run's
-// records with the options told: the one place that says how numbers were made.
-func Reported(h report.Head, run *results.Run, told any) *report.Report {
+// records with these options: the one place that says how numbers were made.
+func Reported(h report.Head, run *results.Run, options any) *report.Report {
 	m := run.Manifest
-	h.Config.Limit, h.Config.Task = m.Limit, told
+	h.Config.Limit, h.Config.Task = m.Limit, options
 	h.Runtime = report.Runtime{ORT: m.Key.Device.ORT, Device: m.Key.Device.Name, Reused: m.Reused}
 	return &report.Report{Head: h}
 }

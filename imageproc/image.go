@@ -22,7 +22,7 @@ import (
 )
 
 // Image is a picture of 8-bit RGB samples: rows from the top, pixels from the
-// left, three bytes a pixel, no padding.
+// left, three bytes per pixel, no padding.
 type Image struct {
 	W, H int
 	Pix  []byte      // len W*H*3
@@ -43,7 +43,7 @@ func New(w, h int) Image { return Image{W: w, H: h, Pix: make([]byte, w*h*3)} }
 // Format is a file format, found from the content alone.
 type Format string
 
-// The formats that are told apart. Only those up to BMP can be decoded.
+// The formats that are recognised. Only those up to BMP can be decoded.
 const (
 	JPEG    Format = "JPEG"
 	PNG     Format = "PNG"

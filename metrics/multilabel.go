@@ -19,7 +19,7 @@ type ranked struct {
 	tied     []bool // with the next
 }
 
-// NewMultiLabel prepares scores, rows of one a class, and truths: 1 of the class, 0 not, NaN
+// NewMultiLabel prepares scores, one per class in each row, and truths: 1 of the class, 0 not, NaN
 // not known.
 func NewMultiLabel(scores []float32, truth []float64, classes int) *MultiLabel {
 	if classes < 1 || len(scores) != len(truth) || len(scores)%classes != 0 {

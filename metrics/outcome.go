@@ -25,7 +25,7 @@ type Outcome struct {
 // Correct says whether the prediction is the label.
 func (o Outcome) Correct() bool { return o.Pred == o.Label }
 
-// Score scores one row of logits (one value a class) divided by the given
+// Score scores one row of logits (one value per class) divided by the given
 // temperature. Ties are broken towards the lower class index, for the
 // prediction as for the rank. NaN or infinite logits and a label outside
 // 0..len(logits)-1 are errors.

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// KeyName is the name of a key: what a number is told apart by. The names are fixed.
+// KeyName is the name of a key: what distinguishes a number from others of its name. The names are fixed.
 type KeyName string
 
 // The names of keys. docs/report.md has them too.

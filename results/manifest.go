@@ -6,13 +6,13 @@
 //
 //	manifest.json          what determines the records, and what a report needs
 //	selection.npy          int64: sample indexes, of a run with --limit
-//	parts/NNNNNN.parquet   one row an image, for a fixed range of sample indexes
+//	parts/NNNNNN.parquet   one row per image, for a fixed range of sample indexes
 //	parts/NNNNNN.NAME.ROWS.npy
 //	                       arrays of the same rows (logits, features), float32
 //
 // Parts are written under another name, flushed to the disk and renamed when
 // they are whole: the arrays first, the table last. A part is there when its
-// table is. Which rows a part holds is said in the table's metadata, so a part
+// table is. Which rows a part holds stands in the table's metadata, so a part
 // of which some rows are wanted later is extended, not made again; its arrays
 // carry the number of rows in their names, so that those of a table that is about
 // to be replaced stay until it is.
@@ -78,7 +78,7 @@ type Device struct {
 	Name string `json:"name"`
 }
 
-// Array is an array stored beside the table: float32, one row of Width values an
+// Array is an array stored beside the table: float32, one row of Width values per
 // image, in the order of the table's rows.
 type Array struct {
 	Name  string `json:"name"`

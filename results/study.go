@@ -152,7 +152,7 @@ func OpenStudy(partial bool, dirs ...string) (*Study, error) {
 
 // openOne opens a study of one run.
 func openOne(partial bool, dirs ...string) (*Study, error) {
-	for _, old := range []string{"ood.json", "report.json", "checkpoint.npz"} {
+	for _, old := range []string{"ood.json", "report.json", "checkpoint.zip"} {
 		if _, err := os.Stat(filepath.Join(dirs[0], old)); err == nil && !IsRun(dirs[0]) {
 			return nil, fmt.Errorf("folder %q: %w", dirs[0], ErrOldStudy)
 		}
@@ -245,4 +245,14 @@ func AboutStudy[T any](s *Study, task string) (T, error) {
 		return about, fmt.Errorf("reading what describes the run: %w", err)
 	}
 	return about, nil
+}
+
+// Missing counts the records that are not there.
+func (s *Study) Missing() (int, error) {
+	runs, err := s.Runs()
+	n := 0
+	for _, r := range runs {
+		n += len(r.Missing(Shard{}))
+	}
+	return n, err
 }

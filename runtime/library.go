@@ -189,7 +189,7 @@ func Find(flag string) (Candidate, error) {
 	return Candidate{}, fmt.Errorf("%w in the usual places", ErrNoLibrary)
 }
 
-// Progress is told how many of total bytes have arrived.
+// Progress is called with how many of total bytes have arrived.
 type Progress func(done, total int64)
 
 // Ensure finds a library, installs the pinned one into the user cache if there

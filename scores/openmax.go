@@ -92,7 +92,7 @@ func openMax(tail, alpha int) Score {
 			}
 			away := make([][]float64, b.classes)
 			right(func(c int, z []float64) { away[c] = append(away[c], math.Sqrt(squared(z, mean.RawRowView(c)))) })
-			// A row a class: shape, scale, and what is added to a distance; a shape of 0 is none.
+			// A row per class: shape, scale, and what is added to a distance; a shape of 0 is none.
 			fits, some := mat.NewDense(b.classes, 3, nil), false
 			for c, d := range away {
 				slices.Sort(d)

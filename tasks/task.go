@@ -19,8 +19,8 @@ import (
 type Job interface {
 	// Passes are the job's runs, in the order in which they are made.
 	Passes() []*evaluation.Pass
-	// Collect makes the records that are missing of a pass. progress is told the number
-	// of samples done so far.
+	// Collect makes the records that are missing of a pass. progress is called with the
+	// number of samples done so far.
 	Collect(ctx context.Context, p *evaluation.Pass, progress func(done int)) error
 	// Finish is called when all records are there.
 	Finish(ctx context.Context) error
@@ -29,8 +29,8 @@ type Job interface {
 	Close() error
 }
 
-// Do does all of a job. progress, if not nil, is told how many of the samples that were
-// missing are done.
+// Do does all of a job. progress, if not nil, is called with how many of the n samples that
+// were missing are done.
 func Do(ctx context.Context, j Job, progress func(done, n int)) (Result, error) {
 	n, before := 0, 0
 	for _, p := range j.Passes() {

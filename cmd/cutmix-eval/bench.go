@@ -2,19 +2,21 @@ package main
 
 import (
 	"context"
-	"fmt"
 
-	"cutmix-eval/evaluation"
-	"cutmix-eval/report"
 	"cutmix-eval/tasks/bench"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 )
 
-func newBench(s streams) *cobra.Command {
-	var flags shared
-	task := bench.DefaultConfig()
+// benchOptions are what the flags of bench say.
+type benchOptions struct {
+	options
+	Task bench.Config
+}
+
+func newBench(s streams, run func(context.Context, benchOptions) error) *cobra.Command {
+	o := benchOptions{newOptions(), bench.DefaultConfig()}
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "How fast a model and its data run here",
@@ -25,58 +27,44 @@ tasks run, so the flags --threads, --workers and --batch can be tried out here.`
 		Example: `  cutmix-eval bench
   cutmix-eval bench --model resnet50.onnx --data imagenet/val --limit 1000
   cutmix-eval bench --model resnet50.onnx --data val.tar --batch 16 --workers 1 --format json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
-	flags.add(cmd)
-	cmd.Flags().IntVar(&task.Rounds, "rounds", task.Rounds, "rounds; the median and the range are given")
-	cmd.Flags().IntVar(&task.Images, "images", task.Images, "images per stage and round (default: all, at least 8 batches)")
+	o.add(cmd)
+	count(cmd, &o.Task.Rounds, "rounds", "rounds; the median and the range are given")
+	count(cmd, &o.Task.Images, "images", "images per stage and round (default: all, at least 8 batches)")
+	if run == nil {
+		run = func(ctx context.Context, o benchOptions) error { return runBench(ctx, s, o) }
+	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, format, err := flags.parse(cmd)
-		if err != nil {
+		if err := usage(o.Task.Validate()); err != nil {
 			return err
 		}
-		if err := task.Validate(); err != nil {
-			return usageError{err}
-		}
-		return runBench(cmd.Context(), s, c, task, format, flags.quiet)
+		return run(cmd.Context(), o)
 	}
 	return cmd
 }
 
-func runBench(ctx context.Context, s streams, c evaluation.Config, task bench.Config, format report.Format, quiet bool) error {
-	setup, err := evaluation.Open(ctx, c, installProgress(s.err, quiet))
+func runBench(ctx context.Context, s streams, o benchOptions) error {
+	c, err := o.classifier(s)
 	if err != nil {
 		return err
 	}
-	defer setup.Close()
+	defer c.Close()
+	im, err := c.Images(o.Data)
+	if err != nil {
+		return err
+	}
+	defer im.Close()
 	progress, finish := func(int, int) {}, func() {}
-	if !quiet && terminal(s.err) {
-		bar := newBar(s.err, int64(2*task.Rounds), "bench", progressbar.OptionShowCount())
+	if !o.Quiet && terminal(s.err) {
+		bar := newBar(s.err, int64(2*o.Task.Rounds), "bench", progressbar.OptionShowCount())
 		progress, finish = func(done, _ int) { _ = bar.Set(done) }, func() { _ = bar.Clear() }
 	}
 	defer finish()
-	in := setup.Pipeline(setup.Selected, nil)
-	res, err := bench.Run(ctx, task, bench.Input{
-		N: in.N, Load: func() evaluation.Load { return setup.Load(setup.Selected) }, Recipe: setup.Recipe,
-		NewBatch: in.NewBatch, Batch: in.Batch, Workers: in.Workers,
-	}, progress)
+	r, err := bench.Run(ctx, o.Task, c, im, progress)
 	if err != nil {
 		return err
 	}
 	finish()
-	r := setup.Report(tool())
-	r.Runtime, r.Config = setup.Runtime(), c.Told(task)
-	res.Fill(r)
-	if format != report.Text {
-		return finishReport(s, r, format, res.Bad, quiet)
-	}
-	fmt.Fprintf(s.out, "%s on %s, %s\n", r.Model.Name, r.Dataset.Name, r.Runtime)
-	if err := res.Table().Write(s.out); err != nil {
-		return err
-	}
-	fmt.Fprintf(s.out, "\n%s\n", res.Notes())
-	for _, w := range r.Warnings {
-		fmt.Fprintf(s.out, "\nwarning: %s\n", w)
-	}
-	return nil
+	return finishReport(s, r, o.Format, r.Dataset.Bad, o.Quiet)
 }

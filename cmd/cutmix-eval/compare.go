@@ -1,17 +1,26 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"cutmix-eval/report"
+	"cutmix-eval/tasks"
 	"cutmix-eval/tasks/compare"
 
 	"github.com/spf13/cobra"
 )
 
-func newCompare(s streams) *cobra.Command {
-	c := compare.DefaultConfig()
-	format, quiet := string(report.Text), false
+// compareOptions are what the command line of compare says.
+type compareOptions struct {
+	Dirs   []string
+	Task   compare.Config
+	Format report.Format
+	Quiet  bool
+}
+
+func newCompare(s streams, run func(context.Context, compareOptions) error) *cobra.Command {
+	o := compareOptions{Task: compare.DefaultConfig(), Format: report.Text}
 	cmd := &cobra.Command{
 		Use:   "compare RUN RUN [RUN ...]",
 		Short: "Runs of different models on the same images, paired",
@@ -22,39 +31,43 @@ p-values are corrected after Holm. Runs of other images or labels are refused.`,
 		Example: `  cutmix-eval classify --model base.onnx --data val --out runs/base
   cutmix-eval classify --model cutmix.onnx --data val --out runs/cutmix
   cutmix-eval compare runs/base runs/cutmix`,
-		Args: cobra.MinimumNArgs(2),
-		RunE: func(cmd *cobra.Command, dirs []string) error {
-			f, err := report.ParseFormat(format)
-			if err == nil {
-				err = c.Validate()
-			}
-			if err != nil {
-				return usageError{err}
-			}
-			var runs []compare.Run
-			for _, dir := range dirs {
-				run, err := openTask(false, dir)
-				if err != nil {
-					return err
-				}
-				source, err := run.source(cmd.Context(), run.Run)
-				if err != nil {
-					return fmt.Errorf("run %q: %w", dir, err)
-				}
-				runs = append(runs, compare.Run{Dir: dir, Source: source})
-			}
-			res, err := compare.Compare(cmd.Context(), c, runs)
-			if err != nil {
-				return err
-			}
-			return finishReport(s, res.Report(c, tool()), f, 0, quiet)
-		},
+		Args: arguments(2, -1),
 	}
-	fs := cmd.Flags()
-	fs.BoolVar(&c.AllPairs, "all-pairs", false, "compare every run with every other")
-	fs.IntVar(&c.Replicates, "bootstrap", c.Replicates, "bootstrap replicates, at least 100")
-	fs.Uint64Var(&c.Seed, "seed", 0, "seed of the bootstrap")
-	fs.StringVar(&format, "format", format, "text, json, csv or md")
-	fs.BoolVar(&quiet, "quiet", false, "no warnings on stderr")
+	cmd.Flags().SortFlags = false
+	cmd.Flags().BoolVar(&o.Task.AllPairs, "all-pairs", false, "compare every run with every other")
+	count(cmd, &o.Task.Replicates, "bootstrap", "bootstrap replicates, at least 100")
+	addSeed(cmd, &o.Task.Seed, "seed of the bootstrap")
+	addFormat(cmd, &o.Format)
+	cmd.Flags().BoolVar(&o.Quiet, "quiet", false, "no warnings on stderr")
+	if run == nil {
+		run = func(ctx context.Context, o compareOptions) error { return runCompare(ctx, s, o) }
+	}
+	cmd.RunE = func(cmd *cobra.Command, dirs []string) error {
+		if err := usage(o.Task.Validate()); err != nil {
+			return err
+		}
+		o.Dirs = dirs
+		return run(cmd.Context(), o)
+	}
 	return cmd
+}
+
+func runCompare(ctx context.Context, s streams, o compareOptions) error {
+	var runs []compare.Run
+	for _, dir := range o.Dirs {
+		run, err := load(ctx, tasks.Options{}, false, dir)
+		if err != nil {
+			return err
+		}
+		source, err := run.Source(ctx)
+		if err != nil {
+			return fmt.Errorf("run %q: %w", dir, err)
+		}
+		runs = append(runs, compare.Run{Dir: dir, Source: source})
+	}
+	res, err := compare.Compare(ctx, o.Task, runs)
+	if err != nil {
+		return err
+	}
+	return finishReport(s, res.Report(o.Task, tool()), o.Format, 0, o.Quiet)
 }

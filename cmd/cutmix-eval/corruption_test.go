@@ -65,11 +65,7 @@ func TestCorruptionCommand(t *testing.T) {
 		args []string
 	}{
 		{`corruption "rain" is not one of gaussian_noise`, exitUsage, []string{"--corruption", "rain"}},
-		{"severity 6 is not one of 1 to 5", exitUsage, []string{"--severity", "6"}},
-		{"no parameters for size 100", exitUsage, []string{"--set", "100"}},
-		{`experiment "hole" is not one of`, exitUsage, []string{"--experiment", "hole"}},
 		{"taken as they are", exitUsage, []string{"--corrupted", dir, "--jpeg", "85"}},
-		{"are two sources", exitUsage, []string{"--corrupted", dir, "--data", "scenes"}},
 		{"holds neither folders", exitFailed, []string{"--corrupted", dir}},
 		{"has no frost1.png", exitFailed, []string{"--frost", dir}},
 		{"no such file", exitUsage, []string{"--baseline", in("none.json")}},

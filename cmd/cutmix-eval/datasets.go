@@ -14,22 +14,19 @@ import (
 	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/report"
+	"cutmix-eval/tasks/corruption"
 
 	"github.com/spf13/cobra"
 )
 
 func newDatasets(s streams) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "datasets", Short: "Look at image data",
-		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newDatasetsList(s), newDatasetsCheck(s), newDatasetsExport(s), newDatasetsCorrupt(s), newDatasetsFetch(s))
-	return cmd
+	return group(&cobra.Command{Use: "datasets", Short: "Look at image data"},
+		newDatasetsList(s), newDatasetsCheck(s, nil), newDatasetsExport(s, nil), newDatasetsCorrupt(s, nil), newDatasetsFetch(s, nil))
 }
 
 func newDatasetsList(s streams) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List the embedded data and what else can be read", Args: cobra.NoArgs,
+		Use: "list", Short: "List the embedded data and what else can be read", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			for _, sp := range scenes.Splits() {
 				what := "labelled, " + strings.Join(scenes.Classes(sp), " ")
@@ -38,112 +35,125 @@ func newDatasetsList(s streams) *cobra.Command {
 				}
 				fmt.Fprintf(s.out, "scenes:%-12s %5d pictures of %d x %d, %s\n", sp, scenes.Len(sp), scenes.Size, scenes.Size, what)
 			}
-			_, err := fmt.Fprintln(s.out, "\nfiles and folders: class folders, tar files of them, images with a label file, OpenOOD\nlists, CIFAR binaries, Tiny-ImageNet, ImageNet-V2 (docs/data.md)")
+			_, err := fmt.Fprintln(s.out, `
+files and folders: class folders, tar files of them, images with a label file, OpenOOD
+lists, CIFAR binaries, Tiny-ImageNet, ImageNet-V2 (docs/data.md)`)
 			return err
 		},
 	}
 }
 
-func newDatasetsExport(s streams) *cobra.Command {
-	split, out, masks, n, quiet := string(scenes.Test), "", "", 0, false
+// exportOptions are what the command line of datasets export says.
+type exportOptions struct {
+	Split scenes.Split
+	Out   string
+	Masks string // folder; empty: none
+	Limit int    // 0: all
+	Quiet bool
+}
+
+func newDatasetsExport(s streams, run func(context.Context, exportOptions) error) *cobra.Command {
+	o := exportOptions{Split: scenes.Test}
 	cmd := &cobra.Command{
 		Use: "export scenes", Short: "Write embedded scenes as an image folder with boxes",
 		Long: `export writes a split of the embedded scenes as an ordinary image folder: PNG
 files in class folders, and boxes in boxes.csv (path,class,x0,y0,x1,y1 in pixels,
 x1 and y1 exclusive). Masks go to a folder of their own where --masks names one.`,
 		Example: "  cutmix-eval datasets export scenes --split test --out scenes-test",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if args[0] != "scenes" {
-				return usageError{fmt.Errorf("%q is not embedded data; scenes is", args[0])}
-			}
-			if _, err := scenes.ParseSplit(split); err != nil {
-				return usageError{err}
-			}
-			if n < 0 {
-				return usageError{fmt.Errorf("--limit %d is below 0", n)}
-			}
-			if out == "" {
-				return usageError{errors.New("--out DIR is missing")}
-			}
-			total := scenes.Len(scenes.Split(split))
-			if n > 0 {
-				total = min(n, total)
-			}
-			progress, finish := imageBar(s.err, quiet, total, "export")
-			defer finish()
-			written, err := datasets.ExportScenes(cmd.Context(), out, masks, split, n, progress)
-			if err != nil {
-				return fmt.Errorf("exporting scenes to %q: %w", out, err)
-			}
-			finish()
-			_, err = fmt.Fprintf(s.out, "%d scenes in %s\n", written, out)
-			return err
-		},
+		Args:    arguments(1, 1),
 	}
-	fs := cmd.Flags()
-	fs.StringVar(&split, "split", split, "train, val, test, new-train, new-val, new-test, ood-near, ood-texture or ood-noise")
-	fs.StringVar(&out, "out", "", "folder to write, new or empty")
-	fs.StringVar(&masks, "masks", "", "folder for the masks (default: none are written)")
-	fs.IntVar(&n, "limit", 0, "write only the first `N` scenes")
-	fs.BoolVar(&quiet, "quiet", false, "no progress bar")
+	cmd.Flags().SortFlags = false
+	choice(cmd, &o.Split, "split", "split to write", scenes.Splits()...)
+	text(cmd, &o.Out, "out", "FOLDER", "folder to write, new or empty")
+	text(cmd, &o.Masks, "masks", "FOLDER", "folder for the masks (default: none are written)")
+	count(cmd, &o.Limit, "limit", "write only the first N scenes; 0: all")
+	cmd.Flags().BoolVar(&o.Quiet, "quiet", false, "no progress bar")
+	if run == nil {
+		run = func(ctx context.Context, o exportOptions) error { return runExport(ctx, s, o) }
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if args[0] != "scenes" {
+			return usageError{fmt.Errorf("%q is not embedded data; scenes is", args[0])}
+		}
+		if o.Out == "" {
+			return usageError{errNoOut}
+		}
+		return run(cmd.Context(), o)
+	}
 	return cmd
 }
 
-func newDatasetsCheck(s streams) *cobra.Command {
-	var o datasets.Options
-	format, dataFormat := string(report.Text), string(datasets.Auto)
-	workers, quiet := 0, false
+var errNoOut = errors.New("--out FOLDER is missing: the folder to write")
+
+func runExport(ctx context.Context, s streams, o exportOptions) error {
+	total := scenes.Len(o.Split)
+	if o.Limit > 0 {
+		total = min(o.Limit, total)
+	}
+	progress, finish := imageBar(s.err, o.Quiet, total, "export")
+	defer finish()
+	written, err := datasets.ExportScenes(ctx, o.Out, o.Masks, string(o.Split), o.Limit, progress)
+	if err != nil {
+		return fmt.Errorf("exporting scenes to %q: %w", o.Out, err)
+	}
+	finish()
+	_, err = fmt.Fprintf(s.out, "%d scenes in %s\n", written, o.Out)
+	return err
+}
+
+// checkOptions are what the command line of datasets check says.
+type checkOptions struct {
+	Path    string
+	Data    datasets.Options
+	Workers int // 0: one per core
+	Format  report.Format
+	Quiet   bool
+}
+
+func newDatasetsCheck(s streams, run func(context.Context, checkOptions) error) *cobra.Command {
+	o := checkOptions{Data: datasets.Options{Format: datasets.Auto}, Format: report.Text}
 	cmd := &cobra.Command{
 		Use: "check PATH", Short: "Read every image and say what is wrong with the data",
-		Long: `check says what the data was recognised as, counts images and classes, and lists
-missing, empty and undecodable files, classes without images, and duplicates by
-content. Files that cannot be used end in exit code 3.`,
+		Long: `check prints the detected format, counts images and classes, and lists missing,
+empty and undecodable files, classes without images, and duplicates by content.
+Files that cannot be used end in exit code 3.`,
 		Example: "  cutmix-eval datasets check imagenet/val\n  cutmix-eval datasets check photos.tar --format json",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			f, err := report.ParseFormat(format)
-			if err == nil && f != report.Text && f != report.JSON {
-				err = fmt.Errorf("--format %s: check prints text or json", format)
-			}
-			if err == nil {
-				o.Format, err = datasets.ParseFormat(dataFormat)
-			}
-			if err != nil {
-				return usageError{err}
-			}
-			return runCheck(cmd.Context(), s, args[0], o, f, workers, quiet)
-		},
+		Args:    arguments(1, 1),
 	}
-	fs := cmd.Flags()
-	fs.StringVar(&dataFormat, "data-format", dataFormat, "auto, folders, flat, list, cifar, tiny-imagenet or scenes")
-	fs.StringVar(&o.Labels, "labels", "", "labels of the images, or a class map")
-	fs.StringVar(&o.Root, "data-root", "", "folder that the paths of an image list are relative to")
-	fs.StringVar(&o.Split, "split", "", "which split to use, where the data has several")
-	fs.IntVar(&workers, "workers", 0, "goroutines that decode images (default: one a core)")
-	fs.StringVar(&format, "format", format, "text or json")
-	fs.BoolVar(&quiet, "quiet", false, "no progress bar")
+	cmd.Flags().SortFlags = false
+	addReading(cmd, &o.Data.Format, &o.Data.Labels, &o.Data.Root)
+	text(cmd, &o.Data.Split, "split", "NAME", splitUsage)
+	addWorkers(cmd, &o.Workers)
+	choice(cmd, &o.Format, "format", "what is printed", report.Text, report.JSON)
+	cmd.Flags().BoolVar(&o.Quiet, "quiet", false, "no progress bar")
+	if run == nil {
+		run = func(ctx context.Context, o checkOptions) error { return runCheck(ctx, s, o) }
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		o.Path = args[0]
+		return run(cmd.Context(), o)
+	}
 	return cmd
 }
 
-func runCheck(ctx context.Context, s streams, path string, o datasets.Options, format report.Format, workers int, quiet bool) error {
-	d, err := datasets.Open(path, o)
+func runCheck(ctx context.Context, s streams, o checkOptions) error {
+	d, err := datasets.Open(o.Path, o.Data)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	if workers <= 0 {
-		workers = goruntime.GOMAXPROCS(0)
+	if o.Workers == 0 {
+		o.Workers = goruntime.GOMAXPROCS(0)
 	}
-	progress, finish := imageBar(s.err, quiet, len(d.Samples), "check")
+	progress, finish := imageBar(s.err, o.Quiet, len(d.Samples), "check")
 	defer finish()
 	var done atomic.Int64
-	c, err := d.Check(ctx, workers, func() { progress(int(done.Add(1))) })
+	c, err := d.Check(ctx, o.Workers, func() { progress(int(done.Add(1))) })
 	if err != nil {
 		return err
 	}
 	finish()
-	if format == report.JSON {
+	if o.Format == report.JSON {
 		err = printCheckJSON(s, d, c)
 	} else {
 		err = printCheck(s, d, c)
@@ -242,4 +252,137 @@ func printCheck(s streams, d *datasets.Dataset, c *datasets.Checkup) error {
 		say("note: %s", n)
 	}
 	return nil
+}
+
+// corruptOptions are what the command line of datasets corrupt says.
+type corruptOptions struct {
+	Path   string
+	Data   datasets.Options
+	Export corruption.Export
+	Out    string
+	Quiet  bool
+}
+
+func newDatasetsCorrupt(s streams, run func(context.Context, corruptOptions) error) *cobra.Command {
+	o := corruptOptions{
+		Data:   datasets.Options{Format: datasets.Auto},
+		Export: corruption.Export{Config: corruption.DefaultConfig(), Quality: 85},
+	}
+	cmd := &cobra.Command{
+		Use: "corrupt PATH", Short: "Write corrupted images in ImageNet-C's layout",
+		Long: `corrupt writes the corruptions of ImageNet-C of every image to folders
+CORRUPTION/SEVERITY/CLASS: as JPEG files of quality 85, as the published ones are, or
+as PNG files with the exact pixels. Images are resized and cropped first as --recipe
+says. Files that are there are kept: the same command again goes on.`,
+		Example: `  cutmix-eval datasets corrupt imagenet/val --out imagenet-c --frost frosts
+  cutmix-eval datasets corrupt photos --out photos-c --recipe none --corruption fog,snow \
+    --severity 3 --format png`,
+		Args: arguments(1, 1),
+	}
+	cmd.Flags().SortFlags = false
+	e, recipe := &o.Export, "imagenet"
+	text(cmd, &o.Out, "out", "FOLDER", "folder to write")
+	addCorruptions(cmd, &e.Config)
+	addRecipe(cmd, &recipe, "how images are resized and cropped", "none")
+	choose(cmd, &e.PNG, "format", "jpeg", "format of the files", meaning[bool]{"jpeg", false}, meaning[bool]{"png", true})
+	declare(cmd, "quality", "N", "85", "quality of JPEG files, 1 to 100", into(&e.Quality, quality))
+	count(cmd, &e.Limit, "limit", "use at most N images, as evenly over the classes as possible; 0: all")
+	addSeed(cmd, &e.Seed, "seed of the corruptions")
+	addReading(cmd, &o.Data.Format, &o.Data.Labels, &o.Data.Root)
+	text(cmd, &o.Data.Split, "split", "NAME", splitUsage)
+	count(cmd, &e.Workers, "workers", "goroutines (default: one per core)")
+	cmd.Flags().BoolVar(&o.Quiet, "quiet", false, "no progress bar")
+	if run == nil {
+		run = func(ctx context.Context, o corruptOptions) error { return runCorrupt(ctx, s, o) }
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if o.Out == "" {
+			return usageError{errNoOut}
+		}
+		if err := usage(e.Config.Validate()); err != nil {
+			return err
+		}
+		e.Recipe = imageproc.Standard()
+		if recipe == "none" {
+			e.Recipe.Resize, e.Recipe.Crop = imageproc.Size{}, imageproc.Size{}
+		} else if r, err := imageproc.NamedRecipe(recipe); err != nil {
+			return usageError{err}
+		} else {
+			e.Recipe = r
+		}
+		o.Path = args[0]
+		return run(cmd.Context(), o)
+	}
+	return cmd
+}
+
+func quality(s string) (int, error) {
+	return within(s, 1, 100)
+}
+
+func runCorrupt(ctx context.Context, s streams, o corruptOptions) error {
+	d, err := datasets.Open(o.Path, o.Data)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	e := o.Export
+	if err := e.Settle(d); err != nil {
+		return err
+	}
+	n := e.Images(d)
+	progress, finish := imageBar(s.err, o.Quiet, n*e.Variants(), "corrupt")
+	defer finish()
+	written, bad, err := corruption.Write(ctx, d, e, o.Out, progress)
+	finish()
+	for _, b := range bad {
+		fmt.Fprintf(s.err, "bad image: %s: %s\n", b.ID, b.Reason)
+	}
+	if err != nil {
+		return fmt.Errorf("corrupting %s: %w (%d files are written; the same command goes on)", d.Name, err, written)
+	}
+	all := (n - len(bad)) * e.Variants()
+	_, err = fmt.Fprintf(s.out, "%d images in %s (%d written now), parameters for size %d\n", all, o.Out, written, e.Config.Set)
+	if err == nil && len(bad) > 0 {
+		return checkFailed{len(bad), n}
+	}
+	return err
+}
+
+// fetchFrostOptions are what the command line of datasets fetch says.
+type fetchFrostOptions struct{ Quiet bool }
+
+func newDatasetsFetch(s streams, run func(context.Context, fetchFrostOptions) error) *cobra.Command {
+	var o fetchFrostOptions
+	cmd := &cobra.Command{
+		Use: "fetch frost", Short: "Download what corruptions need, verified",
+		Long: `fetch downloads the five frost textures of ImageNet-C's scripts from their repository
+into the cache, checked against pinned checksums; --frost fetched then uses them.`,
+		Example: "  cutmix-eval datasets fetch frost",
+		Args:    arguments(1, 1),
+	}
+	cmd.Flags().BoolVar(&o.Quiet, "quiet", false, "say nothing on stderr")
+	if run == nil {
+		run = func(ctx context.Context, o fetchFrostOptions) error { return runFetchFrost(ctx, s, o) }
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if args[0] != "frost" {
+			return usageError{fmt.Errorf("%q cannot be fetched; frost can", args[0])}
+		}
+		return run(cmd.Context(), o)
+	}
+	return cmd
+}
+
+func runFetchFrost(ctx context.Context, s streams, o fetchFrostOptions) error {
+	dir, err := corruption.FetchFrosts(ctx, func(name string, done, total int64) {
+		if !o.Quiet && done == total {
+			fmt.Fprintf(s.err, "%s: %d bytes\n", name, total)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(s.out, dir)
+	return err
 }

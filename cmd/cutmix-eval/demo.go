@@ -6,60 +6,59 @@ import (
 
 	"cutmix-eval/evaluation"
 	"cutmix-eval/report"
-	"cutmix-eval/runtime"
 	"cutmix-eval/tasks/demo"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 )
 
-func newDemo(s streams) *cobra.Command {
-	c, task := evaluation.DefaultConfig(), demo.DefaultConfig()
-	device, format, quiet := "cpu", string(report.Text), false
+// demoOptions are what the flags of demo say.
+type demoOptions struct {
+	Running evaluation.Running
+	Limit   int // scenes; 0: all
+	Seed    uint64
+	Task    demo.Config
+	Format  report.Format
+	Quiet   bool
+}
+
+func newDemo(s streams, run func(context.Context, demoOptions) error) *cobra.Command {
+	o := demoOptions{Running: evaluation.DefaultRunning(), Task: demo.DefaultConfig(), Format: report.Text}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "A baseline and a CutMix model side by side, on embedded scenes",
 		Long: `demo runs two small embedded networks, one trained plainly and one with CutMix,
 on the embedded test scenes and prints their numbers with paired differences.
-How they were trained, and that CutMix does not win everywhere, is told in
-models/README.md.`,
+models/README.md says how they were trained, and where CutMix does not win.`,
 		Example: "  cutmix-eval demo\n  cutmix-eval demo --format json",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := report.ParseFormat(format)
-			if err == nil {
-				c.Device, err = runtime.ParseDevice(device)
-			}
-			if err == nil && c.Limit < 0 {
-				err = fmt.Errorf("--limit %d is below 0", c.Limit)
-			}
-			if err == nil {
-				task.Localize.Replicates, task.Finetune.Replicates = task.Classify.Replicates, task.Classify.Replicates
-				err = task.Classify.Validate()
-			}
-			if err != nil {
-				return usageError{err}
-			}
-			return runDemo(cmd.Context(), s, c, task, f, quiet)
-		},
+		Args:    noArgs,
 	}
-	fs := cmd.Flags()
-	fs.StringVar(&device, "device", device, "cpu, cuda[:N], tensorrt[:N], webgpu, coreml, directml[:N] or openvino")
-	fs.StringVar(&c.Library, "ort-lib", "", "ONNX Runtime library file or its folder (default: searched; see doctor)")
-	fs.IntVar(&c.Limit, "limit", 0, "use only `N` scenes")
-	fs.IntVar(&task.Classify.Replicates, "bootstrap", task.Classify.Replicates, "bootstrap replicates of the intervals, at least 100")
-	fs.Uint64Var(&c.Seed, "seed", 0, "seed of everything random")
-	fs.StringVar(&format, "format", format, "text, json, csv or md")
-	fs.BoolVar(&quiet, "quiet", false, "no progress bar")
+	cmd.Flags().SortFlags = false
+	addDevice(cmd, &o.Running.Device)
+	addLibrary(cmd, &o.Running.Library)
+	count(cmd, &o.Limit, "limit", "use at most N scenes; 0: all")
+	replicates := o.Task.Classify.Replicates
+	count(cmd, &replicates, "bootstrap", "bootstrap replicates of the intervals, at least 100")
+	addSeed(cmd, &o.Seed, "seed of everything random")
+	addFormat(cmd, &o.Format)
+	cmd.Flags().BoolVar(&o.Quiet, "quiet", false, "no progress bar")
+	if run == nil {
+		run = func(ctx context.Context, o demoOptions) error { return runDemo(ctx, s, o) }
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		t := &o.Task
+		t.Classify.Replicates, t.Localize.Replicates, t.Finetune.Replicates = replicates, replicates, replicates
+		if replicates < 100 {
+			return usageError{fmt.Errorf("--bootstrap %d: the demo shows paired differences, which need at least 100 replicates", replicates)}
+		}
+		return run(cmd.Context(), o)
+	}
 	return cmd
 }
 
-func runDemo(ctx context.Context, s streams, c evaluation.Config, task demo.Config, format report.Format, quiet bool) error {
-	if task.Classify.Replicates == 0 {
-		return usageError{fmt.Errorf("--bootstrap 0: the demo shows paired differences, which need at least 100 replicates")}
-	}
+func runDemo(ctx context.Context, s streams, o demoOptions) error {
 	progress, finish := func(float64) {}, func() {}
-	if !quiet && terminal(s.err) {
+	if !o.Quiet && terminal(s.err) {
 		var bar *progressbar.ProgressBar
 		progress = func(done float64) {
 			const parts = 1000
@@ -75,20 +74,11 @@ func runDemo(ctx context.Context, s streams, c evaluation.Config, task demo.Conf
 		}
 	}
 	defer finish()
-	res, err := demo.Run(ctx, c, task, installProgress(s.err, quiet), progress)
+	o.Running.Install, o.Running.Tool = installProgress(s.err, o.Quiet), tool()
+	r, err := demo.Run(ctx, o.Running, o.Task, o.Limit, o.Seed, progress)
 	if err != nil {
 		return err
 	}
 	finish()
-	r := res.Report(tool())
-	r.Config = c.Told(task)
-	if format != report.Text {
-		return finishReport(s, r, format, 0, quiet)
-	}
-	fmt.Fprintf(s.out, "Two small ResNets, trained on the embedded scenes: one plainly, one with CutMix (models/README.md)\n")
-	if err := res.Table().Write(s.out); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(s.out, "\n%s\n%.1f s on %s; smaller is better for nll, brier, ece and aurc\n", res.FloorsText(), res.Elapsed.Seconds(), r.Runtime.Device)
-	return err
+	return finishReport(s, r, o.Format, 0, o.Quiet)
 }

@@ -16,17 +16,20 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func newDoctor(s streams) *cobra.Command {
+func newDoctor(s streams, run func(ctx context.Context, lib string) error) *cobra.Command {
 	lib := ""
 	cmd := &cobra.Command{
-		Use: "doctor", Short: "Check what this machine can run", Args: cobra.NoArgs,
+		Use: "doctor", Short: "Check what this machine can run", Args: noArgs,
 		Long: `doctor prints where the ONNX Runtime library was looked for, which version is
 used, which devices really start (each is tried with the embedded model), which
 image decoder runs and how many threads there are.`,
 		Example: "  cutmix-eval doctor\n  cutmix-eval doctor --ort-lib /opt/onnxruntime-gpu/lib",
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runDoctor(cmd.Context(), s, lib) },
 	}
-	cmd.Flags().StringVar(&lib, "ort-lib", "", "ONNX Runtime library file or its folder")
+	addLibrary(cmd, &lib)
+	if run == nil {
+		run = func(ctx context.Context, lib string) error { return runDoctor(ctx, s, lib) }
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), lib) }
 	return cmd
 }
 
@@ -63,22 +66,33 @@ func runDoctor(ctx context.Context, s streams, lib string) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		config := evaluation.DefaultConfig()
-		config.Library, config.Limit = lib, 1
-		config.Device = runtime.Device{Name: name}
-		setup, err := evaluation.Open(ctx, config, nil)
+		place, err := starts(ctx, lib, runtime.Device{Name: name})
 		if err != nil {
 			say("  %-9s no: %s", name, reason(err))
 			continue
 		}
-		place := setup.Session.PlacementText()
-		setup.Close()
 		say("  %-9s starts%s", name, place)
 	}
 	if os.Getenv("VK_ICD_FILENAMES") != "" {
 		say("VK_ICD_FILENAMES is set to %s", os.Getenv("VK_ICD_FILENAMES"))
 	}
 	return nil
+}
+
+// starts runs the embedded model on a device, and says where its nodes ran.
+func starts(ctx context.Context, library string, d runtime.Device) (place string, err error) {
+	r := evaluation.DefaultRunning()
+	r.Library, r.Device = library, d
+	c, err := evaluation.OpenClassifier(evaluation.DefaultModelConfig(), r)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	e, err := c.Engine(ctx)
+	if err != nil {
+		return "", err
+	}
+	return e.Runtime().PlacementText, nil
 }
 
 // reason shortens an error to what the provider said.

@@ -4,32 +4,39 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 
+	"cutmix-eval/augment"
 	"cutmix-eval/evaluation"
+	"cutmix-eval/heads"
 	"cutmix-eval/report"
+	"cutmix-eval/tasks"
 	"cutmix-eval/tasks/finetune"
 
 	"github.com/spf13/cobra"
 )
 
-// finetuneFlags are the flags of finetune.
-type finetuneFlags struct {
-	options              finetune.Options
-	mix, augment, head   string
-	cropScale, cropRatio string
-	weights, selection   string
-	suite                string
-	task                 finetune.Config
+// finetuneOptions are what the flags of finetune say. Data are the training
+// images; Files names the others and what is written.
+type finetuneOptions struct {
+	options
+	Files finetune.Options
+	Suite string
+	Task  finetune.Config
 }
 
-func newFinetune(s streams) *cobra.Command {
-	var flags shared
-	f := finetuneFlags{task: finetune.DefaultConfig()}
+// Ways of --augment.
+const (
+	cropFlip = "crop-flip"
+	cropOnly = "crop"
+	flipOnly = "flip"
+	asIs     = "none"
+)
+
+func newFinetune(s streams, run func(context.Context, finetuneOptions) error) *cobra.Command {
+	o := finetuneOptions{options: newOptions(), Task: finetune.DefaultConfig()}
+	o.Data.Path = ""
 	cmd := &cobra.Command{
 		Use:   "finetune",
 		Short: "Tune the classifier head with CutMix batches and write a new ONNX file",
@@ -46,190 +53,191 @@ paper and what other programs do. --mix feature-cutmix pastes boxes of the last
 feature map instead, which is computed once, so that epochs cost next to nothing.
 
 The best epoch is chosen on --val, or on a part of the training images (--split);
---test images choose nothing. Everything is kept in OUT.run (--run): features, a
-checkpoint after every epoch, the log and the report. The same command goes on
-where it was stopped, to the same bits.
+--test images are used only for the final numbers. Everything is kept in OUT.run
+(--run): features, a checkpoint after every epoch, the log and the report. A run that
+was interrupted resumes and gives bit-identical results.
 
 --suite FILE tunes several backbones on several data sets and prints one table:
 JSON of "models" (name, model) and "data" (name, train, val, test).`,
 		Example: `  cutmix-eval finetune --out tuned.onnx
   cutmix-eval finetune --model resnet50.onnx --train photos/train --val photos/val --out tuned.onnx
-  cutmix-eval finetune --model resnet50.onnx --train photos --split 0.8 --mix feature-cutmix --epochs 50 --out tuned.onnx
-  cutmix-eval finetune --model resnet50.onnx --train photos --mix none --augment none --optimizer lbfgs --search --out tuned.onnx
+  cutmix-eval finetune --model resnet50.onnx --train photos --split 0.8 --mix feature-cutmix \
+    --epochs 50 --out tuned.onnx
+  cutmix-eval finetune --model resnet50.onnx --train photos --mix none --augment none \
+    --optimizer lbfgs --search --out tuned.onnx
   cutmix-eval finetune --suite transfer.json --out runs/transfer`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
-	flags.addModel(cmd)
-	fs := cmd.Flags()
-	fs.StringVar(&flags.config.Data, "train", "", "training images: folder, tar file, image list, CIFAR binary (default with no --val: scenes:new-train)")
-	fs.StringVar(&f.options.Val, "val", "", "images that choose the epoch (default: a part of the training images, see --split)")
-	fs.StringVar(&f.options.Test, "test", "", "images that choose nothing, for the numbers at the end")
-	flags.addReading(cmd)
-	t := &f.task
-	fs.Float64Var(&t.Split, "split", t.Split, "share of the images that trains where there is no --val; the rest validates, by class")
-	fs.IntVar(&flags.config.Limit, "limit", 0, "use only `N` training images, as evenly over the classes as possible")
-	fs.StringVar(&f.options.Out, "out", "", "ONNX `FILE` to write; with --suite, a folder")
-	fs.StringVar(&f.options.Dir, "run", "", "folder for features, checkpoint, log and report (default: OUT.run)")
-	fs.BoolVar(&f.options.Restart, "restart", false, "begin anew though there is another training in OUT.run; features that fit are used")
-	fs.StringVar(&f.suite, "suite", "", "JSON `FILE` of several backbones and data sets")
-	fs.StringVar(&t.Multi, "multi-label", "", "`FILE` or VOC folder with several labels an image: the head gets a sigmoid loss, and mAP is reported")
-	fs.StringVar(&t.MultiSplit, "multi-split", "", "of a VOC folder, the lists of the training images (default: the only one)")
-	fs.StringVar(&t.MultiVal, "multi-val-split", "", "of a VOC folder, the lists of the validation images (of --val; default: of --train)")
-	fs.StringVar(&t.MultiTest, "multi-test-split", "", "of a VOC folder, the lists of the test images (of --test; default: of --train)")
+	o.addModel(cmd)
+	t, flags := &o.Task, cmd.Flags()
+	text(cmd, &o.Data.Path, "train", "PATH",
+		"training images: folder, tar file, image list, CIFAR binary (default with no --val: scenes:new-train)")
+	text(cmd, &o.Files.Val, "val", "PATH",
+		"validation images, which choose the epoch (default: a part of the training images, see --split)")
+	text(cmd, &o.Files.Test, "test", "PATH", "test images, used only for the final numbers")
+	addReading(cmd, &o.Data.Format, &o.Data.Labels, &o.Data.Root)
+	number(cmd, &t.Split, "split", "without --val, the share of each class that trains; the rest validates")
+	count(cmd, &o.Data.Limit, "limit", "use at most N training images, as evenly over the classes as possible; 0: all")
+	text(cmd, &o.Files.Out, "out", "FILE", "ONNX file to write; with --suite, a folder")
+	text(cmd, &o.Files.Dir, "run", "FOLDER", "folder for features, checkpoint, log and report (default: OUT.run)")
+	flags.BoolVar(&o.Files.Restart, "restart", false, "start again even if OUT.run holds another training; features that fit are used")
+	text(cmd, &o.Suite, "suite", "FILE", "JSON file of several backbones and data sets")
+	text(cmd, &t.Multi, "multi-label", "PATH", "multi-label data, a file or VOC folder: the head gets a sigmoid loss, and mAP is reported")
+	text(cmd, &t.MultiSplit, "multi-split", "NAME", "lists of the training images in a VOC folder (default: the only one)")
+	text(cmd, &t.MultiVal, "multi-val-split", "NAME", "lists of the validation images in a VOC folder (of --val; default: of --train)")
+	text(cmd, &t.MultiTest, "multi-test-split", "NAME", "lists of the test images in a VOC folder (of --test; default: of --train)")
 
 	m := &t.Mix
-	fs.StringVar(&f.mix, "mix", string(m.Method), "cutmix, feature-cutmix, mixup, cutout or none")
-	fs.Float64Var(&m.Alpha, "alpha", m.Alpha, "parameter of the Beta distribution of lambda (the paper's beta)")
-	fs.Float64Var(&m.Prob, "mix-prob", m.Prob, "probability that a batch is mixed")
-	fs.StringVar(&m.Box, "cutmix-box", m.Box, "uniform, gaussian (around the middle) or fixed (half the side)")
-	fs.StringVar(&m.Labels, "mix-labels", m.Labels, "shares (by area), one-hot (to the larger part) or complete (half each)")
-	fs.BoolVar(&m.Scheduled, "mix-scheduled", false, "let the probability rise from 0 over the training")
-	fs.BoolVar(&m.PerImage, "mix-per-image", false, "draw box, lambda and chance for every image, not for a batch")
-	fs.BoolVar(&m.Uncorrected, "mix-uncorrected", false, "label by the lambda that was drawn, not by the area that was pasted")
-	fs.Float64Var(&m.Length, "cutout-length", m.Length, "side of Cutout's square, as a share of the image's")
-	fs.StringVar(&f.augment, "augment", "crop-flip", "crop-flip, crop, flip or none (feature-cutmix and lbfgs: none)")
-	fs.StringVar(&f.cropScale, "crop-scale", "0.5,1", "share of the area that random crops have, `LOW,HIGH`")
-	fs.StringVar(&f.cropRatio, "crop-ratio", "", "width to height of random crops, `LOW,HIGH` (default 3/4 to 4/3)")
+	choice(cmd, &m.Method, "mix", "how the images of a batch are mixed", augment.Methods()...)
+	number(cmd, &m.Alpha, "alpha", "parameter of the Beta distribution of lambda (the paper's beta)")
+	number(cmd, &m.Prob, "mix-prob", "probability that a batch is mixed")
+	choice(cmd, &m.Box, "cutmix-box", "how boxes are drawn", "uniform", "gaussian\taround the middle", "fixed\thalf the side")
+	choice(cmd, &m.Labels, "mix-labels", "labels of mixed images", "shares\tby area", "one-hot\tto the larger part", "complete\thalf each")
+	flags.BoolVar(&m.Scheduled, "mix-scheduled", false, "let the probability of mixing rise from 0 over the training")
+	flags.BoolVar(&m.PerImage, "mix-per-image", false, "draw box, lambda and chance per image, not per batch")
+	flags.BoolVar(&m.Uncorrected, "mix-uncorrected", false, "label by the lambda that was drawn, not by the area that was pasted")
+	number(cmd, &m.Length, "cutout-length", "side of Cutout's square, as a share of the image's")
+	augment := cropFlip
+	choice(cmd, &augment, "augment", "augmentation before images are mixed (none for feature-cutmix and lbfgs)",
+		cropFlip, cropOnly, flipOnly, asIs)
+	declare(cmd, "crop-scale", "LOW,HIGH", "0.5,1", "share of the area that random crops have", into(&t.Augment.Scale, span))
+	declare(cmd, "crop-ratio", "LOW,HIGH", "", "width to height of random crops (default: 3/4 to 4/3)", into(&t.Augment.Ratio, span))
 
-	fs.StringVar(&f.head, "head", "new", "new, or keep: go on with the model's own (the same classes)")
-	fs.IntVar(&t.Hidden, "hidden", 0, "units of a hidden layer with ReLU; 0 for none")
-	fs.Float64Var(&t.Dropout, "dropout", 0, "share of features and hidden units that is dropped")
-	fs.BoolVar(&t.Standardize, "standardize", t.Standardize, "train on features of mean 0 and deviation 1; the file's head is scaled back")
-	fs.IntVar(&t.Epochs, "epochs", t.Epochs, "times that every image is seen")
-	fs.IntVar(&t.Batch, "batch-size", t.Batch, "images a step")
-	fs.StringVar(&t.Optimizer, "optimizer", t.Optimizer, "sgd (Nesterov), adamw, or lbfgs (to the optimum, without mixing)")
-	fs.Float64Var(&t.Rate, "lr", 0, "learning rate (default: as suits the features; it is printed)")
-	fs.Float64Var(&t.Momentum, "momentum", t.Momentum, "of sgd")
-	fs.Float64Var(&t.Decay, "weight-decay", t.Decay, "of weights, not of biases")
-	fs.StringVar(&t.Schedule.Kind, "schedule", t.Schedule.Kind, "cosine, step (a tenth at 1/2 and 3/4) or constant")
-	fs.Float64Var(&t.Schedule.Warmup, "warmup", 0, "share of all steps in which the rate rises")
-	fs.Float64Var(&t.Smoothing, "label-smoothing", 0, "share of the label that is spread over all classes")
-	fs.StringVar(&f.weights, "class-weights", "none", "none, or balanced: every class weighs the same")
-	fs.BoolVar(&t.Search, "search", false, "find learning rate and weight decay on a fifth of the training images")
-	fs.IntVar(&t.Patience, "patience", 0, "stop after `N` epochs without a better one; 0: never")
-	fs.StringVar(&f.selection, "select", "best", "best (epoch on the validation images) or last")
-	fs.IntVar(&t.Neighbours, "knn", t.Neighbours, "neighbours of the k-NN baseline")
-	fs.Float64Var(&t.Probe, "probe-decay", t.Probe, "weight decay of the linear-probe baseline")
-	fs.IntVar(&t.Bins, "bins", t.Bins, "bins of the calibration error")
-	fs.IntVar(&t.Replicates, "bootstrap", t.Replicates, "bootstrap replicates of the intervals, at least 100")
-	flags.addRunning(cmd)
-	fs.IntVar(&flags.allowBad, "allow-bad", 0, "accept up to `N` images that cannot be read")
-	flags.complete(cmd, "mix", names(finetune.Methods())...)
-	for flag, values := range map[string][]string{
-		"cutmix-box": {"uniform", "gaussian", "fixed"}, "mix-labels": {"shares", "one-hot", "complete"}, "augment": {"crop-flip", "crop", "flip", "none"},
-		"head": {"new", "keep"}, "optimizer": {"sgd", "adamw", "lbfgs"}, "schedule": {"cosine", "step", "constant"}, "class-weights": {"none", "balanced"}, "select": {"best", "last"},
-	} {
-		flags.complete(cmd, flag, values...)
+	choose(cmd, &t.Keep, "head", "new", "head that is trained",
+		meaning[bool]{"new", false}, meaning[bool]{"keep\tthe model's own, for the same classes", true})
+	count(cmd, &t.Hidden, "hidden", "units of a hidden layer with ReLU; 0 for none")
+	number(cmd, &t.Dropout, "dropout", "share of features and hidden units that is dropped")
+	flags.BoolVar(&t.Standardize, "standardize", t.Standardize,
+		"train on features of mean 0 and deviation 1; the file's head is scaled back")
+	count(cmd, &t.Epochs, "epochs", "times that every image is seen")
+	count(cmd, &t.Batch, "batch-size", "images per step")
+	choice(cmd, &t.Optimizer, "optimizer", "how the loss is minimised",
+		finetune.SGDName+"\tNesterov", finetune.AdamWName, finetune.LBFGSName+"\tto the optimum, without mixing")
+	declare(cmd, "lr", "X", "", "learning rate (default: as suits the features; it is printed)", into(&t.Rate, aboveZero))
+	number(cmd, &t.Momentum, "momentum", "momentum of sgd")
+	number(cmd, &t.Decay, "weight-decay", "decay of weights, not of biases")
+	choice(cmd, &t.Schedule.Kind, "schedule", "course of the learning rate", "cosine", "step\ta tenth at 1/2 and 3/4", "constant")
+	number(cmd, &t.Schedule.Warmup, "warmup", "share of all steps in which the rate rises")
+	number(cmd, &t.Smoothing, "label-smoothing", "share of the label that is spread over all classes")
+	choose(cmd, &t.Balanced, "class-weights", "none", "weights of the classes in the loss", meaning[bool]{"none", false},
+		meaning[bool]{"balanced\tevery class weighs the same", true})
+	flags.BoolVar(&t.Search, "search", false, "find learning rate and weight decay on a fifth of the training images")
+	count(cmd, &t.Patience, "patience", "stop after N epochs without improvement; 0: never")
+	choose(cmd, &t.Last, "select", "best", "epoch that is kept",
+		meaning[bool]{"best\ton the validation images", false}, meaning[bool]{"last", true})
+	count(cmd, &t.Neighbours, "knn", "neighbours of the k-NN baseline")
+	number(cmd, &t.Probe, "probe-decay", "weight decay of the linear-probe baseline")
+	count(cmd, &t.Bins, "bins", "bins of the calibration error")
+	count(cmd, &t.Replicates, "bootstrap", "bootstrap replicates of the intervals, at least 100")
+	o.addRunning(cmd)
+	addAllowBad(cmd, &o.AllowBad)
+	if run == nil {
+		run = func(ctx context.Context, o finetuneOptions) error { return runFinetune(ctx, s, o) }
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, format, err := flags.parse(cmd)
-		if err != nil {
+		if err := usage(o.check(cmd.Flags().Changed, augment)); err != nil {
 			return err
 		}
-		if err := f.parse(cmd, &c); err != nil {
-			return usageError{err}
-		}
-		return runFinetune(cmd.Context(), s, c, &f, &flags, format)
+		return run(cmd.Context(), o)
 	}
 	return cmd
 }
 
-// parse turns the flags into a configuration.
-func (f *finetuneFlags) parse(cmd *cobra.Command, c *evaluation.Config) error {
-	t := &f.task
-	given := cmd.Flags().Changed
+func aboveZero(s string) (float64, error) {
+	v, err := finite(s)
+	if err == nil && !(v > 0) {
+		err = refuse("%v is not above 0", v)
+	}
+	return v, err
+}
+
+// check refuses flags that make no sense together, and settles what follows from others.
+func (o *finetuneOptions) check(given func(string) bool, augment string) error {
+	if err := o.files(given); err != nil {
+		return err
+	}
+	if err := o.idle(given); err != nil {
+		return err
+	}
+	if err := o.augment(augment, given); err != nil {
+		return err
+	}
+	return o.Task.Validate()
+}
+
+// files refuses flags about files that make no sense together, and names those of the
+// default data.
+func (o *finetuneOptions) files(given func(string) bool) error {
+	f := &o.Files
 	switch {
-	case f.options.Out == "" && f.suite != "":
+	case f.Out == "" && o.Suite != "":
 		return errors.New("--suite needs --out FOLDER, where its files go")
-	case f.options.Out == "":
+	case f.Out == "":
 		return errors.New("--out FILE.onnx is missing: the file to write")
-	case f.suite == "" && filepath.Ext(f.options.Out) != ".onnx":
-		return fmt.Errorf("--out %q does not end in .onnx", f.options.Out)
-	case given("lr") && !(t.Rate > 0):
-		return fmt.Errorf("--lr %v is not above 0", t.Rate)
-	case given("split") && f.options.Val != "":
+	case o.Suite == "" && filepath.Ext(f.Out) != ".onnx":
+		return fmt.Errorf("--out %q does not end in .onnx", f.Out)
+	case given("split") && f.Val != "":
 		return errors.New("--split divides the training images, and --val says which validate: give one")
 	}
-	if f.suite != "" {
+	if o.Suite != "" {
 		for _, flag := range []string{"train", "val", "test", "labels", "limit", "run", "model", "multi-label"} {
 			if given(flag) {
 				return fmt.Errorf("--%s says what the suite says; give one", flag)
 			}
 		}
-	} else if c.Data == "" {
-		if f.options.Val != "" || f.options.Test != "" {
+		return nil
+	}
+	if o.Data.Path == "" {
+		if f.Val != "" || f.Test != "" {
 			return errors.New("--train is missing: the images to train on")
 		}
-		c.Data, f.options.Val, f.options.Test = "scenes:new-train", "scenes:new-val", "scenes:new-test"
-		if given("split") {
-			f.options.Val = ""
+		o.Data.Path, f.Test = "scenes:new-train", "scenes:new-test"
+		if !given("split") {
+			f.Val = "scenes:new-val"
 		}
 	}
-	t.Mix.Method = finetune.Method(f.mix)
-	for _, flag := range []struct {
-		name, value string
-		set         func(choice int)
-		choices     []string
-	}{
-		{"augment", f.augment, func(k int) {
-			t.Augment.Crop = k == 0 || k == 1
-			if k == 1 || k == 3 {
-				t.Augment.Flip = 0
-			}
-		}, []string{"crop-flip", "crop", "flip", "none"}},
-		{"head", f.head, func(k int) { t.Keep = k == 1 }, []string{"new", "keep"}},
-		{"class-weights", f.weights, func(k int) { t.Balanced = k == 1 }, []string{"none", "balanced"}},
-		{"select", f.selection, func(k int) { t.Last = k == 1 }, []string{"best", "last"}},
-	} {
-		index := map[string]int{}
-		for k, name := range flag.choices {
-			index[name] = k
-		}
-		k, err := oneOf(flag.value, index)
-		if err != nil {
-			return fmt.Errorf("--%s: %w", flag.name, err)
-		}
-		flag.set(k)
+	return nil
+}
+
+// augment sets what is done to images before they are mixed.
+func (o *finetuneOptions) augment(way string, given func(string) bool) error {
+	t := &o.Task
+	t.Augment.Crop = way == cropFlip || way == cropOnly
+	if way == cropOnly || way == asIs {
+		t.Augment.Flip = 0
 	}
-	if err := f.idle(given); err != nil {
-		return err
-	}
-	if t.Fixed() && given("augment") && f.augment != "none" {
-		return fmt.Errorf("--augment %s makes new images in every epoch, and %s uses features that are computed once: give --augment none", f.augment, map[bool]string{true: "--optimizer lbfgs", false: "--mix " + f.mix}[t.Optimizer == finetune.LBFGSName])
-	}
-	for flag, to := range map[string]*[2]float64{"crop-scale": &t.Augment.Scale, "crop-ratio": &t.Augment.Ratio} {
-		if !given(flag) {
-			continue
+	if t.Fixed() && given("augment") && way != asIs {
+		why := "--mix " + string(t.Mix.Method)
+		if t.Optimizer == finetune.LBFGSName {
+			why = "--optimizer lbfgs"
 		}
-		low, high, ok := strings.Cut(cmd.Flag(flag).Value.String(), ",")
-		var errs [2]error
-		to[0], errs[0] = strconv.ParseFloat(strings.TrimSpace(low), 64)
-		to[1], errs[1] = strconv.ParseFloat(strings.TrimSpace(high), 64)
-		if !ok || errs[0] != nil || errs[1] != nil {
-			return fmt.Errorf("--%s %q is not two numbers LOW,HIGH", flag, cmd.Flag(flag).Value)
-		}
+		return fmt.Errorf("--augment %s makes new images in every epoch, and %s uses features that are computed once: "+
+			"give --augment none", way, why)
 	}
-	return t.Validate()
+	return nil
 }
 
 // mixFlags are the flags of mixing, with the ways of --mix that they say something about.
-var mixFlags = map[string][]finetune.Method{
-	"alpha":           {finetune.CutMix, finetune.FeatureCutMix, finetune.Mixup},
-	"mix-prob":        {finetune.CutMix, finetune.FeatureCutMix, finetune.Mixup, finetune.Cutout},
-	"cutmix-box":      {finetune.CutMix, finetune.FeatureCutMix},
-	"mix-labels":      {finetune.CutMix, finetune.FeatureCutMix, finetune.Mixup},
-	"mix-scheduled":   {finetune.CutMix, finetune.FeatureCutMix, finetune.Mixup, finetune.Cutout},
-	"mix-per-image":   {finetune.CutMix, finetune.FeatureCutMix, finetune.Mixup},
-	"mix-uncorrected": {finetune.CutMix, finetune.FeatureCutMix},
-	"cutout-length":   {finetune.Cutout},
+var mixFlags = []struct {
+	name    string
+	methods []augment.Method
+}{
+	{"alpha", []augment.Method{augment.CutMix, augment.FeatureCutMix, augment.Mixup}},
+	{"mix-prob", []augment.Method{augment.CutMix, augment.FeatureCutMix, augment.Mixup, augment.Cutout}},
+	{"cutmix-box", []augment.Method{augment.CutMix, augment.FeatureCutMix}},
+	{"mix-labels", []augment.Method{augment.CutMix, augment.FeatureCutMix, augment.Mixup}},
+	{"mix-scheduled", []augment.Method{augment.CutMix, augment.FeatureCutMix, augment.Mixup, augment.Cutout}},
+	{"mix-per-image", []augment.Method{augment.CutMix, augment.FeatureCutMix, augment.Mixup}},
+	{"mix-uncorrected", []augment.Method{augment.CutMix, augment.FeatureCutMix}},
+	{"cutout-length", []augment.Method{augment.Cutout}},
 }
 
-// idle says which flag would say nothing.
-func (f *finetuneFlags) idle(given func(string) bool) error {
-	t := &f.task
-	for _, flag := range slices.Sorted(maps.Keys(mixFlags)) {
-		if given(flag) && slices.Contains(finetune.Methods(), t.Mix.Method) && !slices.Contains(mixFlags[flag], t.Mix.Method) {
-			return fmt.Errorf("--%s says nothing about --mix %s", flag, t.Mix.Method)
+// idle refuses flags that would change nothing.
+func (o *finetuneOptions) idle(given func(string) bool) error {
+	t := &o.Task
+	for _, flag := range mixFlags {
+		if given(flag.name) && !slices.Contains(flag.methods, t.Mix.Method) {
+			return fmt.Errorf("--%s says nothing about --mix %s", flag.name, t.Mix.Method)
 		}
 	}
 	if t.Optimizer == finetune.LBFGSName {
@@ -245,29 +253,37 @@ func (f *finetuneFlags) idle(given func(string) bool) error {
 	return nil
 }
 
-func runFinetune(ctx context.Context, s streams, c evaluation.Config, f *finetuneFlags, flags *shared, format report.Format) error {
-	o := f.options
-	o.Tool, o.Install = tool(), installProgress(s.err, flags.quiet)
-	o.Stage = func(what string, n int) (func(int), func()) { return imageBar(s.err, flags.quiet, n, what) }
-	o.Told = func(e finetune.Epoch, of int, score string) {
-		if !flags.quiet {
-			fmt.Fprintf(s.err, "epoch %d/%d: loss %.4f, val loss %.4f, val %s %s %%, %.1f s\n", e.Epoch, of, e.Loss, e.ValLoss, score, report.Percent(e.ValScore), e.Seconds)
+func runFinetune(ctx context.Context, s streams, o finetuneOptions) error {
+	f := o.Files
+	f.Stage = func(what string, n int) (func(int), func()) { return imageBar(s.err, o.Quiet, n, what) }
+	f.Told = func(e heads.Epoch, of int, score string) {
+		if !o.Quiet {
+			fmt.Fprintf(s.err, "epoch %d/%d: loss %.4f, val loss %.4f, val %s %s, %.1f s\n",
+				e.Epoch, of, e.Loss, e.ValLoss, score, report.Plain(e.ValScore, report.Fraction).Full(), e.Seconds)
 		}
 	}
-	if f.suite != "" {
-		suite, err := finetune.ReadSuite(f.suite)
-		if err != nil {
-			return err
-		}
-		r, err := finetune.RunSuite(ctx, suite, c, f.task, o, o.Out)
-		if err != nil {
-			return err
-		}
-		return finishReport(s, r, format, flags.allowBad, flags.quiet)
+	if o.Suite != "" {
+		return runSuite(ctx, s, o, f)
 	}
-	r, err := finetune.Run(ctx, c, f.task, o)
+	o.Data.Prefer = "train"
+	return o.onImages(ctx, s, func(c *evaluation.Classifier, im *evaluation.Images) (tasks.Job, error) {
+		return finetune.Open(ctx, c, im, o.Task, f)
+	})
+}
+
+func runSuite(ctx context.Context, s streams, o finetuneOptions, f finetune.Options) error {
+	suite, err := finetune.ReadSuite(o.Suite)
 	if err != nil {
 		return err
 	}
-	return finishReport(s, r, format, flags.allowBad, flags.quiet)
+	o.Running.Install, o.Running.Tool = installProgress(s.err, o.Quiet), tool()
+	res, err := suite.Run(ctx, finetune.Inputs{Model: o.Model, Running: o.Running, Data: o.Data}, o.Task, f)
+	if err != nil {
+		return err
+	}
+	r, err := res.Report(ctx)
+	if err != nil {
+		return err
+	}
+	return finishReport(s, r, o.Format, o.AllowBad, o.Quiet)
 }

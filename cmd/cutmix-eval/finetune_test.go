@@ -137,7 +137,7 @@ func sameGroups(a, b []report.Group) bool {
 	return err == nil && err2 == nil && bytes.Equal(x, y)
 }
 
-// TestFinetuneWays: every way of mixing, head and optimizer, by the command line, on few
+// TestFinetuneWays: every way of mixing, head and optimiser, by the command line, on few
 // pictures; the numbers are of the right kind and far above chance.
 func TestFinetuneWays(t *testing.T) {
 	whole(t)
@@ -324,7 +324,7 @@ func TestFinetuneData(t *testing.T) {
 		{"--train is missing", exitUsage, []string{"--val", in("val")}},
 		{"give one", exitUsage, []string{"--train", in("train"), "--val", in("val"), "--split", "0.5"}},
 		{"is not one of", exitUsage, []string{"--mix", "cutmux"}},
-		{"--augment: ", exitUsage, []string{"--augment", "all"}},
+		{"--augment \"all\" is not one of", exitUsage, []string{"--augment", "all"}},
 		{"give --augment none", exitUsage, []string{"--mix", "feature-cutmix", "--augment", "flip"}},
 		{"is not two numbers", exitUsage, []string{"--crop-scale", "0.5"}},
 		{"--lr 0 is not above 0", exitUsage, []string{"--lr", "0"}},

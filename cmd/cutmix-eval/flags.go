@@ -1,11 +1,9 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
-	"math"
 	"os"
-	"strconv"
 	"strings"
 
 	"cutmix-eval/datasets"
@@ -14,248 +12,227 @@ import (
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/runtime"
+	"cutmix-eval/tasks"
 
 	"github.com/spf13/cobra"
 )
 
-// shared are the flags that every task has.
-type shared struct {
-	config evaluation.Config
-
-	dataFormat, device, format string
-	resize, crop, fit, filter  string
-	mean, std, color, span     string
-	shard, save                string
-	store                      evaluation.Store
-	allowBad                   int
-	quiet                      bool
+// options are what the flags that tasks share say.
+type options struct {
+	Model    evaluation.ModelConfig
+	Data     evaluation.DataConfig
+	Running  evaluation.Running
+	Store    evaluation.Store
+	Format   report.Format
+	AllowBad int
+	Quiet    bool
 }
 
-func (f *shared) add(cmd *cobra.Command) {
-	f.addModel(cmd)
-	c, fs := &f.config, cmd.Flags()
-	fs.StringVar(&c.Data, "data", c.Data, "folder, tar file, image list, CIFAR binary, or scenes[:SPLIT]")
-	f.addReading(cmd)
-	fs.StringVar(&c.Split, "split", "", "which split to use, where the data has several (default: val, else test)")
-	fs.StringVar(&c.Subset, "subset", "", "use only the images that this `FILE` names, one a line (paths or file names)")
-	fs.IntVar(&c.Limit, "limit", 0, "use only `N` images, as evenly over the classes as possible")
-	f.addRunning(cmd)
-}
-
-// addModel adds those that choose the model.
-func (f *shared) addModel(cmd *cobra.Command) {
-	f.config = evaluation.DefaultConfig()
-	c := &f.config
-	fs := cmd.Flags()
-	fs.SortFlags = false
-	fs.StringVar(&c.Model, "model", c.Model, "ONNX file, or a name in models.lock (models list)")
-	fs.StringVar(&c.Output, "output", "", "name of the model's output with the class scores (default: found)")
-}
-
-// addReading adds those that say how data are read.
-func (f *shared) addReading(cmd *cobra.Command) {
-	c, fs := &f.config, cmd.Flags()
-	fs.StringVar(&f.dataFormat, "data-format", string(datasets.Auto), "auto, folders, flat, list, cifar, tiny-imagenet or scenes")
-	fs.StringVar(&c.Labels, "labels", "", "labels of the images (CSV, \"name label\" lines, devkit ground truth), or a class map (\"class output\" lines, JSON)")
-	fs.StringVar(&c.Root, "data-root", "", "folder that the paths of an image list are relative to")
-	f.complete(cmd, "data-format", names(datasets.Formats())...)
-}
-
-// addRunning adds those of pixels, device and output.
-func (f *shared) addRunning(cmd *cobra.Command) {
-	c, fs := &f.config, cmd.Flags()
-	fs.StringVar(&c.Recipe, "recipe", "", "named preprocessing: "+recipeNames())
-	fs.StringVar(&f.resize, "resize", "", "shorter side in pixels, HEIGHTxWIDTH for both sides, or none")
-	fs.StringVar(&f.fit, "fit", "", "what --resize means: shorter (keep the aspect ratio) or squash")
-	fs.StringVar(&f.crop, "crop", "", "centre crop: side in pixels, HEIGHTxWIDTH, or none")
-	fs.StringVar(&f.filter, "interpolation", "", "nearest, box, bilinear, hamming, bicubic or lanczos, as Pillow has them")
-	fs.StringVar(&f.mean, "mean", "", "three numbers `a,b,c` subtracted from the channels")
-	fs.StringVar(&f.std, "std", "", "three numbers `a,b,c` that the channels are divided by")
-	fs.StringVar(&f.color, "color", "", "channel order: rgb or bgr")
-	fs.StringVar(&f.span, "range", "", "range of the samples before mean and std: 0..1 or 0..255")
-	fs.StringVar(&f.device, "device", "cpu", "cpu, cuda[:N], tensorrt[:N], webgpu, coreml, directml[:N] or openvino")
-	fs.IntVar(&c.Threads, "threads", 0, "threads of the model on the CPU (default: all cores)")
-	fs.IntVar(&c.Workers, "workers", 0, "goroutines that decode images (default: one a core)")
-	fs.IntVar(&c.Batch, "batch", 0, "images a run of the model (default: by image size)")
-	fs.StringVar(&c.Library, "ort-lib", "", "ONNX Runtime library file or its folder (default: searched; see doctor)")
-	fs.Uint64Var(&c.Seed, "seed", 0, "seed of everything random")
-	fs.StringVar(&f.format, "format", string(report.Text), "text, json, csv or md")
-	fs.BoolVar(&f.quiet, "quiet", false, "no progress bar, no warnings on stderr")
-
-	f.complete(cmd, "device", runtime.DeviceNames()...)
-	f.complete(cmd, "format", "text", "json", "csv", "md")
-	f.complete(cmd, "fit", "shorter", "squash")
-	f.complete(cmd, "color", "rgb", "bgr")
-	f.complete(cmd, "range", "0..1", "0..255")
-	f.complete(cmd, "interpolation", names(imageproc.Filters())...)
-	var recipes []string
-	for _, r := range imageproc.RecipeNames() {
-		recipes = append(recipes, r[0]+"\t"+r[1])
-	}
-	f.complete(cmd, "recipe", recipes...)
-}
-
-// complete says what a flag's values can be.
-func (f *shared) complete(cmd *cobra.Command, flag string, values ...string) {
-	err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
-	if err != nil {
-		panic(err) // the flag does not exist
+func newOptions() options {
+	return options{
+		Model: evaluation.DefaultModelConfig(), Data: evaluation.DefaultDataConfig(), Running: evaluation.DefaultRunning(), Format: report.Text,
 	}
 }
 
-func names[T ~string](v []T) []string {
-	var out []string
-	for _, n := range v {
-		out = append(out, string(n))
-	}
-	return out
+// classifier opens the model.
+func (o *options) classifier(s streams) (*evaluation.Classifier, error) {
+	o.Running.Install, o.Running.Tool = installProgress(s.err, o.Quiet), tool()
+	return evaluation.OpenClassifier(o.Model, o.Running)
 }
 
-// addOut adds the flags of tasks that keep records.
-func (f *shared) addOut(cmd *cobra.Command) {
-	fs := cmd.Flags()
-	fs.StringVar(&f.store.Dir, "out", "", "run directory: records are kept there, and the same command goes on where it stopped")
-	fs.IntVar(&f.allowBad, "allow-bad", 0, "accept up to `N` images that cannot be read")
-}
-
-// addShard adds that of tasks that can be divided.
-func (f *shared) addShard(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.shard, "shard", "", "do only share `i/n` of the run (0/n to n-1/n), or auto: from a Slurm array or a Kubernetes indexed job")
-}
-
-// addStore adds those of tasks whose records are one run.
-func (f *shared) addStore(cmd *cobra.Command) {
-	f.addOut(cmd)
-	f.addShard(cmd)
-	fs := cmd.Flags()
-	fs.StringVar(&f.save, "save", "", "arrays to keep in the run: logits, features (penultimate vectors), maps (localize)")
-	fs.StringVar(&f.store.Reuse, "reuse", "", "`RUN` of the same model, pixels and data to take scores from instead of running the model")
-}
-
-func recipeNames() string {
-	var names []string
-	for _, r := range imageproc.RecipeNames() {
-		names = append(names, r[0])
-	}
-	return strings.Join(names, ", ")
-}
-
-// parse turns the flags into a configuration. Its errors are about usage.
-func (f *shared) parse(cmd *cobra.Command) (evaluation.Config, report.Format, error) {
-	c := f.config
-	format, err := f.parseInto(cmd, &c)
-	if err != nil {
-		return c, format, usageError{err}
-	}
-	return c, format, nil
-}
-
-func (f *shared) parseInto(cmd *cobra.Command, c *evaluation.Config) (format report.Format, err error) {
-	if format, err = report.ParseFormat(f.format); err != nil {
-		return "", err
-	}
-	if c.Format, err = datasets.ParseFormat(f.dataFormat); err != nil {
-		return "", err
-	}
-	if c.Device, err = runtime.ParseDevice(f.device); err != nil {
-		return "", err
-	}
-	if c.Recipe != "" {
-		if _, err := imageproc.NamedRecipe(c.Recipe); err != nil {
-			return "", err
-		}
-	}
-	for name, v := range map[string]int{"limit": c.Limit, "threads": c.Threads, "workers": c.Workers, "batch": c.Batch, "allow-bad": f.allowBad} {
-		if v < 0 {
-			return "", fmt.Errorf("--%s %d is below 0", name, v)
-		}
-	}
-	if f.store.Shard, err = results.ParseShard(f.shard, os.Getenv); err != nil {
-		return "", err
-	}
-	if f.store.Save, err = evaluation.ParseSave(f.save); err != nil {
-		return "", fmt.Errorf("--save: %w", err)
-	}
-	if f.store.Dir == "" && f.shard != "" {
-		return "", errors.New("--shard needs a run directory: give --out")
-	}
-	if f.store.Dir == "" && f.save != "" {
-		return "", errors.New("--save needs a run directory: give --out")
-	}
-	ch := &c.Changes
-	for flag, set := range map[string]func() error{
-		"resize":        func() error { return assign(&ch.Resize, f.resize, imageproc.ParseSize) },
-		"crop":          func() error { return assign(&ch.Crop, f.crop, imageproc.ParseSize) },
-		"interpolation": func() error { return assign(&ch.Interpolation, f.filter, imageproc.ParseFilter) },
-		"mean":          func() error { return assign(&ch.Mean, f.mean, triple) },
-		"std":           func() error { return assign(&ch.Std, f.std, positive) },
-		"fit": func() error {
-			return assign(&ch.Fit, f.fit, func(s string) (imageproc.Fit, error) {
-				return oneOf(s, map[string]imageproc.Fit{"shorter": imageproc.Shorter, "squash": imageproc.Squash})
-			})
-		},
-		"color": func() error {
-			return assign(&ch.BGR, f.color, func(s string) (bool, error) { return oneOf(s, map[string]bool{"rgb": false, "bgr": true}) })
-		},
-		"range": func() error {
-			return assign(&ch.Range, f.span, func(s string) (int, error) { return oneOf(s, map[string]int{"0..1": 1, "0..255": 255}) })
-		},
-	} {
-		if cmd.Flags().Changed(flag) {
-			if err := set(); err != nil {
-				return "", fmt.Errorf("--%s: %w", flag, err)
-			}
-		}
-	}
-	return format, nil
-}
-
-func assign[T any](to **T, s string, parse func(string) (T, error)) error {
-	v, err := parse(s)
+// onImages opens model and images, and does a job with them.
+func (o *options) onImages(ctx context.Context, s streams, open func(*evaluation.Classifier, *evaluation.Images) (tasks.Job, error)) error {
+	c, err := o.classifier(s)
 	if err != nil {
 		return err
 	}
-	*to = &v
+	defer c.Close()
+	im, err := c.Images(o.Data)
+	if err != nil {
+		return err
+	}
+	defer im.Close()
+	j, err := open(c, im)
+	if err != nil {
+		return err
+	}
+	return runJob(ctx, s, o, j)
+}
+
+// add declares the flags of a task that runs a model over data.
+func (o *options) add(cmd *cobra.Command) {
+	o.addModel(cmd)
+	c := &o.Data
+	text(cmd, &c.Path, "data", "PATH", "folder, tar file, image list, CIFAR binary, or scenes[:SPLIT]")
+	addReading(cmd, &c.Format, &c.Labels, &c.Root)
+	text(cmd, &c.Split, "split", "NAME", splitUsage)
+	text(cmd, &c.Subset, "subset", "FILE", "use only the images that FILE names, one per line (paths or file names)")
+	count(cmd, &c.Limit, "limit", "use at most N images, as evenly over the classes as possible; 0: all")
+	o.addRunning(cmd)
+}
+
+// addModel declares the flags that choose the model.
+func (o *options) addModel(cmd *cobra.Command) {
+	cmd.Flags().SortFlags = false
+	text(cmd, &o.Model.Model, "model", "FILE", "ONNX file, or the name of a model (see models list)")
+	text(cmd, &o.Model.Output, "output", "NAME", outputUsage)
+}
+
+// Help of flags that several commands have.
+const (
+	outputUsage = "name of the model's output with the class scores (default: found)"
+	splitUsage  = "split to use, where the data have several (default: val, else test)"
+)
+
+// addReading declares the flags that say how data are read.
+func addReading(cmd *cobra.Command, format *datasets.Format, labels, root *string) {
+	choice(cmd, format, "data-format", "format of the data", datasets.Formats()...)
+	text(cmd, labels, "labels", "FILE",
+		`labels of the images (CSV, "name label" lines, devkit ground truth), or a class map ("class output" lines, JSON)`)
+	text(cmd, root, "data-root", "FOLDER", "folder that the paths of an image list are relative to")
+}
+
+// addRunning declares the flags that say how pixels are prepared, where the model runs and
+// what is printed.
+func (o *options) addRunning(cmd *cobra.Command) {
+	c := &o.Running
+	addRecipe(cmd, &o.Model.Recipe, "named preprocessing")
+	ch := &o.Model.Changes
+	declare(cmd, "resize", "SIZE", "",
+		"shorter side in pixels, HEIGHTxWIDTH for both sides, or none", intoNew(&ch.Resize, imageproc.ParseSize))
+	choose(cmd, &ch.Fit, "fit", "", "what --resize does",
+		meaning[*imageproc.Fit]{"shorter\tkeeps the aspect ratio", new(imageproc.Shorter)},
+		meaning[*imageproc.Fit]{"squash\tdoes not", new(imageproc.Squash)})
+	declare(cmd, "crop", "SIZE", "", "side of the centre crop in pixels, HEIGHTxWIDTH, or none", intoNew(&ch.Crop, imageproc.ParseSize))
+	var filters []meaning[*imageproc.Filter]
+	for _, f := range imageproc.Filters() {
+		filters = append(filters, meaning[*imageproc.Filter]{string(f), &f})
+	}
+	choose(cmd, &ch.Interpolation, "interpolation", "", "filter for resizing, as in Pillow", filters...)
+	declare(cmd, "mean", "A,B,C", "", "mean of each channel, which is subtracted", intoNew(&ch.Mean, triple))
+	declare(cmd, "std", "A,B,C", "", "standard deviation of each channel, which is divided by", intoNew(&ch.Std, positive))
+	choose(cmd, &ch.BGR, "color", "", "order of the channels", meaning[*bool]{"rgb", new(false)}, meaning[*bool]{"bgr", new(true)})
+	choose(cmd, &ch.Range, "range", "", "range of the samples before mean and std",
+		meaning[*int]{"0..1", new(1)}, meaning[*int]{"0..255", new(255)})
+	addDevice(cmd, &c.Device)
+	count(cmd, &c.Threads, "threads", "CPU threads of the model (default: all cores)")
+	addWorkers(cmd, &c.Workers)
+	count(cmd, &c.Batch, "batch", "images per run of the model (default: by image size)")
+	addLibrary(cmd, &c.Library)
+	addSeed(cmd, &o.Data.Seed, "seed of everything random")
+	addFormat(cmd, &o.Format)
+	cmd.Flags().BoolVar(&o.Quiet, "quiet", false, "no progress bar, no warnings on stderr")
+}
+
+// addOut declares the flags of tasks that keep records.
+func (o *options) addOut(cmd *cobra.Command) {
+	text(cmd, &o.Store.Dir, "out", "FOLDER", "run directory: records are kept there, and the same command goes on where it stopped")
+	addAllowBad(cmd, &o.AllowBad)
+}
+
+// addShard declares the flag of tasks that can be divided.
+func (o *options) addShard(cmd *cobra.Command) {
+	declare(cmd, "shard", "I/N", "",
+		"do only this share of the run (0/N to N-1/N), or auto: from a Slurm array or a Kubernetes indexed job",
+		into(&o.Store.Shard, func(s string) (results.Shard, error) { return results.ParseShard(s, os.Getenv) }))
+	complete(cmd, "shard", "auto")
+}
+
+// addStore declares the flags of tasks whose records are one run.
+func (o *options) addStore(cmd *cobra.Command) {
+	o.addOut(cmd)
+	o.addShard(cmd)
+	choices(cmd, &o.Store.Save, "save", "arrays to keep in the run",
+		evaluation.Logits, evaluation.Features+"\tpenultimate vectors", evaluation.Maps+"\tof localize")
+	text(cmd, &o.Store.Reuse, "reuse", "RUN", "take scores from this run of the same model, pixels and data instead of running the model")
+}
+
+// check refuses flags that make no sense together.
+func (o *options) check(cmd *cobra.Command) error {
+	for _, flag := range []string{"shard", "save"} {
+		if o.Store.Dir == "" && cmd.Flags().Changed(flag) {
+			return fmt.Errorf("--%s needs a run directory: give --out", flag)
+		}
+	}
 	return nil
 }
 
-func oneOf[T any](s string, values map[string]T) (T, error) {
-	v, ok := values[strings.ToLower(s)]
-	if !ok {
-		var names []string
-		for n := range values {
-			names = append(names, n)
-		}
-		return v, fmt.Errorf("%q is not one of %s", s, strings.Join(names, ", "))
+// addRecipe declares the flag that takes a named recipe, or one of the other words.
+func addRecipe(cmd *cobra.Command, to *string, usage string, others ...string) {
+	var names, remarks []string
+	for _, r := range imageproc.RecipeNames() {
+		names, remarks = append(names, r[0]), append(remarks, r[0]+"\t"+r[1])
 	}
-	return v, nil
+	names, remarks = append(names, others...), append(remarks, others...)
+	declare(cmd, "recipe", "NAME", *to, usage+": "+either(names), into(to, func(s string) (string, error) {
+		_, err := one(s, names)
+		return s, err
+	}))
+	complete(cmd, "recipe", remarks...)
 }
 
-// positive is triple for numbers that are divided by.
-func positive(s string) ([3]float32, error) {
-	v, err := triple(s)
-	for _, x := range v {
-		if err == nil && !(x > 0) {
-			err = fmt.Errorf("%v is not above 0", x)
-		}
-	}
-	return v, err
+func addDevice(cmd *cobra.Command, to *runtime.Device) {
+	declare(cmd, "device", "NAME", to.String(),
+		"cpu, cuda[:N], tensorrt[:N], webgpu, coreml, directml[:N] or openvino", into(to, runtime.ParseDevice))
+	complete(cmd, "device", runtime.DeviceNames()...)
 }
 
-func triple(s string) (v [3]float32, err error) {
-	parts := strings.Split(s, ",")
-	if len(parts) != 3 {
-		return v, fmt.Errorf("%q is not three numbers separated by commas", s)
+func addLibrary(cmd *cobra.Command, to *string) {
+	text(cmd, to, "ort-lib", "PATH", "ONNX Runtime library file or its folder (default: searched for; see doctor)")
+}
+
+func addWorkers(cmd *cobra.Command, to *int) {
+	count(cmd, to, "workers", "goroutines that decode images (default: one per core)")
+}
+
+func addSeed(cmd *cobra.Command, to *uint64, usage string) {
+	declare(cmd, "seed", "N", fmt.Sprint(*to), usage, into(to, seed))
+}
+
+func addFormat(cmd *cobra.Command, to *report.Format) {
+	choice(cmd, to, "format", "what is printed", report.Text, report.JSON, report.CSV, report.Markdown)
+}
+
+func addAllowBad(cmd *cobra.Command, to *int) {
+	count(cmd, to, "allow-bad", "accept up to N images that cannot be read")
+}
+
+// noArgs refuses arguments: of a command that takes flags only, and the name of a command
+// that a group does not have.
+func noArgs(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case !cmd.HasSubCommands():
+		return fmt.Errorf("%q is one argument too many: %s takes flags only", args[0], cmd.CommandPath())
 	}
-	for i, p := range parts {
-		x, err := strconv.ParseFloat(strings.TrimSpace(p), 32)
-		if err != nil {
-			return v, fmt.Errorf("%q is not a number", p)
-		}
-		if math.IsNaN(x) || math.IsInf(x, 0) {
-			return v, fmt.Errorf("%q is not a finite number", p)
-		}
-		v[i] = float32(x)
+	var names []string
+	for _, c := range cmd.Commands() {
+		names = append(names, c.Name())
 	}
-	return v, nil
+	return fmt.Errorf("unknown command %q for %q%s", args[0], cmd.CommandPath(), didYouMean(args[0], "", names))
+}
+
+// arguments insists on at least this many arguments, and at most that many; most below 0 is
+// any number.
+func arguments(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return fmt.Errorf("an argument is missing: %s", usageLine(cmd))
+		case most >= 0 && len(args) > most:
+			return fmt.Errorf("%q is one argument too many: %s", args[most], usageLine(cmd))
+		}
+		return nil
+	}
+}
+
+func usageLine(cmd *cobra.Command) string { return strings.TrimSuffix(cmd.UseLine(), " [flags]") }
+
+// group makes a command that only has others: by itself it shows its help.
+func group(cmd *cobra.Command, commands ...*cobra.Command) *cobra.Command {
+	cmd.Args = noArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.AddCommand(commands...)
+	return cmd
 }

@@ -9,25 +9,28 @@ import (
 	"cutmix-eval/cam"
 	"cutmix-eval/corrupt"
 	"cutmix-eval/evaluation"
-	"cutmix-eval/runtime"
+	"cutmix-eval/results"
+	"cutmix-eval/tasks"
 	"cutmix-eval/tasks/corruption"
 	"cutmix-eval/tasks/localize"
 
 	"github.com/spf13/cobra"
 )
 
-// localizeFlags are the task's own flags.
-type localizeFlags struct {
-	config               localize.Config
-	method, post, target string
-	boxes, thresholdFrom string
-	overlays             int
-	at                   float64
+// localizeOptions are what the flags of localize say.
+type localizeOptions struct {
+	options
+	Task          localize.Config
+	Boxes         string
+	ThresholdFrom string // run whose best threshold is taken
+	Overlays      int
+	Corruption    corrupt.Name // empty: images as they are
+	Severity      int
+	Frost         string
 }
 
-func newLocalize(s streams) *cobra.Command {
-	var flags shared
-	f := localizeFlags{config: localize.DefaultConfig()}
+func newLocalize(s streams, run func(context.Context, localizeOptions) error) *cobra.Command {
+	o := localizeOptions{options: newOptions(), Task: localize.DefaultConfig(), Severity: 3}
 	cmd := &cobra.Command{
 		Use:   "localize",
 		Short: "Where a classifier looks: class activation maps, boxes, WSOL metrics",
@@ -44,111 +47,86 @@ masks), CUB-200-2011, TS-CAM lists, COCO JSON. Images without any are left out.
 Published WSOL numbers are measured on the squashed picture (--resize 224x224 --crop
 none) and on feature maps of 14 x 14 (--enlarge 1 for an ordinary ResNet).`,
 		Example: `  cutmix-eval localize
-  cutmix-eval localize --model resnet50.onnx --data imagenet/val --boxes Annotations/CLS-LOC/val --resize 224x224 --crop none
-  cutmix-eval localize --model resnet50.onnx --data val --boxes LOC_val_solution.csv --enlarge 1 --method layercam --out runs/layercam`,
-		Args: cobra.NoArgs,
+  cutmix-eval localize --model resnet50.onnx --data imagenet/val --boxes Annotations/CLS-LOC/val \
+    --resize 224x224 --crop none
+  cutmix-eval localize --model resnet50.onnx --data val --boxes LOC_val_solution.csv \
+    --enlarge 1 --method layercam --out runs/layercam`,
+		Args: noArgs,
 	}
-	flags.add(cmd)
-	flags.addStore(cmd)
-	fs := cmd.Flags()
-	c := &f.config
-	fs.StringVar(&f.boxes, "boxes", "", "file or folder with the true boxes or masks (default: those that lie with the data)")
-	fs.StringVar(&f.method, "method", string(c.Method), fmt.Sprintf("one of %v", cam.Methods()))
-	fs.StringVar(&f.post, "post", string(c.Post), "post-processing of maps: wsol (bicubic, then 0..1) or gradcam (as pytorch-grad-cam)")
-	fs.StringVar(&f.target, "target", string(c.Target), "class whose map is drawn: gt (the label) or pred (the prediction)")
-	fs.IntVar(&c.Enlarge, "enlarge", 0, "double the feature map's sides `N` times (0, 1, 2) by dilation, for ResNets")
-	fs.Float64Var(&c.Threshold, "threshold", c.Threshold, "share of the maximum that the fixed-threshold box is cut at")
-	fs.Float64Var(&c.Interval, "interval", c.Interval, "between the thresholds of the sweep")
-	fs.Float64Var(&f.at, "at", 0, "also report boxes at this one threshold of the sweep, chosen elsewhere")
-	fs.StringVar(&f.thresholdFrom, "threshold-from", "", "take --at from the best threshold (max_box_acc) of this localize `RUN`, of another split")
-	fs.IntVar(&c.Replicates, "bootstrap", c.Replicates, "bootstrap replicates of the intervals; 0 for none")
-	fs.StringSliceVar(&c.By, "by", c.By, "group by class or object (size); several with commas")
-	fs.StringVar(&c.Maps, "maps", "", "`DIR` with maps made elsewhere (IMAGE.npy, rows by columns) to measure instead")
-	fs.IntVar(&f.overlays, "overlays", 0, "draw `N` images each with most, with least and with any overlap, into OUT/overlays")
-	fs.IntVar(&c.Worst, "worst", 0, "list the `N` images with the least overlap")
-	corrupted, frost, severity := "", "", 3
-	fs.StringVar(&corrupted, "corruption", "", "localize in images under this corruption of ImageNet-C (see corruption)")
-	fs.IntVar(&severity, "severity", severity, "of --corruption, 1 to 5")
-	fs.StringVar(&frost, "frost", "", "textures of --corruption frost, as of corruption")
+	o.add(cmd)
+	o.addStore(cmd)
+	c := &o.Task
+	text(cmd, &o.Boxes, "boxes", "PATH", "file or folder with the true boxes or masks (default: those that lie with the data)")
+	choice(cmd, &c.Method, "method", "how maps are made", cam.Methods()...)
+	choice(cmd, &c.Post, "post", "post-processing of maps", cam.WSOL+"\tbicubic, then 0..1", cam.GradCAMLib+"\tas pytorch-grad-cam")
+	choice(cmd, &c.Target, "target", "class whose map is drawn", localize.Truth+"\tthe label", localize.Prediction+"\tthe prediction")
+	count(cmd, &c.Enlarge, "enlarge", "double the sides of the feature map N times (0, 1 or 2) by dilation, for ResNets")
+	number(cmd, &c.Threshold, "threshold", "share of the maximum that the fixed-threshold box is cut at")
+	number(cmd, &c.Interval, "interval", "step between the thresholds of the sweep")
+	declare(cmd, "at", "X", "", "also report boxes at this one threshold of the sweep, chosen elsewhere", intoNew(&c.At, finite))
+	text(cmd, &o.ThresholdFrom, "threshold-from", "RUN",
+		"take --at from the best threshold (max_box_acc) of this run of localize, of another split")
+	count(cmd, &c.Replicates, "bootstrap", "bootstrap replicates of the intervals; 0 for none")
+	choices(cmd, &c.By, "by", "groupings to report (object: by its size)", localize.Groupings()...)
+	text(cmd, &c.Maps, "maps", "FOLDER", "measure maps made elsewhere instead (IMAGE.npy, rows by columns)")
+	count(cmd, &o.Overlays, "overlays", "draw N images each with most, with least and with any overlap, into OUT/overlays")
+	count(cmd, &c.Worst, "worst", "list the N images with the least overlap")
+	choice(cmd, &o.Corruption, "corruption", "localize in images under this corruption of ImageNet-C", corrupt.All()...)
+	declare(cmd, "severity", "N", "3", "severity of --corruption, 1 to 5", into(&o.Severity, severity))
+	addFrost(cmd, &o.Frost)
+	if run == nil {
+		run = func(ctx context.Context, o localizeOptions) error { return runLocalize(ctx, s, o) }
+	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		shared, format, err := flags.parse(cmd)
-		if err != nil {
+		if err := usage(o.check(cmd)); err != nil {
 			return err
 		}
-		if corrupted == "" && (cmd.Flags().Changed("severity") || cmd.Flags().Changed("frost")) {
-			return usageError{errors.New("--severity and --frost are of --corruption")}
-		}
-		if corrupted != "" {
-			if _, err := corrupt.ParseName(corrupted); err != nil {
-				return usageError{err}
-			}
-			if severity < 1 || severity > corrupt.Severities {
-				return usageError{fmt.Errorf("--severity %d is not one of 1 to %d", severity, corrupt.Severities)}
-			}
-		}
-		if cmd.Flags().Changed("at") {
-			c.At = &f.at
-		}
-		if err := f.parse(); err != nil {
-			return usageError{err}
-		}
-		if f.overlays < 0 || f.overlays > 0 && (flags.store.Dir == "" || !flags.store.Shard.Whole()) {
-			return usageError{errors.New("--overlays needs a number above 0 and a whole run directory: give --out")}
-		}
-		if f.thresholdFrom != "" {
-			run, err := openRun(false, f.thresholdFrom)
-			if err != nil {
-				return err
-			}
-			best, err := localize.BestThreshold(cmd.Context(), run, *c)
-			if err != nil {
-				return fmt.Errorf("run %q: %w", f.thresholdFrom, err)
-			}
-			c.At = &best
-		}
-		return runTask(cmd.Context(), s, shared, &flags, format, func(setup *evaluation.Setup, install runtime.Progress) (job, *evaluation.Records, error) {
-			if corrupted != "" {
-				var err error
-				if c.Corrupted, err = corruption.Corrupt(setup, corrupt.Name(corrupted), severity, frost); err != nil {
-					return nil, nil, err
-				}
-			}
-			j, err := localize.Open(cmd.Context(), setup, f.config, f.boxes, flags.store, tool(), install)
-			if err != nil {
-				return nil, nil, err
-			}
-			return j, j.Records, nil
-		}, func(j job) error { return drawOverlays(cmd.Context(), s, j.(*localize.Job), f.overlays, &flags) })
+		return run(cmd.Context(), o)
 	}
 	return cmd
 }
 
-// parse reads the flags that are names.
-func (f *localizeFlags) parse() (err error) {
-	c := &f.config
-	if c.Method, err = cam.ParseMethod(f.method); err != nil {
+// check refuses flags that make no sense together.
+func (o *localizeOptions) check(cmd *cobra.Command) error {
+	if err := o.options.check(cmd); err != nil {
 		return err
 	}
-	if c.Post, err = cam.ParsePost(f.post); err != nil {
-		return err
+	switch given := cmd.Flags().Changed; {
+	case o.Corruption == "" && (given("severity") || given("frost")):
+		return errors.New("--severity and --frost are of --corruption")
+	case given("at") && o.ThresholdFrom != "":
+		return errors.New("--at and --threshold-from both say the threshold; give one")
+	case o.Overlays > 0 && (o.Store.Dir == "" || !o.Store.Shard.Whole()):
+		return errors.New("--overlays needs a whole run directory: give --out")
 	}
-	if c.Target, err = localize.ParseTarget(f.target); err != nil {
-		return err
-	}
-	return c.Validate()
+	return o.Task.Validate()
 }
 
-func drawOverlays(ctx context.Context, s streams, j *localize.Job, n int, f *shared) error {
-	if n == 0 {
-		return nil
+func runLocalize(ctx context.Context, s streams, o localizeOptions) error {
+	if o.ThresholdFrom != "" {
+		study, err := results.OpenStudy(false, o.ThresholdFrom)
+		if err != nil {
+			return err
+		}
+		best, err := localize.BestThreshold(ctx, study, o.Task)
+		if err != nil {
+			return fmt.Errorf("run %q: %w", o.ThresholdFrom, err)
+		}
+		o.Task.At = &best
 	}
-	dir := filepath.Join(f.store.Dir, "overlays")
-	files, err := j.Overlays(ctx, dir, n, installProgress(s.err, f.quiet))
-	if err != nil {
-		return fmt.Errorf("drawing overlays: %w", err)
+	overlays := localize.Overlays{Dir: filepath.Join(o.Store.Dir, "overlays"), N: o.Overlays}
+	var job *localize.Job
+	err := o.onImages(ctx, s, func(c *evaluation.Classifier, im *evaluation.Images) (_ tasks.Job, err error) {
+		if o.Corruption != "" {
+			if im, o.Task.Corrupted, err = corruption.Corrupt(c, im, o.Corruption, o.Severity, o.Frost); err != nil {
+				return nil, err
+			}
+		}
+		job, err = localize.Open(ctx, c, im, o.Task, o.Boxes, o.Store, overlays)
+		return job, err
+	})
+	if job != nil && len(job.Pictures) > 0 && !o.Quiet {
+		fmt.Fprintf(s.err, "%d pictures are in %s\n", len(job.Pictures), overlays.Dir)
 	}
-	if !f.quiet {
-		fmt.Fprintf(s.err, "%d pictures are in %s\n", len(files), dir)
-	}
-	return nil
+	return err
 }

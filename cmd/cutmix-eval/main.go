@@ -62,11 +62,20 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// usage marks an error, if there is one, as one of usage.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usageError{err}
+}
+
 // badImagesError says that the work is done, but some images could not be used.
 type badImagesError struct{ bad, all int }
 
 func (e badImagesError) Error() string {
-	return fmt.Sprintf("%d of %d images could not be read and are left out of the numbers (named in the report; --allow-bad %d accepts them)", e.bad, e.all, e.bad)
+	return fmt.Sprintf("%d of %d images could not be read and are left out of the numbers "+
+		"(named in the report; --allow-bad %d accepts them)", e.bad, e.all, e.bad)
 }
 
 // run executes one command line and returns its exit code.
@@ -141,6 +150,10 @@ Exit codes:
 		SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRun: func(*cobra.Command, []string) { *started = true },
 	}
-	root.AddCommand(newDemo(s), newClassify(s), newLocalize(s), newOOD(s), newCorruption(s), newFinetune(s), newReport(s), newCompare(s), newBench(s), newModels(s), newDatasets(s), newRuntime(s), newDoctor(s), newVersion(s))
+	group(root, newDemo(s, nil), newClassify(s, nil), newLocalize(s, nil), newOOD(s, nil, nil), newCorruption(s, nil), newFinetune(s, nil),
+		newReport(s, nil), newCompare(s, nil), newBench(s, nil), newModels(s), newDatasets(s),
+		newRuntime(s), newDoctor(s, nil), newVersion(s))
+	root.SetFlagErrorFunc(flagError)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", "FlagUsagesWrapped 100"))
 	return root
 }

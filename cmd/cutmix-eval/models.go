@@ -13,7 +13,6 @@ import (
 	"cutmix-eval/evaluation"
 	"cutmix-eval/internal/cache"
 	"cutmix-eval/internal/pin"
-	"cutmix-eval/internal/text"
 	"cutmix-eval/model"
 	"cutmix-eval/model/lock"
 	"cutmix-eval/models"
@@ -29,45 +28,66 @@ func newModels(s streams) *cobra.Command {
 training and published numbers. The program carries one; your own entries go to
 models.local.lock in the current folder where there is one, otherwise to the
 cache.`,
-		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	quiet := false
-	fetch := &cobra.Command{
-		Use: "fetch NAME…", Short: "Download pinned models into the cache, verified", Args: cobra.MinimumNArgs(1),
-		Example: "  cutmix-eval models fetch zoo-squeezenet1.1",
-		RunE:    func(cmd *cobra.Command, names []string) error { return runFetch(cmd.Context(), s, names, quiet) },
+	return group(cmd, newModelsList(s), newModelsShow(s, nil), newModelsVerify(s), newModelsAdd(s, nil), newModelsFetch(s, nil))
+}
+
+func newModelsList(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List known models", Args: noArgs,
+		RunE: func(*cobra.Command, []string) error { return runModelsList(s) },
 	}
-	fetch.Flags().BoolVar(&quiet, "quiet", false, "no progress bar")
+}
+
+func newModelsVerify(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use: "verify [NAME…]", Short: "Compare model files with their pinned checksums", Args: arguments(0, -1),
+		RunE: func(_ *cobra.Command, names []string) error { return runVerify(s, names) },
+	}
+}
+
+func newModelsShow(s streams, run func(ctx context.Context, name, output string) error) *cobra.Command {
 	output := ""
-	show := &cobra.Command{
-		Use: "show NAME|FILE", Short: "What a model is: inputs, head, feature maps, preprocessing", Args: cobra.ExactArgs(1),
+	cmd := &cobra.Command{
+		Use: "show NAME|FILE", Short: "What a model is: inputs, head, feature maps, preprocessing", Args: arguments(1, 1),
 		Example: "  cutmix-eval models show scenes-cutmix\n  cutmix-eval models show resnet50.onnx",
-		RunE:    func(_ *cobra.Command, args []string) error { return runShow(s, args[0], output) },
 	}
-	show.Flags().StringVar(&output, "output", "", "name of the output with the class scores (default: found)")
+	text(cmd, &output, "output", "NAME", outputUsage)
+	if run == nil {
+		run = func(_ context.Context, name, output string) error { return runShow(s, name, output) }
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return run(cmd.Context(), args[0], output) }
+	return cmd
+}
+
+func newModelsAdd(s streams, run func(ctx context.Context, name, file, about string) error) *cobra.Command {
 	about := ""
-	add := &cobra.Command{
-		Use: "add NAME FILE", Short: "Pin an ONNX file under a name", Args: cobra.ExactArgs(2),
+	cmd := &cobra.Command{
+		Use: "add NAME FILE", Short: "Pin an ONNX file under a name", Args: arguments(2, 2),
 		Long: `add pins a file by its checksum under a name. Where the name is that of a model to
 convert (models list), its recipe, training and published numbers are kept. Files
 that finetune wrote bring their recipe and training along.`,
 		Example: "  cutmix-eval models add cutmix-resnet50 resnet50_cutmix.onnx",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runAdd(cmd.Context(), s, args[0], args[1], about)
-		},
 	}
-	add.Flags().StringVar(&about, "about", "", "a line about the model")
-	cmd.AddCommand(
-		&cobra.Command{
-			Use: "list", Short: "List known models", Args: cobra.NoArgs,
-			RunE: func(*cobra.Command, []string) error { return runModelsList(s) },
-		},
-		show,
-		&cobra.Command{
-			Use: "verify [NAME…]", Short: "Compare model files with their pinned checksums", Args: cobra.ArbitraryArgs,
-			RunE: func(_ *cobra.Command, names []string) error { return runVerify(s, names) },
-		},
-		add, fetch)
+	text(cmd, &about, "about", "TEXT", "a line about the model")
+	if run == nil {
+		run = func(ctx context.Context, name, file, about string) error { return runAdd(ctx, s, name, file, about) }
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return run(cmd.Context(), args[0], args[1], about) }
+	return cmd
+}
+
+func newModelsFetch(s streams, run func(ctx context.Context, names []string, quiet bool) error) *cobra.Command {
+	quiet := false
+	cmd := &cobra.Command{
+		Use: "fetch NAME…", Short: "Download pinned models into the cache, verified", Args: arguments(1, -1),
+		Example: "  cutmix-eval models fetch zoo-squeezenet1.1",
+	}
+	cmd.Flags().BoolVar(&quiet, "quiet", false, "no progress bar")
+	if run == nil {
+		run = func(ctx context.Context, names []string, quiet bool) error { return runFetch(ctx, s, names, quiet) }
+	}
+	cmd.RunE = func(cmd *cobra.Command, names []string) error { return run(cmd.Context(), names, quiet) }
 	return cmd
 }
 
@@ -288,7 +308,7 @@ func runShow(s streams, name, output string) error {
 	}
 	line("logits", "%q, %s", m.Logits, act)
 	if len(m.ClassNames) > 0 {
-		line("classes", "%s", text.Some(m.ClassNames, 12))
+		line("classes", "%s", some(m.ClassNames))
 	}
 	r, source, err := m.Recipe(e.RecipeOrNil())
 	if err != nil {
@@ -351,4 +371,12 @@ func orUnknown(s string) string {
 		return "an unknown program"
 	}
 	return s
+}
+
+func some(names []string) string {
+	const most = 12
+	if len(names) > most {
+		return fmt.Sprintf("%s … (%d)", strings.Join(names[:most], ", "), len(names))
+	}
+	return strings.Join(names, ", ")
 }

@@ -58,7 +58,6 @@ func TestOODCommand(t *testing.T) {
 		{`two sets are called "noise-blobs"`, exitUsage, []string{"--ood", "noise:blobs", "--ood", "far:noise:blobs"}},
 		{`noise "pink" is not one of`, exitFailed, []string{"--ood", "noise:pink"}},
 		{`set gone: opening data "no/such/gone"`, exitFailed, []string{"--ood", "far:no/such/gone"}},
-		{"cannot be below 0", exitUsage, []string{"--ood-limit", "-1"}},
 	} {
 		code, _, errs := command(t, append([]string{"ood", "--limit", "20"}, c.args...)...)
 		if code != c.code || !strings.Contains(errs, c.want) {

@@ -1,30 +1,29 @@
 package main
 
 import (
-	"fmt"
+	"context"
 
 	"cutmix-eval/report"
+	"cutmix-eval/tasks"
+	"cutmix-eval/tasks/classify"
+	"cutmix-eval/tasks/localize"
 
 	"github.com/spf13/cobra"
 )
 
-// reportFlags are what a report of a run can be told.
-type reportFlags struct {
-	format, export string
-	by             []string
-	worst          int
-	replicates     int
-	bins           int
-	seed           uint64
-	scores         []string
-	reference      string
-	grid           bool
-	partial, quiet bool
-	allowBad       int
+// reportArgs are what the command line of report says.
+type reportArgs struct {
+	Dirs     []string
+	Options  tasks.Options
+	Export   string // csv or jsonl; empty: a report
+	Partial  bool
+	AllowBad int
+	Format   report.Format
+	Quiet    bool
 }
 
-func newReport(s streams) *cobra.Command {
-	var f reportFlags
+func newReport(s streams, run func(context.Context, reportArgs) error) *cobra.Command {
+	a := reportArgs{Format: report.Text}
 	cmd := &cobra.Command{
 		Use:   "report RUN [RUN ...]",
 		Short: "The numbers of a run, from its records alone",
@@ -38,88 +37,79 @@ the report that was kept.`,
   cutmix-eval report runs/base --by class,size,confidence --worst 20
   cutmix-eval report shard0 shard1 shard2 --format json
   cutmix-eval report runs/base --export csv`,
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return runReport(cmd, s, f, args) },
+		Args: arguments(1, -1),
 	}
-	fs := cmd.Flags()
-	fs.SortFlags = false
-	fs.StringSliceVar(&f.by, "by", nil, "group by class, predicted, size or confidence (localize: class, object); several with commas")
-	fs.IntVar(&f.worst, "worst", 0, "list the `N` images that are wrong with most confidence")
-	fs.StringVar(&f.export, "export", "", "write the records instead: csv or jsonl")
-	fs.IntVar(&f.bins, "bins", 0, "bins of the calibration errors (default: as the run was told)")
-	fs.IntVar(&f.replicates, "bootstrap", 0, "bootstrap replicates of the intervals; 0 for none (default: as the run was told)")
-	fs.Uint64Var(&f.seed, "seed", 0, "seed of the bootstrap (default: as the run was told)")
-	fs.StringSliceVar(&f.scores, "score", nil, "of a run of ood, only these scores")
-	fs.StringVar(&f.reference, "reference", "", "of a run of ood, the score that the others are compared with")
-	fs.BoolVar(&f.grid, "grid", false, "of a run of ood, other parameters too")
-	fs.BoolVar(&f.partial, "partial", false, "report on the records that are there, though some are missing")
-	fs.IntVar(&f.allowBad, "allow-bad", 0, "accept up to `N` images that could not be read")
-	fs.StringVar(&f.format, "format", string(report.Text), "text, json, csv or md")
-	fs.BoolVar(&f.quiet, "quiet", false, "no warnings on stderr")
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	o := &a.Options
+	var by, scores []string
+	var grid bool
+	choices(cmd, &by, "by", "groupings to report (runs of localize: class, object)", groupings()...)
+	declare(cmd, "worst", "N", "", "list the N images that are wrong with most confidence", intoNew(&o.Worst, wholeNumber))
+	choice(cmd, &a.Export, "export", "write the records instead", "csv", "jsonl")
+	declare(cmd, "bins", "N", "", "bins of the calibration errors (default: as in the run)", intoNew(&o.Bins, wholeNumber))
+	declare(cmd, "bootstrap", "N", "",
+		"bootstrap replicates of the intervals; 0 for none (default: as in the run)", intoNew(&o.Bootstrap, wholeNumber))
+	declare(cmd, "seed", "N", "", "seed of the bootstrap (default: as in the run)", intoNew(&o.Seed, seed))
+	texts(cmd, &scores, "score", "NAMES", "runs of ood: only these scores, several with commas")
+	declare(cmd, "reference", "SCORE", "", "runs of ood: score that the others are compared with",
+		intoNew(&o.Reference, func(s string) (string, error) { return s, nil }))
+	flags.BoolVar(&grid, "grid", false, "runs of ood: other parameters too")
+	flags.BoolVar(&a.Partial, "partial", false, "report on the records that are there, though some are missing")
+	count(cmd, &a.AllowBad, "allow-bad", "accept up to N images that could not be read")
+	addFormat(cmd, &a.Format)
+	flags.BoolVar(&a.Quiet, "quiet", false, "no warnings on stderr")
+	if run == nil {
+		run = func(ctx context.Context, a reportArgs) error { return runReport(ctx, s, a) }
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if flags.Changed("by") {
+			o.By = &by
+		}
+		if flags.Changed("score") {
+			o.Score = &scores
+		}
+		if flags.Changed("grid") {
+			o.Grid = &grid
+		}
+		a.Dirs = args
+		return run(cmd.Context(), a)
+	}
 	return cmd
 }
 
-func runReport(cmd *cobra.Command, s streams, f reportFlags, dirs []string) error {
-	format, err := report.ParseFormat(f.format)
-	if err != nil {
-		return usageError{err}
-	}
-	if f.export != "" && f.export != "csv" && f.export != "jsonl" {
-		return usageError{fmt.Errorf("--export %q is not one of csv, jsonl", f.export)}
-	}
-	if f.allowBad < 0 {
-		return usageError{fmt.Errorf("--allow-bad %d is below 0", f.allowBad)}
-	}
-	run, err := openTask(f.partial, dirs...)
-	if err != nil {
-		return err
-	}
-	ctx := cmd.Context()
-	edit := func(o *reportOptions) (bad error) {
-		for flag, set := range map[string]func() bool{
-			"by":        func() bool { return assignTo(o.by, f.by) },
-			"worst":     func() bool { return assignTo(o.worst, f.worst) },
-			"bins":      func() bool { return assignTo(o.bins, f.bins) },
-			"bootstrap": func() bool { return assignTo(o.replicates, f.replicates) },
-			"seed":      func() bool { return assignTo(o.seed, f.seed) },
-			"score":     func() bool { return assignTo(o.scores, f.scores) },
-			"reference": func() bool { return assignTo(o.reference, f.reference) },
-			"grid":      func() bool { return assignTo(o.grid, f.grid) },
-		} {
-			if cmd.Flags().Changed(flag) && !set() {
-				bad = fmt.Errorf("--%s says nothing about a run of %s%s", flag, run.name, map[bool]string{true: "'s records"}[f.export != ""])
-			}
-		}
-		if bad == nil {
-			bad = o.validate()
-		}
-		if bad != nil {
-			bad = usageError{bad}
-		}
-		return bad
-	}
-	if f.export != "" {
-		return run.export(ctx, run.Run, edit, s.out, f.export)
-	}
-	var bad error
-	r, err := run.report(ctx, run.Run, func(o *reportOptions) { bad = edit(o) })
-	if bad != nil {
-		return bad
-	}
-	if err != nil {
-		return err
-	}
-	if run.missing > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%d images of the run are missing: these are numbers of a part of it", run.missing))
-	}
-	return finishReport(s, r, format, f.allowBad, f.quiet)
+// groupings are those of all tasks.
+func groupings() []string {
+	return append(classify.Groupings(), localize.Groupings()[1:]...)
 }
 
-// assignTo sets what an option points to; false where the task has no such option.
-func assignTo[T any](to any, v T) bool {
-	p, ok := to.(*T)
-	if ok {
-		*p = v
+func runReport(ctx context.Context, s streams, a reportArgs) error {
+	task, study, err := openStudy(a.Partial, a.Dirs...)
+	if err != nil {
+		return err
 	}
-	return ok
+	if a.Export != "" { // options change numbers, not records
+		if err := usage(a.Options.Only(task.Name() + "'s records")); err != nil {
+			return err
+		}
+	}
+	res, err := loaded(ctx, task, study, a.Options)
+	if err != nil {
+		return err
+	}
+	if a.Export != "" {
+		return res.Export(ctx, s.out, a.Export)
+	}
+	r, err := res.Report(ctx)
+	if err != nil {
+		return err
+	}
+	missing, err := study.Missing()
+	if err != nil {
+		return err
+	}
+	if missing > 0 {
+		r.Warn("%d images of the run are missing: these are numbers of a part of it", missing)
+	}
+	return finishReport(s, r, a.Format, a.AllowBad, a.Quiet)
 }

@@ -13,17 +13,17 @@ import (
 )
 
 // runJob makes the records that are missing of a job, finishes it and prints its report.
-func runJob(ctx context.Context, s streams, f *shared, j tasks.Job) error {
+func runJob(ctx context.Context, s streams, o *options, j tasks.Job) error {
 	defer j.Close()
 	first := j.Passes()[0]
 	c := first.Classifier
 	for _, p := range j.Passes() {
-		if err := collect(ctx, s, f, j, p); err != nil {
+		if err := collect(ctx, s, o, j, p); err != nil {
 			return err
 		}
 	}
-	if !f.store.Shard.Whole() {
-		return shardDone(ctx, s, f, j.Passes())
+	if !o.Store.Shard.Whole() {
+		return shardDone(ctx, s, o, j.Passes())
 	}
 	ran := c.Ran()
 	if err := j.Finish(ctx); err != nil {
@@ -39,20 +39,25 @@ func runJob(ctx context.Context, s streams, f *shared, j tasks.Job) error {
 	if err != nil {
 		return err
 	}
-	if f.store.Dir == "" && ran != nil { // what is computed from a run directory is the same every time
+	if o.Store.Dir == "" && ran != nil { // what is computed from a run directory is the same every time
 		r.Timing = c.Timing(first.Stats)
 		r.Timing.Metrics = time.Since(start).Seconds()
 		r.Runtime = *ran
 	}
-	return finishReport(s, r, f.format, f.allowBad, f.quiet)
+	return finishReport(s, r, o.Format, o.AllowBad, o.Quiet)
+}
+
+// collector makes records: a tasks.Job, or what makes them for something else than a report.
+type collector interface {
+	Collect(ctx context.Context, p *evaluation.Pass, progress func(done int)) error
 }
 
 // collect makes the records that are missing of a pass, with a bar, and says on stderr
 // what was done where a run directory keeps them.
-func collect(ctx context.Context, s streams, f *shared, j tasks.Job, p *evaluation.Pass) error {
+func collect(ctx context.Context, s streams, o *options, j collector, p *evaluation.Pass) error {
 	dir, todo, share := p.Dir(), len(p.Todo), p.Share()
 	say := func(format string, a ...any) {
-		if dir != "" && !f.quiet {
+		if dir != "" && !o.Quiet {
 			fmt.Fprintf(s.err, format+"\n", a...)
 		}
 	}
@@ -65,13 +70,13 @@ func collect(ctx context.Context, s streams, f *shared, j tasks.Job, p *evaluati
 	case todo < share:
 		say("%d of %d images are in %s already", share-todo, share, dir)
 	}
-	progress, finish := imageBar(s.err, f.quiet, todo, p.Spec.Task)
+	progress, finish := imageBar(s.err, o.Quiet, todo, p.Spec.Task)
 	defer finish()
 	err := j.Collect(ctx, p, progress)
 	finish()
 	if err != nil {
 		if dir != "" {
-			if left := len(p.Missing(f.store.Shard)); left < share {
+			if left := len(p.Missing(o.Store.Shard)); left < share {
 				err = fmt.Errorf("%w (%d of %d images are kept in %s; run the same command again to go on)", err, share-left, share, dir)
 			}
 		}
@@ -87,8 +92,8 @@ func collect(ctx context.Context, s streams, f *shared, j tasks.Job, p *evaluati
 type row struct{ results.Row }
 
 // shardDone says what a share of a run has done. The report is for the whole run.
-func shardDone(ctx context.Context, s streams, f *shared, passes []*evaluation.Pass) error {
-	bad, all, shard := 0, 0, f.store.Shard
+func shardDone(ctx context.Context, s streams, o *options, passes []*evaluation.Pass) error {
+	bad, all, shard := 0, 0, o.Store.Shard
 	for _, p := range passes {
 		all += p.Share()
 		err := results.Each[row](ctx, p.Only(shard), nil, func(r *row, _ [][]float32) error {
@@ -103,8 +108,8 @@ func shardDone(ctx context.Context, s streams, f *shared, passes []*evaluation.P
 		}
 	}
 	_, err := fmt.Fprintf(s.out, "shard %s of run %s is done: %d images; cutmix-eval report %s gives the numbers when all shards are\n",
-		shard, f.store.Dir, all, f.store.Dir)
-	if err == nil && bad > f.allowBad {
+		shard, o.Store.Dir, all, o.Store.Dir)
+	if err == nil && bad > o.AllowBad {
 		err = badImagesError{bad, all}
 	}
 	return err
@@ -148,5 +153,23 @@ func openStudy(partial bool, dirs ...string) (tasks.Task, *results.Study, error)
 			return t, study, nil
 		}
 	}
-	return nil, nil, errors.New("the run is of task " + study.Task + ", of which there is no report")
+	return nil, nil, fmt.Errorf("the run is of task %q, of which there is no report", study.Task)
+}
+
+// loaded reads a study. An option that its task does not have is wrong usage.
+func loaded(ctx context.Context, t tasks.Task, study *results.Study, o tasks.Options) (tasks.Result, error) {
+	res, err := t.Load(ctx, study, o)
+	if errors.As(err, new(*tasks.OptionError)) {
+		err = usageError{err}
+	}
+	return res, err
+}
+
+// load opens run directories and reads what is in them.
+func load(ctx context.Context, o tasks.Options, partial bool, dirs ...string) (tasks.Result, error) {
+	t, study, err := openStudy(partial, dirs...)
+	if err != nil {
+		return nil, err
+	}
+	return loaded(ctx, t, study, o)
 }

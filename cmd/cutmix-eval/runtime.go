@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"text/tabwriter"
 
@@ -11,47 +12,61 @@ import (
 )
 
 func newRuntime(s streams) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "runtime", Short: "The ONNX Runtime library: where it is, installing it",
-		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+	return group(&cobra.Command{Use: "runtime", Short: "The ONNX Runtime library: where it is, installing it"},
+		newRuntimeStatus(s, nil), newRuntimeInstall(s, nil))
+}
+
+func newRuntimeStatus(s streams, run func(ctx context.Context, lib string) error) *cobra.Command {
 	lib := ""
-	status := &cobra.Command{
-		Use: "status", Short: "Print every place that is searched and what is there", Args: cobra.NoArgs,
+	cmd := &cobra.Command{
+		Use: "status", Short: "Print every place that is searched and what is there", Args: noArgs,
 		Example: "  cutmix-eval runtime status\n  cutmix-eval runtime status --ort-lib /opt/onnxruntime/lib",
-		RunE: func(*cobra.Command, []string) error {
-			if err := printPlaces(s, lib); err != nil {
-				return err
-			}
-			c, err := runtime.Find(lib)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(s.out, "\nin use: ONNX Runtime %s, %s\n", c.Version, c.Path)
-			return err
-		},
 	}
-	status.Flags().StringVar(&lib, "ort-lib", "", "ONNX Runtime library file or its folder")
+	addLibrary(cmd, &lib)
+	if run == nil {
+		run = func(_ context.Context, lib string) error { return runStatus(s, lib) }
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), lib) }
+	return cmd
+}
+
+func runStatus(s streams, lib string) error {
+	if err := printPlaces(s, lib); err != nil {
+		return err
+	}
+	c, err := runtime.Find(lib)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "\nin use: ONNX Runtime %s, %s\n", c.Version, c.Path)
+	return err
+}
+
+func newRuntimeInstall(s streams, run func(ctx context.Context, quiet bool) error) *cobra.Command {
 	quiet := false
-	install := &cobra.Command{
-		Use: "install", Short: "Install the pinned library into the user cache", Args: cobra.NoArgs,
+	cmd := &cobra.Command{
+		Use: "install", Short: "Install the pinned library into the user cache", Args: noArgs,
 		Long: `install downloads the pinned ONNX Runtime with npm, under the user's own npm
 settings, verifies it by checksum and puts it into the user cache. The tasks do
 the same by themselves when they find no library.
 
 ` + cache.EnvDir + ` moves the cache; ` + cache.EnvOffline + `=1 forbids downloads.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := runtime.Install(cmd.Context(), installProgress(s.err, quiet))
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(s.out, "ONNX Runtime %s, %s\n", c.Version, c.Path)
-			return err
-		},
 	}
-	install.Flags().BoolVar(&quiet, "quiet", false, "no progress bar")
-	cmd.AddCommand(status, install)
+	cmd.Flags().BoolVar(&quiet, "quiet", false, "no progress bar")
+	if run == nil {
+		run = func(ctx context.Context, quiet bool) error { return runInstall(ctx, s, quiet) }
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), quiet) }
 	return cmd
+}
+
+func runInstall(ctx context.Context, s streams, quiet bool) error {
+	c, err := runtime.Install(ctx, installProgress(s.err, quiet))
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "ONNX Runtime %s, %s\n", c.Version, c.Path)
+	return err
 }
 
 func printPlaces(s streams, lib string) error {

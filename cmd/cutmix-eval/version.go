@@ -29,7 +29,7 @@ func tool() report.Tool {
 
 func newVersion(s streams) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Version of this program and of what it was built with", Args: cobra.NoArgs,
+		Use: "version", Short: "Version of this program and of what it was built with", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			t := tool()
 			fmt.Fprintf(s.out, "cutmix-eval %s", t.Version)

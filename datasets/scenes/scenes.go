@@ -149,7 +149,7 @@ type Scene struct {
 	// Pixels holds rows from the top, in each row pixels from the left, in each
 	// pixel red, green, blue (HWC): Size*Size*3 bytes, sRGB values 0 to 255.
 	Pixels []byte
-	// Mask holds one byte a pixel in the same order, 255 where at least half of
+	// Mask holds one byte per pixel in the same order, 255 where at least half of
 	// the pixel shows the object and 0 elsewhere: Size*Size bytes.
 	Mask []byte
 }

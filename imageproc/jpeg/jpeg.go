@@ -177,7 +177,7 @@ func (d *Decoder) ReadHeader(data []byte) (Header, error) {
 	}
 }
 
-// Decode decodes data into RGB bytes, row by row, three bytes a pixel. The
+// Decode decodes data into RGB bytes, row by row, three bytes per pixel. The
 // result uses dst's memory when its capacity suffices. An error leaves the
 // contents of dst undefined.
 //

@@ -25,7 +25,7 @@ type File struct {
 // Fetch downloads the file to path, unless it is there. An interrupted download is taken up
 // where it ended; it is given up when nothing has come for as long as patience. A file of
 // another size or checksum than the pinned one is a *MismatchError, and nothing of it
-// stays. progress is told the bytes so far and in all; it may be nil.
+// stays. progress is called with the bytes so far and in all; it may be nil.
 func (e File) Fetch(ctx context.Context, path string, patience time.Duration, progress func(done, total int64)) error {
 	if Check(path, e.SHA256) == nil {
 		return nil

@@ -20,9 +20,13 @@ import (
 	"cutmix-eval/internal/usage"
 	"cutmix-eval/metrics"
 	"cutmix-eval/pipeline"
+	"cutmix-eval/report"
 )
 
-// Config holds what the task can be told.
+// Name is the task's name in reports.
+const Name = "bench"
+
+// Config holds the task's options.
 type Config struct {
 	Rounds int `json:"rounds"`
 	Images int `json:"images"` // per stage and round, going round the data; 0: all, but no fewer than 8 batches
@@ -43,89 +47,116 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Series is one number by round.
-type Series []float64
+// series is one number by round.
+type series []float64
 
-// Median is the middle of the rounds.
-func (s Series) Median() float64 {
+// median is the middle of the rounds.
+func (s series) median() float64 {
 	v := slices.Sorted(slices.Values(s))
 	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
 }
 
-// Interval is the range of the rounds. As an interval for the median it has the
+// interval is the range of the rounds. As an interval for the median it has the
 // level 1 - 2^(1-rounds), whatever the distribution (order statistics).
-func (s Series) Interval() metrics.Interval {
+func (s series) interval() metrics.Interval {
 	return metrics.Interval{
 		Low: slices.Min(s), High: slices.Max(s),
 		Level: 1 - math.Pow(2, float64(1-len(s))), Method: fmt.Sprintf("range of %d rounds", len(s)),
 	}
 }
 
-// Stage is one part of the work.
-type Stage struct {
-	Rate Series // images per second
-	CPU  Series // processor time of all threads, ms per image
+// stage is one part of the work.
+type stage struct {
+	rate series // images per second
+	cpu  series // processor time of all threads, ms per image
 }
 
-func (s *Stage) add(n int, wall, cpu time.Duration) {
-	s.Rate = append(s.Rate, float64(n)/wall.Seconds())
-	s.CPU = append(s.CPU, 1000*cpu.Seconds()/float64(n))
+func (s *stage) add(n int, wall, cpu time.Duration) {
+	s.rate = append(s.rate, float64(n)/wall.Seconds())
+	s.cpu = append(s.cpu, 1000*cpu.Seconds()/float64(n))
 }
 
-// Result is what was measured.
-type Result struct {
-	Images  int   // per stage and round
-	Timed   int   // of them in the decode and resize stages
-	Decode  Stage // reading and decoding, on one thread
-	Resize  Stage // resizing, cropping and normalising, on one thread
-	Model   Stage // the model on batches that lie in memory
-	Whole   Stage // files to results
-	Ratio   Series
-	Waiting Series // share of the whole way's time in which the model waited for images
-	// Allocations are those of the whole way per image, after its first batch.
-	Allocations, AllocatedBytes Series
-	PeakMemory                  int64 // bytes resident, of the process so far; 0: not known
-	Bad                         int   // images that could not be read; the decode stage passes over them
+// measured is what was measured.
+type measured struct {
+	images  int   // per stage and round
+	timed   int   // of them in the decode and resize stages
+	decode  stage // reading and decoding, on one thread
+	resize  stage // resizing, cropping and normalising, on one thread
+	model   stage // the model on batches that lie in memory
+	whole   stage // files to results
+	ratio   series
+	waiting series // share of the whole way's time in which the model waited for images
+	// allocations are those of the whole way per image, after its first batch.
+	allocations, allocatedBytes series
+	peakMemory                  int64 // bytes resident, of the process so far; 0: not known
+	bad                         int   // images that could not be read; the decode stage passes over them
 }
 
 // errNothing says that there is nothing to measure with.
 var errNothing = errors.New("not one image could be read")
 
-// Input is what is measured: images, prepared by a recipe, and a model.
-type Input struct {
-	N        int                    // images
-	Load     func() evaluation.Load // called once per goroutine
-	Recipe   imageproc.Recipe
-	NewBatch func(n int) (pipeline.Batch, error)
-	Batch    int // images per run of the model
-	Workers  int // decoding goroutines
-}
-
-// Run measures in.
-func Run(ctx context.Context, c Config, in Input, progress func(done, all int)) (*Result, error) {
-	if err := c.Validate(); err != nil {
+// Run measures a classifier on images, and reports it. progress, if not nil, is called after
+// every timing of the model.
+func Run(ctx context.Context, config Config, c *evaluation.Classifier, images *evaluation.Images, progress func(done, all int),
+) (*report.Report, error) {
+	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	res := &Result{Images: c.Images}
-	if res.Images == 0 {
-		res.Images = max(in.N, 8*in.Batch)
-	}
-	t, err := imageproc.NewTransform(in.Recipe)
+	engine, err := c.Engine(ctx)
 	if err != nil {
 		return nil, err
 	}
-	alone, err := in.NewBatch(in.Batch)
+	selected := images.Selected()
+	p := c.Pipeline(engine, images, selected, nil)
+	res, err := measure(ctx, config, input{
+		n: p.N, recipe: images.Recipe, newBatch: p.NewBatch, batch: p.Batch, workers: p.Workers,
+		load: func() evaluation.Load {
+			load := images.Loader().LoadWindow
+			if selected == nil {
+				return load
+			}
+			return func(i int, want imageproc.Window) (imageproc.Image, error) { return load(selected[i], want) }
+		},
+	}, progress)
+	if err != nil {
+		return nil, err
+	}
+	h := c.Head(Name, images, config)
+	h.Runtime = *c.Ran()
+	return res.report(h), nil
+}
+
+// input is what is measured: images, prepared by a recipe, and a model.
+type input struct {
+	n        int                    // images
+	load     func() evaluation.Load // called once per goroutine
+	recipe   imageproc.Recipe
+	newBatch func(n int) (pipeline.Batch, error)
+	batch    int // images per run of the model
+	workers  int // decoding goroutines
+}
+
+func measure(ctx context.Context, c Config, in input, progress func(done, all int)) (*measured, error) {
+	res := &measured{images: c.Images}
+	if res.images == 0 {
+		res.images = max(in.n, 8*in.batch)
+	}
+	t, err := imageproc.NewTransform(in.recipe)
+	if err != nil {
+		return nil, err
+	}
+	alone, err := in.newBatch(in.batch)
 	if err != nil {
 		return nil, err
 	}
 	defer alone.Close()
 	for round := range c.Rounds {
-		if err := res.pixels(ctx, in, t, alone, round == 0); err != nil {
+		if err := res.timePixels(ctx, in, t, alone, round == 0); err != nil {
 			return nil, err
 		}
 		stages := []func() error{
-			func() error { return res.model(ctx, alone) },
-			func() error { return res.whole(ctx, in) },
+			func() error { return res.timeModel(ctx, alone) },
+			func() error { return res.timeWhole(ctx, in) },
 		}
 		if round%2 == 1 {
 			slices.Reverse(stages)
@@ -135,32 +166,34 @@ func Run(ctx context.Context, c Config, in Input, progress func(done, all int)) 
 			if err := stage(); err != nil {
 				return nil, err
 			}
-			progress(2*round+i+1, 2*c.Rounds)
+			if progress != nil {
+				progress(2*round+i+1, 2*c.Rounds)
+			}
 		}
-		last := len(res.Whole.Rate) - 1
-		res.Ratio = append(res.Ratio, res.Whole.Rate[last]/res.Model.Rate[last])
+		last := len(res.whole.rate) - 1
+		res.ratio = append(res.ratio, res.whole.rate[last]/res.model.rate[last])
 	}
-	res.PeakMemory = usage.PeakMemory()
+	res.peakMemory = usage.PeakMemory()
 	return res, nil
 }
 
-// pixels times decoding and resizing on one thread, and leaves real images in the
+// timePixels times decoding and resizing on one thread, and leaves real images in the
 // batch: some models run faster on zeros. More images than a few hundred say
 // nothing new.
-func (res *Result) pixels(ctx context.Context, in Input, t *imageproc.Transform, batch pipeline.Batch, first bool) error {
+func (res *measured) timePixels(ctx context.Context, in input, t *imageproc.Transform, batch pipeline.Batch, first bool) error {
 	const enough = 300
-	load := in.Load()
+	load := in.load()
 	var wall, cpu [2]time.Duration
 	n := 0
-	for i := range min(res.Images, enough) {
+	for i := range min(res.images, enough) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		w0, c0 := time.Now(), usage.CPU()
-		img, err := load(i%in.N, t.Window)
+		img, err := load(i%in.n, t.Window)
 		if err != nil {
-			if first && i < in.N {
-				res.Bad++
+			if first && i < in.n {
+				res.bad++
 			}
 			continue
 		}
@@ -178,34 +211,34 @@ func (res *Result) pixels(ctx context.Context, in Input, t *imageproc.Transform,
 	for i := n; i < batch.Size(); i++ {
 		copy(batch.Input(0, i), batch.Input(0, i%n))
 	}
-	res.Timed = n
-	res.Decode.add(n, wall[0], cpu[0])
-	res.Resize.add(n, wall[1], cpu[1])
+	res.timed = n
+	res.decode.add(n, wall[0], cpu[0])
+	res.resize.add(n, wall[1], cpu[1])
 	return nil
 }
 
-func (res *Result) model(ctx context.Context, b pipeline.Batch) error {
+func (res *measured) timeModel(ctx context.Context, b pipeline.Batch) error {
 	if err := b.Run(ctx, b.Size()); err != nil { // what a first run costs is start-up
 		return err
 	}
 	wall, cpu := time.Now(), usage.CPU()
-	for at := 0; at < res.Images; at += b.Size() {
-		if err := b.Run(ctx, min(b.Size(), res.Images-at)); err != nil {
+	for at := 0; at < res.images; at += b.Size() {
+		if err := b.Run(ctx, min(b.Size(), res.images-at)); err != nil {
 			return err
 		}
 	}
-	res.Model.add(res.Images, time.Since(wall), usage.CPU()-cpu)
+	res.model.add(res.images, time.Since(wall), usage.CPU()-cpu)
 	return nil
 }
 
-func (res *Result) whole(ctx context.Context, in Input) error {
+func (res *measured) timeWhole(ctx context.Context, in input) error {
 	var from, to goruntime.MemStats
 	after := 0 // images done when counting starts
 	run := pipeline.Config{
-		N: res.Images, NewBatch: in.NewBatch, Batch: in.Batch, Workers: in.Workers,
+		N: res.images, NewBatch: in.newBatch, Batch: in.batch, Workers: in.workers,
 		Filler: func() (pipeline.Filler, error) {
-			load := in.Load()
-			return evaluation.Filler(in.Recipe, func(i int, want imageproc.Window) (imageproc.Image, error) { return load(i%in.N, want) })
+			load := in.load()
+			return evaluation.Filler(in.recipe, func(i int, want imageproc.Window) (imageproc.Image, error) { return load(i%in.n, want) })
 		},
 		Progress: func(done int) {
 			if after == 0 {
@@ -219,12 +252,12 @@ func (res *Result) whole(ctx context.Context, in Input) error {
 	if err != nil {
 		return err
 	}
-	res.Whole.add(stats.Samples, stats.Wall, usage.CPU()-cpu)
-	res.Waiting = append(res.Waiting, stats.Wait.Seconds()/stats.Wall.Seconds())
+	res.whole.add(stats.Samples, stats.Wall, usage.CPU()-cpu)
+	res.waiting = append(res.waiting, stats.Wait.Seconds()/stats.Wall.Seconds())
 	goruntime.ReadMemStats(&to)
 	if n := float64(stats.Samples - after); n > 0 {
-		res.Allocations = append(res.Allocations, float64(to.Mallocs-from.Mallocs)/n)
-		res.AllocatedBytes = append(res.AllocatedBytes, float64(to.TotalAlloc-from.TotalAlloc)/n)
+		res.allocations = append(res.allocations, float64(to.Mallocs-from.Mallocs)/n)
+		res.allocatedBytes = append(res.allocatedBytes, float64(to.TotalAlloc-from.TotalAlloc)/n)
 	}
 	return nil
 }

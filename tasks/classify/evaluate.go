@@ -300,7 +300,7 @@ func (res *result) orderWarning(a About) string {
 			hits += c.n
 		}
 	}
-	// With few images a class, such a matching fits noise; ask for ten each.
+	// With few images per class, such a matching fits noise; ask for ten per class.
 	if f := float64(hits) / float64(n); f >= max(enough, 0.3) && n >= 10*k {
 		return fmt.Sprintf("%s; no known order fits, but matching each class to the output it gets most would give %.2f %%: check the class order and give a class map with --labels", start, 100*f)
 	}

@@ -15,7 +15,7 @@ import (
 	"cutmix-eval/results"
 )
 
-// Config holds what the task can be told.
+// Config holds the options of the task.
 type Config struct {
 	Bins       int `json:"bins"`      // of the calibration errors
 	Replicates int `json:"bootstrap"` // replicates; 0 leaves those intervals out

@@ -18,7 +18,7 @@ import (
 	"cutmix-eval/results"
 )
 
-// Config holds what the task can be told.
+// Config holds the options of a comparison.
 type Config struct {
 	Replicates int    `json:"bootstrap"`
 	Seed       uint64 `json:"seed"`

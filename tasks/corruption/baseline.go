@@ -23,7 +23,8 @@ type Baseline struct {
 // lists them; for the four extra corruptions only means are known).
 func AlexNet() Baseline {
 	same := func(v float64) [5]float64 { return [5]float64{v, v, v, v, v} }
-	return Baseline{Name: "AlexNet", Clean: 0.435, MeansOnly: map[corrupt.Name]bool{corrupt.SpeckleNoise: true, corrupt.GaussianBlur: true, corrupt.Spatter: true, corrupt.Saturate: true}, Errors: map[corrupt.Name][5]float64{
+	means := map[corrupt.Name]bool{corrupt.SpeckleNoise: true, corrupt.GaussianBlur: true, corrupt.Spatter: true, corrupt.Saturate: true}
+	return Baseline{Name: "AlexNet", Clean: 0.435, MeansOnly: means, Errors: map[corrupt.Name][5]float64{
 		corrupt.GaussianNoise:    {.69528, .82542, .93554, .98138, .99452},
 		corrupt.ShotNoise:        {.71224, .85108, .93574, .98182, .99146},
 		corrupt.ImpulseNoise:     {.78374, .89808, .94870, .98720, .99548},
@@ -39,7 +40,10 @@ func AlexNet() Baseline {
 		corrupt.ElasticTransform: {.52596, .70116, .55686, .64076, .80554},
 		corrupt.Pixelate:         {.52218, .54620, .73728, .87092, .91262},
 		corrupt.JPEGCompression:  {.51002, .54718, .57294, .65458, .74778},
-		corrupt.SpeckleNoise:     same(.845388), corrupt.GaussianBlur: same(.787108), corrupt.Spatter: same(.717512), corrupt.Saturate: same(.658248),
+		corrupt.SpeckleNoise:     same(.845388),
+		corrupt.GaussianBlur:     same(.787108),
+		corrupt.Spatter:          same(.717512),
+		corrupt.Saturate:         same(.658248),
 	}}
 }
 

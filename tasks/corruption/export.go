@@ -28,21 +28,21 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Export says what Write writes.
+// Export says which corrupted images are written, and how.
 type Export struct {
-	Config  Config
+	Config  Config           // without a set: that of the images' size
 	Recipe  imageproc.Recipe // size of the images; its mean and deviation do not matter
 	Seed    uint64
 	Limit   int
 	PNG     bool // else JPEG files of Quality
 	Quality int
-	Workers int
+	Workers int // 0: one per core
 }
 
 // Settle chooses what e leaves open for the images of d: the parameters for their size, which
 // is the recipe's or, where that keeps theirs, that of the first image that can be read; and
-// one goroutine per core.
-func (e *Export) Settle(d *datasets.Dataset) error {
+// the number of goroutines.
+func (e *Export) Settle(d *datasets.Dataset) (err error) {
 	if e.Workers == 0 {
 		e.Workers = goruntime.GOMAXPROCS(0)
 	}
@@ -50,36 +50,39 @@ func (e *Export) Settle(d *datasets.Dataset) error {
 		return nil
 	}
 	size, ok := e.Recipe.Fixed()
-	loader := d.Loader()
-	for i := 0; !ok; i++ {
-		im, err := loader.Load(i)
-		if ok = err == nil; ok {
-			size = imageproc.Size{H: im.H, W: im.W}
-		} else if i == len(d.Samples)-1 {
-			return fmt.Errorf("not one of the images can be read, and their size chooses the parameters: %s: %w", d.Samples[i].ID, err)
+	if !ok {
+		if size, err = firstReadable(d, Export{}.images(d)); err != nil {
+			return fmt.Errorf("not one of the images can be read, and their size chooses the parameters: %w", err)
 		}
 	}
 	e.Config.Set = corrupt.SetFor(size.W, size.H)
 	return nil
 }
 
-// Images is how many images of d are corrupted.
-func (e Export) Images(d *datasets.Dataset) int {
-	if e.Limit > 0 {
-		return min(len(d.Samples), e.Limit)
+// images are the samples of d that are corrupted.
+func (e Export) images(d *datasets.Dataset) []int {
+	at := d.Pick(e.Limit, e.Seed)
+	if at == nil {
+		for i := range d.Samples {
+			at = append(at, i)
+		}
 	}
-	return len(d.Samples)
+	return at
 }
 
-// Variants is how many corrupted files are made of an image.
-func (e Export) Variants() int { return len(e.Config.variants()) - 1 }
+// Images is how many images of d are corrupted.
+func (e Export) Images(d *datasets.Dataset) int { return len(e.images(d)) }
+
+// Variants is how many files are made of an image.
+func (e Export) Variants() int { return len(e.Config.experiment().variants()) - 1 }
 
 // Write writes corrupted images in the layout of ImageNet-C, CORRUPTION/SEVERITY/CLASS/IMAGE,
-// to dir; what e leaves open is settled. Files that are there stay, so that the same call goes on where one stopped; a
-// call that would make others is an error. Images that cannot be read are returned.
-// progress, if not nil, is told how many variants are done; it is called from several
-// goroutines.
-func Write(ctx context.Context, d *datasets.Dataset, e Export, dir string, progress func(done int)) (written int, bad []report.BadImage, err error) {
+// to dir; what e leaves open is settled. Files that are there stay, so that the same call goes
+// on where one stopped; a call that would make others is an error. Images that cannot be read
+// are returned. progress, if not nil, is given the number of files that are done; it is called
+// from several goroutines.
+func Write(ctx context.Context, d *datasets.Dataset, e Export, dir string, progress func(done int),
+) (written int, bad []report.BadImage, err error) {
 	if err := e.Config.Validate(); err != nil {
 		return 0, nil, err
 	}
@@ -89,81 +92,79 @@ func Write(ctx context.Context, d *datasets.Dataset, e Export, dir string, progr
 	if err := e.Settle(d); err != nil {
 		return 0, nil, err
 	}
-	c := e.Config
-	frosts, about, err := LoadFrosts(c.Frost)
+	frosts, frost, err := loadFrosts(e.Config.Frost)
 	if err != nil {
 		return 0, nil, err
 	}
-	variants := c.variants()[1:]
-	at := d.Pick(e.Limit, e.Seed)
-	if at == nil {
-		for i := range d.Samples {
-			at = append(at, i)
-		}
-	}
-	names, err := e.names(d, at)
-	if err == nil {
-		err = e.claim(dir, d, about)
+	x := &exporting{Export: e, dir: dir, at: e.images(d), progress: progress}
+	if x.names, err = e.names(d, x.at); err == nil {
+		err = e.claim(dir, d, frost)
 	}
 	if err != nil {
 		return 0, nil, err
 	}
-	mk := making{data: d, recipe: e.Recipe, seed: e.Seed, config: c, variants: variants, frosts: frosts, shared: &shared{}}
+	experiment := e.Config.experiment()
+	x.variants = &variants{
+		experiment: experiment, list: experiment.variants()[1:], data: d, recipe: e.Recipe, seed: e.Seed, set: e.Config.Set, frosts: frosts,
+	}
 	group, ctx := errgroup.WithContext(ctx)
-	next := make(chan int)
-	group.Go(func() error {
-		defer close(next)
-		for _, i := range at {
-			if d.Samples[i].Label < 0 {
-				continue
+	for range e.Workers {
+		group.Go(func() error { return x.work(ctx) })
+	}
+	err = group.Wait()
+	slices.SortFunc(x.bad, func(a, b report.BadImage) int { return strings.Compare(a.ID, b.ID) })
+	return int(x.files.Load()), x.bad, err
+}
+
+// exporting is a Write that is going on.
+type exporting struct {
+	Export
+	dir      string
+	at       []int          // samples
+	names    map[int]string // of images with a label
+	variants *variants
+	progress func(done int)
+
+	next, done, files atomic.Int64 // of images; of files, and of those that were not there
+	lock              sync.Mutex
+	bad               []report.BadImage
+}
+
+// work takes images until none is left, for one goroutine.
+func (x *exporting) work(ctx context.Context) error {
+	make := x.variants.maker(x.variants.data.Loader().Load)
+	var enc jpeg.Encoder
+	for n := x.next.Add(1) - 1; n < int64(len(x.at)); n = x.next.Add(1) - 1 {
+		i := x.at[n]
+		if x.names[i] == "" {
+			continue
+		}
+		id := x.variants.data.Samples[i].ID
+		for k, v := range x.variants.list {
+			if err := ctx.Err(); err != nil {
+				return err
 			}
-			select {
-			case next <- i:
-			case <-ctx.Done():
-				return ctx.Err()
+			name := filepath.Join(x.dir, v.Name, v.level(), x.names[i])
+			if _, err := os.Stat(name); err != nil {
+				im, err := make(i, k)
+				if err != nil {
+					x.lock.Lock()
+					x.bad = append(x.bad, report.BadImage{ID: id, Reason: err.Error()})
+					x.lock.Unlock()
+					x.done.Add(int64(len(x.variants.list) - k))
+					break
+				}
+				if err := x.write(name, im, &enc); err != nil {
+					return fmt.Errorf("%s: %w", id, err)
+				}
+				x.files.Add(1)
+			}
+			if done := x.done.Add(1); x.progress != nil {
+				x.progress(int(done))
 			}
 		}
-		return nil
-	})
-	var lock sync.Mutex // of bad
-	var done, files atomic.Int64
-	for range max(e.Workers, 1) {
-		group.Go(func() error {
-			m := mk.open(d.Loader().Load)
-			var enc jpeg.Encoder
-			for i := range next {
-				for k, v := range variants {
-					if err := ctx.Err(); err != nil {
-						return err
-					}
-					name := filepath.Join(dir, v.Name, fmt.Sprint(v.Level), names[i])
-					if _, err := os.Stat(name); err != nil {
-						im, err := m(i, k)
-						if err != nil {
-							lock.Lock()
-							bad = append(bad, report.BadImage{ID: d.Samples[i].ID, Reason: err.Error()})
-							lock.Unlock()
-							done.Add(int64(len(variants) - k))
-							break
-						}
-						if err := e.write(name, im, &enc); err != nil {
-							return fmt.Errorf("%s: %w", d.Samples[i].ID, err)
-						}
-						files.Add(1)
-					}
-					if n := done.Add(1); progress != nil {
-						progress(int(n))
-					}
-				}
-			}
-			return nil
-		})
 	}
-	if err := group.Wait(); err != nil {
-		return int(files.Load()), bad, err
-	}
-	slices.SortFunc(bad, func(a, b report.BadImage) int { return strings.Compare(a.ID, b.ID) })
-	return int(files.Load()), bad, nil
+	return nil
 }
 
 // claimName says what made a folder of corrupted images.
@@ -171,6 +172,7 @@ const claimName = "corrupt.json"
 
 // claim marks the folder as one of these images, and refuses one of others.
 func (e Export) claim(dir string, d *datasets.Dataset, frost string) error {
+	r := e.Recipe
 	what := struct {
 		Data    string `json:"data"`
 		Pixels  string `json:"pixels"`
@@ -179,7 +181,10 @@ func (e Export) claim(dir string, d *datasets.Dataset, frost string) error {
 		Frost   string `json:"frost"`
 		PNG     bool   `json:"png"`
 		Quality int    `json:"quality,omitempty"`
-	}{d.Fingerprint(), fmt.Sprintf("%v, crop %v, %s, %s", e.Recipe.Resize, e.Recipe.Crop, e.Recipe.Fit, e.Recipe.Interpolation), int(e.Config.Set), e.Seed, frost, e.PNG, e.Quality}
+	}{
+		d.Fingerprint(), fmt.Sprintf("%v, crop %v, %s, %s", r.Resize, r.Crop, r.Fit, r.Interpolation),
+		int(e.Config.Set), e.Seed, frost, e.PNG, e.Quality,
+	}
 	if e.PNG {
 		what.Quality = 0
 	}

@@ -61,9 +61,9 @@ func FetchFrosts(ctx context.Context, progress func(name string, done, total int
 	return dir, nil
 }
 
-// LoadFrosts reads the benchmark's textures, frost1 to frost5 (.png or .jpg), from a
+// loadFrosts reads the benchmark's textures, frost1 to frost5 (.png or .jpg), from a
 // folder, or those that were fetched; without one they are built in. about says which they are.
-func LoadFrosts(dir string) (frosts corrupt.Frosts, about string, err error) {
+func loadFrosts(dir string) (frosts corrupt.Frosts, about string, err error) {
 	if dir == Fetched {
 		if dir, err = frostDir(); err != nil {
 			return nil, "", err

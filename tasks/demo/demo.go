@@ -5,13 +5,12 @@ package demo
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
+	"cutmix-eval/augment"
 	"cutmix-eval/corrupt"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/report"
@@ -55,7 +54,7 @@ func DefaultConfig() Config {
 	c.Corruptions = corrupt.Benchmark()
 	h.Experiment, h.Steps = corruption.Centre, 2
 	f := finetune.DefaultConfig()
-	f.Mix.Method = finetune.FeatureCutMix // which takes a second
+	f.Mix.Method = augment.FeatureCutMix // which takes a second
 	return Config{classify.DefaultConfig(), localize.DefaultConfig(), o, c, 100, h, 1000, f}
 }
 
@@ -105,7 +104,7 @@ func (c Config) parts(dir string) []part {
 }
 
 // Run evaluates both models on every task and compares them; limit is the number of scenes, 0
-// for all. progress is told the share that is done.
+// for all. progress is called with the share that is done.
 func Run(ctx context.Context, running evaluation.Running, config Config, limit int, seed uint64, progress func(done float64)) (*report.Report, error) {
 	start := time.Now()
 	dir, err := os.MkdirTemp("", "cutmix-eval-demo-")
@@ -202,8 +201,10 @@ func corrupted(c corruption.Config, n int) func(context.Context, *evaluation.Cla
 func (c Config) finetune(dir string) func(context.Context, *evaluation.Classifier, evaluation.DataConfig) (tasks.Job, error) {
 	return func(ctx context.Context, m *evaluation.Classifier, d evaluation.DataConfig) (tasks.Job, error) {
 		d.Path = "scenes:new-train"
-		return finetune.Open(ctx, m, d, c.Finetune, finetune.Options{
-			Val: "scenes:new-val", Test: "scenes:new-test", Out: filepath.Join(dir, m.Model.Name+".onnx"),
+		return withImages(m, d, func(im *evaluation.Images) (tasks.Job, error) {
+			return finetune.Open(ctx, m, im, c.Finetune, finetune.Options{
+				Val: "scenes:new-val", Test: "scenes:new-test", Out: filepath.Join(dir, m.Model.Name+".onnx"),
+			})
 		})
 	}
 }

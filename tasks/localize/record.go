@@ -18,7 +18,7 @@ import (
 // Name is the task's name in run directories and reports.
 const Name = "localize"
 
-// Config holds what the task can be told.
+// Config holds the options of the task.
 type Config struct {
 	Method  cam.Method `json:"method"`
 	Post    cam.Post   `json:"post"`

@@ -9,97 +9,85 @@ import (
 	"cutmix-eval/evaluation"
 	"cutmix-eval/metrics"
 	"cutmix-eval/results"
-	"cutmix-eval/runtime"
 	"cutmix-eval/scores"
 )
 
-// Verdict is what a detector says of one image.
-type Verdict struct {
-	ID         string  `json:"id"`
-	Accept     bool    `json:"accept"`
-	Score      float64 `json:"score"`
-	Prediction int     `json:"prediction"` // model output
-	Class      string  `json:"class,omitempty"`
-	Confidence float64 `json:"confidence"`
-	Error      string  `json:"error,omitempty"` // why there is none; nothing else is then known
-}
-
 // Application is a detector at work on images. Close it.
 type Application struct {
-	Pass     *Pass
+	Pass     *evaluation.Pass
 	detector *Detector
-	names    []string
+	part     *part
 }
 
-// Apply opens images for a detector: s holds its model and the images. The pixels are
-// prepared as they were for the detector; a model that is another one is an error.
-func (d *Detector) Apply(ctx context.Context, s *evaluation.Setup, store evaluation.Store, install runtime.Progress) (*Application, error) {
-	m := evaluation.ModelKey(s.Model)
-	if m != d.Model {
-		return nil, fmt.Errorf("model %q (%s) is not the one that the detector was made with (%q, %s)", s.Model.Name, m, filepath.Base(d.Source), d.Model)
+// Apply opens images, which need no labels, for a detector: c holds its model, with the
+// detector's preprocessing. A model that is another one is an error.
+func (d *Detector) Apply(ctx context.Context, c *evaluation.Classifier, s evaluation.Samples, store evaluation.Store) (*Application, error) {
+	if m := evaluation.ModelKey(c.Model); m != d.Model {
+		return nil, fmt.Errorf("model %q (%s) is not the one that the detector was made with (%q, %s)", c.Model.Name, m, filepath.Base(d.Source), d.Model)
 	}
-	sc, err := scores.Parse(d.Score)
+	score, err := scores.Parse(d.Score)
 	if err != nil {
 		return nil, err
 	}
 	needs := []string{evaluation.Logits}
-	if sc.Needs&scores.NeedFeatures != 0 {
+	if score.Needs&scores.NeedFeatures != 0 {
 		needs = append(needs, evaluation.Features)
 	}
-	a := &Application{Pass: &Pass{Source: Source{Name: s.Data.Name, Role: Out}}, detector: d, names: s.Model.ClassNames}
-	if err := a.Pass.open(ctx, s, s.Config, store, needs, install); err != nil {
-		_ = a.Close()
-		return nil, err
-	}
-	return a, nil
-}
-
-// Close frees everything.
-func (a *Application) Close() error { return (&Job{Passes: []*Pass{a.Pass}}).Close() }
-
-// Verdicts are those of all images, in order, from their records.
-func (a *Application) Verdicts(ctx context.Context) ([]Verdict, error) {
-	p := a.Pass
-	head := headFor(p.setup)
-	if _, ok := p.HasArray(evaluation.Features); !ok {
-		head = unknownHead(head.Out)
-	}
-	f, err := a.detector.fit(head)
+	p, err := openPart(ctx, c, input{Source{Role: Out}, s}, store, needs)
 	if err != nil {
 		return nil, err
 	}
-	runs := &Runs{head: head}
-	sc, err := runs.score(ctx, &set{p.Source, p.Run}, []scores.Func{f.Func}, func(*set, *Record) {})
+	return &Application{p.pass, d, p}, nil
+}
+
+// Collect makes the records that are missing of the pass.
+func (a *Application) Collect(ctx context.Context, _ *evaluation.Pass, progress func(done int)) error {
+	return a.part.collect(ctx, progress)
+}
+
+// Close closes the run.
+func (a *Application) Close() error { return a.Pass.Close() }
+
+// Verdicts are those of all images, in order, from their records.
+func (a *Application) Verdicts(ctx context.Context) ([]Verdict, error) {
+	d, head := a.detector, unknownHead(a.Pass.Outputs)
+	if d.D > 0 {
+		h, why := headOf(a.Pass.Classifier.Model)
+		if h == nil {
+			return nil, errors.New(why)
+		}
+		head = h
+	}
+	f, err := d.fit(head)
+	if err != nil {
+		return nil, err
+	}
+	s := &set{Source: Source{Role: Test}, Run: a.Pass.Run, head: head}
+	sc, err := s.score(ctx, []scores.Func{f.Func})
 	if err != nil && !errors.Is(err, errNone) { // each has its reason
 		return nil, err
 	}
 	var out []Verdict
 	k := 0
-	err = results.Each[Record](ctx, p.Run, nil, func(r *Record, _ [][]float32) error {
+	err = results.Each[Record](ctx, a.Pass.Run, nil, func(r *Record, _ [][]float32) error {
 		if r.Status != results.OK {
 			out = append(out, Verdict{ID: r.ID, Error: r.Error})
 			return nil
 		}
-		v := Verdict{ID: r.ID, Score: sc.values[0][k], Accept: sc.values[0][k] >= a.detector.Threshold, Prediction: int(r.Prediction), Confidence: r.Confidence}
-		if v.Prediction < len(a.names) {
-			v.Class = a.names[v.Prediction]
-		}
-		if !metrics.Finite(v.Score) {
-			v = Verdict{ID: r.ID, Error: fmt.Sprintf("its score is %v", v.Score)}
-		}
-		out = append(out, v)
+		out = append(out, a.verdict(r, sc.values[0][k]))
 		k++
 		return nil
 	})
 	return out, err
 }
 
-// finite says which image has no finite score.
-func (s *scored) finite(k int, name string) error {
-	for i, v := range s.values[k] {
-		if !metrics.Finite(v) {
-			return fmt.Errorf("score %s of image %s is %v", name, s.ids[i], v)
-		}
+func (a *Application) verdict(r *Record, score float64) Verdict {
+	if !metrics.Finite(score) {
+		return Verdict{ID: r.ID, Error: fmt.Sprintf("its score is %v", score)}
 	}
-	return nil
+	v := Verdict{ID: r.ID, Score: score, Accept: score >= a.detector.Threshold, Prediction: int(r.Prediction), Confidence: r.Confidence}
+	if names := a.Pass.Classifier.Model.ClassNames; v.Prediction < len(names) {
+		v.Class = names[v.Prediction]
+	}
+	return v
 }

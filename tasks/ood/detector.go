@@ -10,10 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"cutmix-eval/evaluation"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/npy"
-	"cutmix-eval/linear"
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
@@ -42,62 +40,34 @@ type Detector struct {
 	C             int              `json:"classes"`
 	D             int              `json:"features"` // 0 where the score needs none
 	State         scores.State     `json:"-"`
-	place         int              // of its score in a result
 }
 
 // detectorVersion is raised when a reader of detectors would have to change.
 const detectorVersion = 1
 
-// detector makes the detector of the one score, from the ID test images.
-func (r *Runs) detector(res *Result, tpr float64) (*Detector, error) {
-	wanted, err := scores.Choose(r.head.Out, r.head.In, r.About.Config.Scores)
-	if err != nil {
-		return nil, err
-	}
-	k := slices.IndexFunc(res.used, func(u fitted) bool { return u.Name == wanted[0].Name })
+// detector makes the detector of the score that is named, from the ID test images.
+func (l *loaded) detector(res *result) (*Detector, error) {
+	a, first := l.about, l.sets[0]
+	wanted := res.wanted[len(res.wanted)-1].Name // behind the reference, if there is one
+	k := slices.IndexFunc(res.used, func(u fitted) bool { return u.Name == wanted })
 	if k < 0 {
-		return nil, fmt.Errorf("score %s cannot be computed: %s", wanted[0].Name, strings.Join(res.warnings, "; "))
+		return nil, fmt.Errorf("score %s cannot be computed: %s", wanted, strings.Join(res.warnings, "; "))
 	}
 	u, id := res.used[k], res.id[0]
 	if err := id.finite(k, u.Name); err != nil {
 		return nil, fmt.Errorf("no threshold can be found: %w", err)
 	}
-	var recipe imageproc.Recipe // JSON values in a report that was read
-	raw, err := json.Marshal(r.About.Report.Preprocessing.Recipe)
-	if err == nil {
-		err = json.Unmarshal(raw, &recipe)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("preprocessing of the run: %w", err)
-	}
-	at, reached := metrics.ThresholdAt(id.values[k], tpr)
+	threshold, reached := metrics.ThresholdAt(id.values[k], a.Config.Threshold)
 	d := &Detector{
-		FormatVersion: detectorVersion, Tool: r.About.Report.Tool, Score: u.Name, Threshold: at, TPR: tpr,
+		FormatVersion: detectorVersion, Tool: a.Head.Tool, Score: u.Name, Threshold: threshold, TPR: a.Config.Threshold,
 		Reached: float64(reached) / float64(len(id.ids)), Accepted: metrics.Wilson(reached, len(id.ids)), N: len(id.ids),
-		Data: r.About.Report.Dataset.Name, Model: r.sets[0].Manifest.Key.Model, Source: r.About.Model, Output: r.About.Output, Recipe: recipe, C: r.head.Out, State: u.State, place: k,
+		Data: a.Head.Dataset.Name, Model: first.Manifest.Key.Model, Source: a.Model, Output: a.Output,
+		Recipe: a.Head.Preprocessing.Recipe, C: first.head.Out, State: u.State,
 	}
 	if u.Needs&scores.NeedFeatures != 0 {
-		d.D = r.head.In
+		d.D = first.head.In
 	}
 	return d, nil
-}
-
-// threshold reports what the detector lets pass.
-func (r *Runs) threshold(res *Result, out *report.Report) {
-	d := res.Detector
-	iv := d.Accepted
-	out.Metrics = append(out.Metrics, report.Metric{Name: "accepted", Value: d.Reached, Unit: report.Fraction, N: d.N, Interval: &iv, HigherIsBetter: true,
-		Note: fmt.Sprintf("ID images with %s >= %v, the threshold for %v", d.Score, d.Threshold, d.TPR)})
-	for _, s := range slices.Concat(res.id[1:], res.out) {
-		pass := 0
-		for _, v := range s.values[d.place] {
-			if v >= d.Threshold {
-				pass++
-			}
-		}
-		iv := metrics.Wilson(pass, len(s.ids))
-		out.Metrics = append(out.Metrics, report.Metric{Name: "accepted " + s.Name, Value: float64(pass) / float64(len(s.ids)), Unit: report.Fraction, N: len(s.ids), Interval: &iv, HigherIsBetter: s.Role.id()})
-	}
 }
 
 // Write writes the detector. Equal detectors give equal files.
@@ -186,7 +156,6 @@ func parseDetector(r io.ReaderAt, size, most int64) (*Detector, error) {
 
 // fit makes the detector's score for a head.
 func (d *Detector) fit(h *scores.Head) (fitted, error) {
-	// Any parameters: the name says which.
 	s, err := scores.Parse(d.Score)
 	if err != nil {
 		return fitted{}, err
@@ -196,15 +165,4 @@ func (d *Detector) fit(h *scores.Head) (fitted, error) {
 	}
 	f, err := s.With(d.State, h)
 	return fitted{s, f, d.State}, err
-}
-
-// unknownHead is that of a model with so many classes of which no linear layer is known.
-func unknownHead(classes int) *scores.Head { return &scores.Head{Layer: linear.Layer{Out: classes}} }
-
-// headFor is the model's head with its sizes, or the sizes alone.
-func headFor(s *evaluation.Setup) *scores.Head {
-	if h, _ := headOf(s); h != nil {
-		return h
-	}
-	return unknownHead(s.Outputs)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	goruntime "runtime"
 	"slices"
-	"strconv"
 	"strings"
 
 	"cutmix-eval/metrics"
@@ -16,74 +15,54 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Result is everything the task found.
-type Result struct {
-	Found    []Found
-	Detector *Detector // nil unless a threshold was asked for
-	used     []fitted
+// result is everything the task found.
+type result struct {
+	wanted   []scores.Score
+	used     []fitted  // scores, in the order of reports
 	id       []*scored // the ID test images, and those under covariate shift
-	out      []*scored
+	out      []*scored // the OOD sets
+	found    []*found
+	chosen   []choice  // parameters; nil where none were chosen
+	detector *Detector // nil unless a threshold was asked for
 	bad      []report.BadImage
-	badTest  int // of the ID test images
 	warnings []string
-	tables   []report.Table
 }
 
-// unread notes an image that could not be read.
-func (res *Result) unread(s *set, rec *Record) {
-	id := rec.ID
-	if s.Role == Test {
-		res.badTest++
-	} else {
-		id = s.Name + ": " + id
-	}
-	res.bad = append(res.bad, report.BadImage{ID: id, Reason: rec.Error})
+func (res *result) warn(format string, a ...any) {
+	res.warnings = append(res.warnings, fmt.Sprintf(format, a...))
 }
 
-// Evaluate computes all numbers from the records. On cancellation it returns the
-// context's error.
-func (r *Runs) Evaluate(ctx context.Context) (*Result, error) {
-	c := r.About.Config
-	if err := c.Validate(); err != nil {
-		return nil, err
-	}
-	res := &Result{}
-	g, notes, err := r.given(ctx, res.unread)
+// evaluate computes all numbers from the records. On cancellation it returns the context's
+// error.
+func evaluate(ctx context.Context, c Config, s sets) (*result, error) {
+	res := &result{}
+	data, err := res.data(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := scores.Choose(r.head.Out, r.head.In, c.Scores)
-	if err != nil {
+	if res.wanted, err = c.choose(data.Head); err != nil {
 		return nil, err
 	}
-	if c.Reference != "" && !slices.ContainsFunc(chosen, func(s scores.Score) bool { return scores.Matches(s.Name, c.Reference) }) {
-		more, err := scores.Choose(r.head.Out, r.head.In, []string{c.Reference})
-		if err != nil {
-			return nil, err
-		}
-		chosen = append(more, chosen...)
+	var left []string
+	if res.used, left = fit(res.wanted, data); len(res.used) == 0 {
+		return nil, fmt.Errorf("no score can be computed: %s", strings.Join(left, "; "))
 	}
-	res.warnings = notes
-	var warnings []string
-	if res.used, warnings = fit(chosen, g); len(res.used) == 0 {
-		return nil, fmt.Errorf("no score can be computed: %s", strings.Join(warnings, "; "))
-	}
-	res.warnings = append(res.warnings, warnings...)
+	res.warnings = append(res.warnings, left...)
 	if c.Grid {
-		if err := r.grid(ctx, res, g); err != nil {
+		if err := res.addGrid(ctx, c, s, data); err != nil {
 			return nil, err
 		}
 	}
-	for i := range r.sets {
-		s := &r.sets[i]
-		if s.Role != Test && s.Role != Shifted && s.Role != Out {
+	for i := range s {
+		if s[i].Role != Test && s[i].Role != Shifted && s[i].Role != Out {
 			continue
 		}
-		sc, err := r.score(ctx, s, funcs(res.used), res.unread)
+		sc, err := s[i].score(ctx, funcs(res.used))
 		if err != nil {
 			return nil, err
 		}
-		if s.Role == Out {
+		res.bad = append(res.bad, sc.bad...)
+		if sc.Role == Out {
 			res.out = append(res.out, sc)
 		} else {
 			res.id = append(res.id, sc)
@@ -92,181 +71,119 @@ func (r *Runs) Evaluate(ctx context.Context) (*Result, error) {
 	if err := res.separate(ctx, c.Reference != ""); err != nil {
 		return nil, err
 	}
-	shared, err := r.overlaps(ctx)
-	if err != nil {
-		return nil, err
-	}
+	shared, err := s.overlaps(ctx)
 	res.warnings = append(res.warnings, shared...)
-	if c.Threshold > 0 {
-		res.Detector, err = r.detector(res, c.Threshold)
-	}
 	return res, err
 }
 
-// grid adds other parameters than the defaults: all of them, or, where there is an OOD
-// validation set, for every kind of score the one with the largest AUROC on it.
-func (r *Runs) grid(ctx context.Context, res *Result, g scores.Data) error {
-	n := 0
-	if g.Training != nil {
-		n = g.Training.Kept()
+// fullSpectrum is the view in which images under covariate shift count as ID (Yang et al.,
+// IJCV 2023).
+const fullSpectrum = "full-spectrum"
+
+// views are what can count as ID: the ID test images alone (""), and with those under
+// covariate shift.
+func (res *result) views() []string {
+	if len(res.id) > 1 {
+		return []string{"", fullSpectrum}
 	}
-	var all []fitted
-	var kind []int
-	for k, family := range scores.Grid(r.head.Out, r.head.In, n) {
-		wanted := false
-		for _, u := range res.used {
-			if slices.ContainsFunc(family, func(s scores.Score) bool { return s.Family == u.Family }) {
-				wanted = true
-				if !slices.ContainsFunc(family, func(s scores.Score) bool { return s.Name == u.Name }) {
-					family = append(family, u.Score) // the user's own parameters
-				}
-			}
-		}
-		if !wanted {
-			continue // or not possible
-		}
-		f, warnings := fit(family, g)
-		res.warnings = append(res.warnings, warnings...)
-		all = append(all, f...)
-		kind = append(kind, slices.Repeat([]int{k}, len(f))...)
-	}
-	known := func(name string) bool {
-		return slices.ContainsFunc(res.used, func(u fitted) bool { return u.Name == name })
-	}
-	outVal := r.of(OutVal)
-	if outVal == nil {
-		for _, f := range all {
-			if !known(f.Name) {
-				res.used = append(res.used, f)
-			}
-		}
-		res.warnings = append(res.warnings, "the best of many parameters on the sets it is reported for flatters a score; with --ood-val they are chosen on images kept apart")
-		return nil
-	}
-	id, err := r.score(ctx, r.of(Val), funcs(all), func(*set, *Record) {}) // told already
-	if err != nil {
-		return err
-	}
-	out, err := r.score(ctx, outVal, funcs(all), res.unread)
-	if err != nil {
-		return err
-	}
-	t := report.Table{Name: "grid", Title: fmt.Sprintf("parameters chosen by AUROC on %d images of %s against %d of %s, percent", len(out.ids), outVal.Path, len(id.ids), valName), Columns: []string{"score", "AUROC", "", "of"}}
-	for at := 0; at < len(all); {
-		end := at + 1
-		for end < len(all) && kind[end] == kind[at] {
-			end++
-		}
-		best, value := -1, metrics.Separation{AUROC: -1}
-		for k := at; k < end; k++ {
-			// Scores that are not finite have no AUROC, and are not chosen.
-			if d, err := metrics.Separate(id.values[k], out.values[k]); err == nil && d.AUROC > value.AUROC {
-				best, value = k, d
-			}
-		}
-		if best >= 0 {
-			t.Rows = append(t.Rows, []string{all[best].Name, report.Percent(value.AUROC), report.PercentRange(value.AUROCInterval), strconv.Itoa(end - at)})
-			// It takes the place of its family's others, but for the reference.
-			member := func(u fitted) bool {
-				return slices.ContainsFunc(all[at:end], func(f fitted) bool { return f.Name == u.Name })
-			}
-			place := slices.IndexFunc(res.used, member)
-			reference := r.About.Config.Reference
-			res.used = slices.DeleteFunc(res.used, func(u fitted) bool { return member(u) && (reference == "" || !scores.Matches(u.Name, reference)) })
-			if !known(all[best].Name) {
-				res.used = slices.Insert(res.used, min(place, len(res.used)), all[best])
-			}
-		}
-		at = end
-	}
-	res.tables = append(res.tables, t)
-	return nil
+	return []string{""}
 }
 
-// joined are scores of several sets, one after the other.
-func joined(sets []*scored, k int) []float64 {
-	var out []float64
-	for _, s := range sets {
-		out = append(out, s.values[k]...)
+// found is how well one score tells one OOD set from the ID images.
+type found struct {
+	view string
+	out  *scored
+	id   []*scored
+	k    int // of the score
+	name string
+
+	metrics.Separation
+	ccr        []report.Number // correct classification rates
+	histogram  report.Histogram
+	placements metrics.Placements // what means and differences are made of
+	wrong      *metrics.SeparationError
+}
+
+// at are the keys of the numbers found.
+func (f *found) at() report.Keys {
+	at := report.Keys{report.KeySet.Is(f.out.Name), report.KeyScore.Is(f.name)}
+	if f.view != "" {
+		at = at.And(report.KeyView.Is(f.view))
 	}
-	return out
+	return at
 }
 
 // separate compares every OOD set with the ID images, by every score.
-func (res *Result) separate(ctx context.Context, reference bool) error {
-	keep := reference || len(res.out) > 1 // what means and differences are made of
-	type job struct {
-		at, k int
-		out   *scored
-		id    []*scored
-	}
-	var jobs []job
-	views := []string{""}
-	if len(res.id) > 1 {
-		views = append(views, fullSpectrum)
-	}
-	for _, view := range views {
-		id := res.id[:1]
-		if view != "" {
-			id = res.id
+func (res *result) separate(ctx context.Context, reference bool) error {
+	var all []*found
+	for _, view := range res.views() {
+		id := res.id
+		if view == "" {
+			id = res.id[:1]
 		}
 		for _, o := range res.out {
 			for k, u := range res.used {
-				jobs = append(jobs, job{len(jobs), k, o, id})
-				res.Found = append(res.Found, Found{View: view, Set: o.Name, Group: o.Group, Score: u.Name})
+				all = append(all, &found{view: view, out: o, id: id, k: k, name: u.Name})
 			}
 		}
 	}
-	wrong := make([]*metrics.SeparationError, len(jobs))
+	place := reference || len(res.out) > 1
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(goruntime.GOMAXPROCS(0))
-	for _, j := range jobs {
+	for _, f := range all {
 		group.Go(func() error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			f := &res.Found[j.at]
-			id, out := joined(j.id, j.k), j.out.values[j.k]
-			d, err := metrics.Separate(id, out)
-			if errors.As(err, &wrong[j.at]) {
-				return nil
-			}
-			f.Separation, f.Histogram = d, histogram(id, out)
-			f.Histogram.Kind, f.Histogram.Name = f.kind(), f.Score
-			if keep {
-				f.placements = metrics.Place(id, out)
-			}
-			f.CCR = ccr(j.id, id, out)
+			f.measure(place)
 			return nil
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	var kept []Found
-	for at, f := range res.Found {
-		if wrong[at] == nil {
-			kept = append(kept, f)
-			continue
-		}
-		// The image is one of the sets that were joined.
-		i, sets := wrong[at].Index, jobs[at].id
-		if wrong[at].Set == "OOD" {
-			sets = []*scored{jobs[at].out}
-		}
-		for i >= len(sets[0].ids) {
-			i, sets = i-len(sets[0].ids), sets[1:]
-		}
-		if f.View == "" || sets[0].Role == Shifted { // once
-			res.warnings = append(res.warnings, fmt.Sprintf("score %s on %s: that of image %s of %s %s; it is left out there", f.Score, f.Set, sets[0].ids[i], sets[0].Name, wrong[at].Why))
+	for _, f := range all {
+		if f.wrong == nil {
+			res.found = append(res.found, f)
+		} else if image, of := f.culprit(); f.view == "" || of.Role == Shifted { // once
+			res.warn("score %s on %s: that of image %s of %s %s; it is left out there", f.name, f.out.Name, image, of.Name, f.wrong.Why)
 		}
 	}
-	res.Found = kept
 	return nil
 }
 
+// measure computes the numbers.
+func (f *found) measure(place bool) {
+	var id []float64
+	for _, s := range f.id {
+		id = append(id, s.values[f.k]...)
+	}
+	out := f.out.values[f.k]
+	d, err := metrics.Separate(id, out)
+	if errors.As(err, &f.wrong) {
+		return
+	}
+	f.Separation, f.histogram, f.ccr = d, histogram(id, out), ccr(f.id, id, out)
+	f.histogram.At = f.at()
+	if place {
+		f.placements = metrics.Place(id, out)
+	}
+}
+
+// culprit is the image whose score is wrong, and its set.
+func (f *found) culprit() (image string, of *scored) {
+	i, all := f.wrong.Index, f.id
+	if f.wrong.Set == "OOD" {
+		all = []*scored{f.out}
+	}
+	for i >= len(all[0].ids) {
+		i, all = i-len(all[0].ids), all[1:]
+	}
+	return all[0].ids[i], all[0]
+}
+
 // ccr are correct classification rates, where all ID images have labels.
-func ccr(sets []*scored, id, out []float64) []report.Metric {
+func ccr(sets []*scored, id, out []float64) []report.Number {
 	var right []bool
 	for _, s := range sets {
 		if !s.labelled {
@@ -274,14 +191,18 @@ func ccr(sets []*scored, id, out []float64) []report.Metric {
 		}
 		right = append(right, s.right...)
 	}
-	var ms []report.Metric
+	var all []report.Number
 	for _, fpr := range []float64{0.001, 0.01, 0.1} {
-		if iv, v, err := metrics.CCR(id, right, out, fpr); err == nil {
-			ms = append(ms, report.Metric{Name: fmt.Sprintf("ccr_at_fpr_%v", fpr), Value: v, Unit: report.Fraction, N: len(id), Interval: &iv, HigherIsBetter: true,
-				Note: fmt.Sprintf("ID images classified rightly and above the threshold that %v %% of OOD images reach", 100*fpr)})
+		iv, v, err := metrics.CCR(id, right, out, fpr)
+		if err != nil {
+			continue
 		}
+		all = append(all, report.Number{
+			Name: fmt.Sprintf("ccr_at_fpr_%v", fpr), Value: v, Unit: report.Fraction, N: len(id), Interval: &iv, Better: report.Higher,
+			Note: fmt.Sprintf("ID images classified rightly and above the threshold that %v %% of OOD images reach", 100*fpr),
+		})
 	}
-	return ms
+	return all
 }
 
 // bins of a histogram.

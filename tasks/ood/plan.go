@@ -75,7 +75,10 @@ func (w Wanted) twice(b *datasets.OpenOOD) error {
 		flag string
 		both bool
 	}{
-		{"data", w.Data != ""}, {"val", w.Val != "" && b.Val != ""}, {"train", w.Train != "" && b.Train != ""}, {"csid", len(w.Shifted) > 0 && len(b.Shifted) > 0},
+		{"data", w.Data != ""},
+		{"val", w.Val != "" && b.Val != ""},
+		{"train", w.Train != "" && b.Train != ""},
+		{"csid", len(w.Shifted) > 0 && len(b.Shifted) > 0},
 	} {
 		if set.both {
 			return fmt.Errorf("--%s and --openood say the same; give one", set.flag)

@@ -1,21 +1,27 @@
 package ood
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"io"
-	"slices"
-	"strconv"
 
 	"cutmix-eval/report"
 )
 
+// Verdict is what a detector says of one image.
+type Verdict struct {
+	ID         string  `json:"id"`
+	Accept     bool    `json:"accept"`
+	Score      float64 `json:"score"`
+	Prediction int     `json:"prediction"` // model output
+	Class      string  `json:"class,omitempty"`
+	Confidence float64 `json:"confidence"`
+	Error      string  `json:"error,omitempty"` // why there is none; nothing else is then known
+}
+
 // WriteVerdicts writes what a detector says of images: a table, in CSV with all digits, or
 // JSON with the detector beside them.
 func WriteVerdicts(w io.Writer, d *Detector, verdicts []Verdict, format report.Format) error {
-	t := verdictTable(verdicts, format == report.CSV)
-	switch format {
-	case report.JSON:
+	if format == report.JSON {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		e.SetEscapeHTML(false)
@@ -25,32 +31,19 @@ func WriteVerdicts(w io.Writer, d *Detector, verdicts []Verdict, format report.F
 			Detector      *Detector `json:"detector"`
 			Images        []Verdict `json:"images"`
 		}{report.SchemaVersion, Name + " apply", d, verdicts})
-	case report.CSV:
-		c := csv.NewWriter(w)
-		return c.WriteAll(slices.Insert(t.Rows, 0, t.Columns))
-	case report.Markdown:
-		return t.Markdown(w)
 	}
-	return t.Write(w)
-}
-
-// verdictTable has a row for each image; numbers are exact, or rounded for people.
-func verdictTable(verdicts []Verdict, exact bool) report.Table {
-	t := report.Table{Columns: []string{"id", "verdict", "score", "prediction", "class", "confidence", "error"}}
+	t := report.Table{Columns: report.Columns("id", "verdict", "score", "prediction", "class", "confidence", "error")}
 	for _, v := range verdicts {
-		if v.Error != "" {
-			t.Rows = append(t.Rows, []string{v.ID, "", "", "", "", "", v.Error})
-			continue
+		row := report.Row(report.Word(v.ID), report.Cell{}, report.Cell{}, report.Cell{}, report.Cell{}, report.Cell{}, report.Word(v.Error))
+		if v.Error == "" {
+			row[1] = report.Word("reject")
+			if v.Accept {
+				row[1] = report.Word("accept")
+			}
+			row[2], row[3] = report.Plain(v.Score, report.None).Full(), report.Int(v.Prediction)
+			row[4], row[5] = report.Word(v.Class), report.Plain(v.Confidence, report.Fraction).Full()
 		}
-		verdict := "reject"
-		if v.Accept {
-			verdict = "accept"
-		}
-		score, confidence := strconv.FormatFloat(v.Score, 'f', 4, 64), report.Percent(v.Confidence)+" %"
-		if exact {
-			score, confidence = strconv.FormatFloat(v.Score, 'g', -1, 64), strconv.FormatFloat(v.Confidence, 'g', -1, 64)
-		}
-		t.Rows = append(t.Rows, []string{v.ID, verdict, score, strconv.Itoa(v.Prediction), v.Class, confidence, ""})
+		t.Rows = append(t.Rows, row)
 	}
-	return t
+	return t.Write(w, format)
 }
