@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
 
-	"cutmix-eval/evaluation"
-	"cutmix-eval/report"
 	"cutmix-eval/tasks/bench"
 
 	"github.com/schollz/progressbar/v3"
@@ -64,10 +61,10 @@ func runBench(ctx context.Context, s streams, o benchOptions) error {
 		progress, finish = func(done, _ int) { _ = bar.Set(done) }, func() { _ = bar.Clear() }
 	}
 	defer finish()
-	res, err := bench.Run(ctx, o.Task, c, im, progress)
+	r, err := bench.Run(ctx, o.Task, c, im, progress)
 	if err != nil {
 		return err
 	}
 	finish()
-	return finishReport(s, res.Report(), o.Format, res.Bad, o.Quiet)
+	return finishReport(s, r, o.Format, r.Dataset.Bad, o.Quiet)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"cutmix-eval/report"
 	"cutmix-eval/tasks"

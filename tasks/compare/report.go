@@ -13,11 +13,11 @@ import (
 // Name is the task's name in reports.
 const Name = "compare"
 
-// fewest is the number of images below which no verdict is given.
-const fewest = 30
+// Fewest is the number of images below which no verdict is given.
+const Fewest = 30
 
 // shown says whether a difference is shown.
-func (res *Result) shown(d Difference) bool { return res.N >= fewest && d.Adjusted < report.Level }
+func (res *Result) shown(d Difference) bool { return res.N >= Fewest && d.Adjusted < report.Level }
 
 // better says whether what is larger of a metric is better.
 func (d Difference) better() bool { return (d.Value > 0) == (d.Better == report.Higher) }
@@ -25,7 +25,7 @@ func (d Difference) better() bool { return (d.Value > 0) == (d.Better == report.
 // Verdict says in a few words what a difference shows; a and b name the runs.
 func (res *Result) Verdict(d Difference, a, b string) string {
 	switch {
-	case res.N < fewest:
+	case res.N < Fewest:
 		return "too few images to tell"
 	case d.Untested != "":
 		return "not tested (" + d.Untested + ")"
@@ -59,7 +59,7 @@ func (res *Result) Sentence(p Pair, d Difference) string {
 		what = "lower"
 	}
 	switch {
-	case res.N < fewest:
+	case res.N < Fewest:
 		return fmt.Sprintf("%s: too few images to tell %s from %s", d.label(), b, a)
 	case d.Untested != "":
 		return fmt.Sprintf("%s: that of %s is %s (%s); not tested (%s)", d.label(), b, what, numbers, d.Untested)
