@@ -128,7 +128,7 @@ func TestAlexNet(t *testing.T) {
 // TestPerImage: the interval of a mean over images is that of its normal distribution.
 func TestPerImage(t *testing.T) {
 	g := made(400, 0.3, map[corrupt.Name]float64{corrupt.Fog: 0.5, corrupt.Snow: 0.2})
-	v, iv := benchmark{g.about.Config}.ce(g, corrupt.Fog, false).mean()
+	v, iv := metrics.Mean(benchmark{g.about.Config}.ce(g, corrupt.Fog, false))
 	// All severities mark the same images: half of them, each adding 5 / (5 * 0.819324).
 	want := 0.5 / 0.819324
 	half := 1.959963984540054 * want * 2 * math.Sqrt(0.25/399)
