@@ -44,7 +44,9 @@ func TestCutMixPaper(t *testing.T) {
 		{"cutmix of all", func(im, other imageproc.Image) { CutMix(im, other, 1) },
 			func(_ image.Point, _, other byte, _ int) byte { return other }},
 		{"mixup", func(im, other imageproc.Image) { Mixup(im, other, 0.25) },
-			func(_ image.Point, p, other byte, _ int) byte { return byte(math.Round(0.75*float64(p) + 0.25*float64(other))) }},
+			func(_ image.Point, p, other byte, _ int) byte {
+				return byte(math.Round(0.75*float64(p) + 0.25*float64(other)))
+			}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			im, other := random(16, 12), random(16, 12)

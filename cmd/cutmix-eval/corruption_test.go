@@ -14,7 +14,7 @@ import (
 	"cutmix-eval/internal/cache"
 	"cutmix-eval/report"
 	"cutmix-eval/runtime/ortest"
-	"cutmix-eval/tasks/corruption"
+	"cutmix-eval/variants"
 )
 
 // numberOf is a number of a report, which must have it.
@@ -139,14 +139,14 @@ func TestCorruptFolder(t *testing.T) {
 // TestExperimentCommand: curves of the CutMix paper's experiments, level by level.
 func TestExperimentCommand(t *testing.T) {
 	for _, c := range []struct {
-		experiment corruption.Experiment
+		experiment variants.Experiment
 		mean       string
 		names      []string
 	}{
-		{corruption.Centre, "mean_error", []string{"error", "top5_error"}},
-		{corruption.Boundary, "mean_error", []string{"error", "top5_error"}},
-		{corruption.Mixup, "mean_neither", []string{"error", "top5_error", "neither", "second"}},
-		{corruption.CutMix, "mean_neither", []string{"error", "top5_error", "neither", "second"}},
+		{variants.Centre, "mean_error", []string{"error", "top5_error"}},
+		{variants.Boundary, "mean_error", []string{"error", "top5_error"}},
+		{variants.Mixup, "mean_neither", []string{"error", "top5_error", "neither", "second"}},
+		{variants.CutMix, "mean_neither", []string{"error", "top5_error", "neither", "second"}},
 	} {
 		t.Run(string(c.experiment), func(t *testing.T) {
 			code, out, errs := command(t, "corruption", "--experiment", string(c.experiment), "--steps", "3", "--limit", "12", "--format", "json", "--quiet")

@@ -28,6 +28,7 @@ var floors = []string{
 	"report",
 	"results",
 	"pipeline",
+	"variants",
 	"scores",
 	"metrics",
 	"cam",

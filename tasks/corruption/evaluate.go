@@ -13,6 +13,7 @@ import (
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/tasks/ood"
+	"cutmix-eval/variants"
 )
 
 // grid is the outcomes of a run, of the images that have a result in every variant.
@@ -79,11 +80,11 @@ func read(ctx context.Context, a About, run *results.Run) (*grid, error) {
 }
 
 // of is the index of a variant; -1 where it was not evaluated.
-func (g *grid) of(v Variant) int { return slices.Index(g.about.Variants, v) }
+func (g *grid) of(v variants.Variant) int { return slices.Index(g.about.Variants, v) }
 
 // at is the index of a corruption at a severity; -1 where it was not evaluated.
 func (g *grid) at(n corrupt.Name, severity int) int {
-	return g.of(Variant{string(n), float64(severity)})
+	return g.of(variants.Variant{Name: string(n), Level: float64(severity)})
 }
 
 // severities are the indices of a corruption's variants.

@@ -1,4 +1,4 @@
-package corruption
+package variants
 
 import (
 	"math"
@@ -12,8 +12,8 @@ import (
 	"cutmix-eval/imageproc"
 )
 
-// scenesVariants is how an experiment's variants of the embedded scenes are made.
-func scenesVariants(t *testing.T, c Config) *variants {
+// scenesSource is the embedded scenes, at their size.
+func scenesSource(t *testing.T) Source {
 	t.Helper()
 	d, err := datasets.Open("scenes:test", datasets.Options{})
 	if err != nil {
@@ -21,18 +21,25 @@ func scenesVariants(t *testing.T, c Config) *variants {
 	}
 	recipe := imageproc.Standard()
 	recipe.Resize, recipe.Crop = imageproc.Size{}, imageproc.Size{}
-	e := c.experiment()
-	return &variants{experiment: e, list: e.variants(), data: d, recipe: recipe, set: 64, partner: e.partners(d, 0)}
+	return Source{Data: d, Recipe: recipe, Size: imageproc.Size{H: 64, W: 64}}
+}
+
+// made is how an experiment's variants of a source are made.
+func made(t *testing.T, s Source, e Experiment) *Images {
+	t.Helper()
+	v, err := New(s, Config{Experiment: e, Benchmark: DefaultBenchmark(), Steps: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 // TestPixels: levels do to pixels what they say.
 func TestPixels(t *testing.T) {
 	pixels := func(e Experiment, level float64) []byte {
-		c := DefaultConfig()
-		c.Experiment = e
-		v := scenesVariants(t, c)
-		v.list = []Variant{{}, {string(e), level}}
-		im, err := v.maker(v.data.Loader().Load)(3, 1)
+		v := made(t, scenesSource(t), e)
+		v.Variants = []Variant{{}, {string(e), level}}
+		im, err := v.Dataset().Loader().Load(2*3 + 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,11 +99,9 @@ func TestPixels(t *testing.T) {
 
 // TestPartners: every image is mixed with one of another class.
 func TestPartners(t *testing.T) {
-	c := DefaultConfig()
-	c.Experiment = CutMix
-	v := scenesVariants(t, c)
-	for i, o := range v.partner {
-		if v.data.Samples[i].Label == v.data.Samples[o].Label {
+	s := scenesSource(t)
+	for i, o := range made(t, s, CutMix).Partners {
+		if s.Data.Samples[i].Label == s.Data.Samples[o].Label {
 			t.Fatalf("image %d is mixed with one of its class", i)
 		}
 	}
@@ -104,18 +109,19 @@ func TestPartners(t *testing.T) {
 
 // TestLoadedOnce: however many goroutines make the variants of an image, it is loaded once.
 func TestLoadedOnce(t *testing.T) {
-	v := scenesVariants(t, DefaultConfig())
+	s := scenesSource(t)
+	v := made(t, s, Corruptions)
 	var loads [10]atomic.Int32
 	var wg sync.WaitGroup
 	for w := range 8 {
 		wg.Go(func() {
-			loader := v.data.Loader()
+			loader := s.Data.Loader()
 			one := v.maker(func(i int) (imageproc.Image, error) {
 				loads[i].Add(1)
 				return loader.Load(i)
 			})
 			for i := range loads {
-				for k := w; k < len(v.list); k += 8 {
+				for k := w; k < len(v.Variants); k += 8 {
 					if _, err := one(i, k); err != nil {
 						t.Error(err)
 					}
@@ -133,9 +139,9 @@ func TestLoadedOnce(t *testing.T) {
 
 // TestOtherSize: an image of another size than the model takes is an error, not a guess.
 func TestOtherSize(t *testing.T) {
-	v := scenesVariants(t, DefaultConfig())
-	v.size = imageproc.Size{H: 32, W: 32}
-	if _, err := v.maker(v.data.Loader().Load)(0, 0); err == nil || !strings.Contains(err.Error(), "and the model takes 32") {
+	s := scenesSource(t)
+	s.Size = imageproc.Size{H: 32, W: 32}
+	if _, err := made(t, s, Corruptions).Dataset().Loader().Load(0); err == nil || !strings.Contains(err.Error(), "and the model takes 32") {
 		t.Error(err)
 	}
 }

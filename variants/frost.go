@@ -1,4 +1,4 @@
-package corruption
+package variants
 
 import (
 	"context"
@@ -61,9 +61,10 @@ func FetchFrosts(ctx context.Context, progress func(name string, done, total int
 	return dir, nil
 }
 
-// loadFrosts reads the benchmark's textures, frost1 to frost5 (.png or .jpg), from a
-// folder, or those that were fetched; without one they are built in. about says which they are.
-func loadFrosts(dir string) (frosts corrupt.Frosts, about string, err error) {
+// Frosts reads the benchmark's textures, frost1 to frost5 (.png or .jpg), from a folder, or
+// those that were fetched, where dir is "fetched"; without one they are built in, nil. about
+// says which they are.
+func Frosts(dir string) (frosts corrupt.Frosts, about string, err error) {
 	if dir == fetched {
 		if dir, err = frostDir(); err != nil {
 			return nil, "", err
