@@ -81,11 +81,14 @@ func NewClassifier(m *model.Model, shape []int64, r Running, start Start) *Class
 // where none was named.
 func (c *Classifier) Source() (model, output string) { return c.source, c.named }
 
-// Edited is a classifier of the same preprocessing and device with an edited model. It
-// has an engine of its own.
+// Edited is a classifier of the same preprocessing and device with an edited model, or one of
+// another file. It has an engine of its own.
 func (c *Classifier) Edited(m *model.Model) *Classifier {
 	out := *c
 	out.Model, out.engine, out.taps, out.outputs = m, nil, nil, m.Classes
+	if m.SHA256 != c.Model.SHA256 {
+		out.Entry = nil // it is of the other file
+	}
 	return &out
 }
 

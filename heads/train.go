@@ -84,14 +84,9 @@ func (s State) Check(parameters int) error {
 
 // Trainer trains a network by gradient descent.
 type Trainer struct {
-	Network   *Network
-	Optimizer Optimizer
-	Rate      float64 // full learning rate
-	Schedule  Schedule
-	Epochs    int
-	Patience  int    // epochs without a better one before training ends; 0: all epochs
-	Last      bool   // keep the last epoch's parameters, not the best one's
-	Seed      uint64 // of dropout
+	Training // its learning rate is known
+	Network  *Network
+	Seed     uint64 // of dropout
 	// Validate measures the network after an epoch.
 	Validate func(*Network) (loss, score float64)
 	// Saved, if not nil, is called after every epoch. An error of it ends the training.
@@ -109,10 +104,10 @@ func diverged(format string, a ...any) error { return &DivergedError{fmt.Sprintf
 // epoch's parameters then. The state that is returned is that of the last whole epoch. An error is
 // a *DivergedError, the context's, the source's, or one of Saved.
 func (t *Trainer) Train(ctx context.Context, src Source, s State) (State, error) {
-	n := t.Network
+	n, o := t.Network, t.optimizer(t.Network)
 	if len(s.Log) > 0 {
 		copy(n.Params, s.Params)
-		if err := t.Optimizer.Restore(s.Optimizer, len(n.Params)); err != nil {
+		if err := o.Restore(s.Optimizer, len(n.Params)); err != nil {
 			return s, err
 		}
 	}
@@ -124,7 +119,7 @@ func (t *Trainer) Train(ctx context.Context, src Source, s State) (State, error)
 		}
 	}
 	for epoch := len(s.Log); epoch < t.Epochs && (t.Patience == 0 || stale < t.Patience); epoch++ {
-		e, err := t.epoch(ctx, src, epoch)
+		e, err := t.epoch(ctx, src, o, epoch)
 		if err != nil {
 			return s, err
 		}
@@ -133,7 +128,7 @@ func (t *Trainer) Train(ctx context.Context, src Source, s State) (State, error)
 			s.Best = slices.Clone(n.Params)
 		}
 		s.Log = append(s.Log, e)
-		s.Params, s.Optimizer = n.Params, t.Optimizer.State()
+		s.Params, s.Optimizer = n.Params, o.State()
 		if t.Saved != nil {
 			if err := t.Saved(s); err != nil {
 				return s, err
@@ -146,8 +141,25 @@ func (t *Trainer) Train(ctx context.Context, src Source, s State) (State, error)
 	return s, nil
 }
 
+// Optimum finds the network of least loss, which is linear, for the targets y of a set, in one
+// epoch. done, if not nil, is called with the number of steps.
+func (t *Trainer) Optimum(ctx context.Context, s *Set, y *Targets, done func(steps int)) (State, error) {
+	p := s.Problem(y, t.Decay, t.Network.Criterion)
+	h, fit, err := p.Optimum(ctx, Exact, done)
+	if err != nil {
+		return State{}, err
+	}
+	t.Network.Set(h.W, h.B)
+	e := Epoch{Epoch: 1, Best: true, Fit: &fit}
+	if e.Loss, err = p.Loss(h); err != nil {
+		return State{}, err
+	}
+	e.ValLoss, e.ValScore = t.Validate(t.Network)
+	return State{Log: Log{e}, Params: t.Network.Params, Best: t.Network.Params}, nil
+}
+
 // epoch trains for one epoch, from 0 on.
-func (t *Trainer) epoch(ctx context.Context, src Source, epoch int) (Epoch, error) {
+func (t *Trainer) epoch(ctx context.Context, src Source, o Optimizer, epoch int) (Epoch, error) {
 	n, e := t.Network, Epoch{Epoch: epoch + 1}
 	start, inHead := time.Now(), time.Duration(0)
 	grad := make([]float64, len(n.Params))
@@ -156,7 +168,7 @@ func (t *Trainer) epoch(ctx context.Context, src Source, epoch int) (Epoch, erro
 		began := time.Now()
 		e.Rate = t.Rate * t.Schedule.Rate(epoch*steps+step, t.Epochs*steps)
 		loss := n.Gradient(grad, x, y, Dropping.Rand(t.Seed, epoch, step))
-		t.Optimizer.Step(n.Params, grad, e.Rate)
+		o.Step(n.Params, grad, e.Rate)
 		if math.IsNaN(loss) || math.IsInf(loss, 0) || !finite(n.Params) {
 			return diverged("the loss became %v in epoch %d, batch %d of %d", loss, epoch+1, step+1, steps)
 		}
@@ -180,11 +192,10 @@ func (t *Trainer) epoch(ctx context.Context, src Source, epoch int) (Epoch, erro
 
 // Rows is a source of rows of features, in another order in every epoch.
 type Rows struct {
-	Targets  *Targets
-	Features int // values of a row
-	X        []float32
-	Batch    int // rows per step; the last one of an epoch can be smaller
-	Seed     uint64
+	Set     *Set
+	Targets *Targets // in place of the set's own
+	Batch   int      // rows per step; the last one of an epoch can be smaller
+	Seed    uint64
 	// Mix, if not nil, may write the rows at of a step anew, mixed with each other. It says how their
 	// targets are mixed, as Targets.Mixed takes it; nil: they stay.
 	Mix func(x []float32, epoch, step int, at []int) (partner []int, own []float64, err error)
@@ -194,18 +205,18 @@ type Rows struct {
 }
 
 // Steps is the number of batches of an epoch.
-func (r *Rows) Steps() int { return (len(r.Targets.Class) + r.Batch - 1) / r.Batch }
+func (r *Rows) Steps() int { return (r.Set.N() + r.Batch - 1) / r.Batch }
 
 // Epoch gives the batches of an epoch.
 func (r *Rows) Epoch(ctx context.Context, epoch int, each func(x []float32, y []float64) error) error {
 	step := 0
-	for at := range slices.Chunk(Order(r.Seed, epoch, len(r.Targets.Class)), r.Batch) {
+	for at := range slices.Chunk(Order(r.Seed, epoch, r.Set.N()), r.Batch) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		r.x = r.x[:0]
 		for _, i := range at {
-			r.x = append(r.x, r.X[i*r.Features:(i+1)*r.Features]...)
+			r.x = append(r.x, r.Set.X[i*r.Set.Features:(i+1)*r.Set.Features]...)
 		}
 		var partner []int
 		var own []float64

@@ -66,37 +66,36 @@ func (j *Job) evaluate(ctx context.Context, t *tuned, train *examples, sets []*e
 		left = append(left, about)
 	}
 	for _, e := range sets {
-		s := set{Name: e.name}
-		add := func(c candidate) { s.Heads = append(s.Heads, c) }
-		c := candidate{Name: tunedHead, About: "the head that was trained, from " + filepath.Base(j.options.Out)}
-		run, err := j.runTuned(ctx, file, e, t.network.Written().Scores(e.x))
+		s := set{Name: e.name, Heads: []candidate{{Name: tunedHead, About: "the head that was trained, from " + filepath.Base(j.options.Out)}}}
+		run, err := j.runTuned(ctx, file, e, t.network.Written().Scores(e.X))
 		if err != nil {
 			return nil, nil, err
 		}
-		add(c)
 		if how, ok := j.comparable(ctx, e); ok {
-			add(candidate{Name: beforeHead, About: "the model's own head; classes matched " + how})
-			if _, err := j.classify(ctx, j.base, e.selected(), candidate{Name: beforeHead}.run(e.name), e.pass.Dir(), nil); err != nil {
+			c := candidate{Name: beforeHead, About: "the model's own head; classes matched " + how}
+			if _, err := j.classify(ctx, j.base, e.selected(), c.run(e.name), e.pass.Dir(), nil); err != nil {
 				return nil, nil, err
 			}
+			s.Heads = append(s.Heads, c)
+		}
+		given := func(c candidate, scores []float32) error {
+			s.Heads = append(s.Heads, c)
+			return j.given(ctx, c, e, run, scores)
 		}
 		if probe != nil {
-			c := candidate{Name: probeHead, About: about}
-			if err := j.given(ctx, c, e, run, probe.Scores(e.x)); err != nil {
+			if err := given(candidate{Name: probeHead, About: about}, probe.Scores(e.X)); err != nil {
 				return nil, nil, err
 			}
-			add(c)
 		}
-		if !j.config.several() {
-			if similarities := float64(train.n()) * float64(j.head.Features); similarities*float64(e.n()) > mostSimilar || similarities > mostUnits {
-				left = append(left, fmt.Sprintf("k-NN was left out: %d x %d similarities are too many", train.n(), e.n()))
-			} else {
-				c := candidate{fmt.Sprintf("knn_k%d", j.config.Neighbours), "nearest training images by cosine similarity, weighted", true}
-				votes := heads.Neighbours(train.x, train.Class, e.x, j.head.Features, e.Classes, j.config.Neighbours)
-				if err := j.given(ctx, c, e, run, votes); err != nil {
-					return nil, nil, err
-				}
-				add(c)
+		switch similarities := float64(len(train.X)); {
+		case j.config.several():
+		case similarities*float64(e.N()) > mostSimilar || similarities > mostUnits:
+			left = append(left, fmt.Sprintf("k-NN was left out: %d x %d similarities are too many", train.N(), e.N()))
+		default:
+			c := candidate{fmt.Sprintf("knn_k%d", j.config.Neighbours), "nearest training images by cosine similarity, weighted", true}
+			votes := heads.Neighbours(train.X, train.Class, e.X, e.Features, e.Classes, j.config.Neighbours)
+			if err := given(c, votes); err != nil {
+				return nil, nil, err
 			}
 		}
 		out = append(out, s)
@@ -107,14 +106,14 @@ func (j *Job) evaluate(ctx context.Context, t *tuned, train *examples, sets []*e
 // probe trains the linear probe: the optimal head on features of images as they are, and what
 // it is in words. Where that takes too long there is none, and why.
 func (j *Job) probe(ctx context.Context, train *examples) (*heads.Network, string, error) {
-	n, c, d := train.n(), train.Classes, j.head.Features
+	n, c, d := train.N(), train.Classes, j.head.Features
 	stop := near
 	if stop.Steps = int(min(float64(stop.Steps), mostProbe/(float64(n)*float64(c)*float64(d)))); stop.Steps < leastSteps {
 		return nil, fmt.Sprintf("the linear probe was left out: %d images, %d classes and %d features are too many; "+
 			"--mix none --augment none --optimizer lbfgs --weight-decay %v trains it", n, c, d, j.config.Probe), nil
 	}
 	done, end := j.options.stage("linear probe", stop.Steps)
-	h, fit, err := j.problem(train, &train.Targets, j.config.Probe).Optimum(ctx, stop, done)
+	h, fit, err := train.Problem(&train.Targets, j.config.Probe, j.config.criterion()).Optimum(ctx, stop, done)
 	end()
 	if err != nil {
 		return nil, "", fmt.Errorf("linear probe: %w", err)
@@ -125,7 +124,7 @@ func (j *Job) probe(ctx context.Context, train *examples) (*heads.Network, strin
 	if fit.Gradient > stop.Gradient {
 		early = ", stopped early"
 	}
-	return net, fmt.Sprintf("linear head of least loss on the images as they are, weight decay %s%s, %s", number(j.config.Probe), early, fit), nil
+	return net, fmt.Sprintf("linear head of least loss on the images as they are, weight decay %.4g%s, %s", j.config.Probe, early, fit), nil
 }
 
 // comparable says whether the model's old head has the data's classes, and how that is known.
@@ -268,13 +267,9 @@ func (j *Job) given(ctx context.Context, c candidate, e *examples, m results.Man
 	if m.About, err = json.Marshal(a); err != nil {
 		return err
 	}
-	class := map[int]int{} // of the data, by output
-	for c, o := range a.Output {
-		class[o] = c
-	}
 	r := classify.NewRecorder(a)
 	return write(ctx, dir, m, e, func(row results.Row, k int) (classify.Record, [][]float32, error) {
-		rec, err := r.Record(row, class[e.Class[k]], of(k), nil)
+		rec, err := r.Record(row, e.images.Label(e.at[k]), of(k), nil)
 		return rec, [][]float32{of(k)}, err
 	})
 }
@@ -292,7 +287,7 @@ func write[T any, P results.Record[T]](ctx context.Context, dir string, m result
 	}
 	w, k := results.NewWriter[T, P](run), 0
 	err = results.Each[Record](ctx, e.pass.Run, nil, func(r *Record, _ [][]float32) error {
-		if k == e.n() || int(r.Index) != e.at[k] {
+		if k == e.N() || int(r.Index) != e.at[k] {
 			return nil // it is of the part that trains, or bad
 		}
 		rec, arrays, err := record(r.Row, k)

@@ -87,42 +87,28 @@ func readable(ctx context.Context, run *results.Run) error {
 // examples are images of a role in memory, by their features.
 type examples struct {
 	*role
-	name string // val for the part of the training images that validates
-	heads.Targets
-	at      []int     // samples, ascending: those that could be read and have a label
-	x       []float32 // rows of features
+	heads.Set
+	name    string // val for the part of the training images that validates
+	at      []int  // samples, ascending: those that could be read and have a label
 	content []int64
 	bad     []report.BadImage
 }
 
-func (e *examples) n() int { return len(e.at) }
-
 // only are some of the images, ascending.
 func (e *examples) only(name string, at []int) *examples {
-	out := &examples{role: e.role, name: name, Targets: e.Targets.Only(at)}
-	d := len(e.x) / len(e.at)
+	out := &examples{role: e.role, Set: e.Set.Only(at), name: name}
 	for _, i := range at {
 		out.at, out.content = append(out.at, e.at[i]), append(out.content, e.content[i])
-		out.x = append(out.x, e.x[i*d:(i+1)*d]...)
 	}
 	return out
 }
 
 // selected are the images alone, as samples.
 func (e *examples) selected() *evaluation.Images {
-	if e.n() == e.images.Len() {
+	if len(e.at) == e.images.Len() {
 		return e.images.Select(nil)
 	}
 	return e.images.Select(e.at)
-}
-
-// targets are what the images are trained on: smoothed, and weighted by class.
-func (e *examples) targets(c Training) *heads.Targets {
-	y := e.Targets
-	if y.Smoothing = c.Smoothing; c.Balanced {
-		y.Balance()
-	}
-	return &y
 }
 
 // sum is a checksum of what images are and are of.
@@ -145,7 +131,7 @@ func (j *Job) read(ctx context.Context) ([]*examples, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s images: %w: %w", r.name, errUnreadable, err)
 		}
-		if e.n() == 0 {
+		if len(e.at) == 0 {
 			return nil, fmt.Errorf("%s images: not one could be read; the first: %s: %s", r.name, e.bad[0].ID, e.bad[0].Reason)
 		}
 		out = append(out, e)
@@ -154,7 +140,8 @@ func (j *Job) read(ctx context.Context) ([]*examples, error) {
 }
 
 func (r *role) read(ctx context.Context) (*examples, error) {
-	e := &examples{role: r, name: r.name, Targets: heads.Targets{Classes: len(r.truth.classes)}}
+	width, _ := r.pass.HasArray(evaluation.Features)
+	e := &examples{role: r, name: r.name, Set: heads.Set{Targets: heads.Targets{Classes: len(r.truth.classes)}, Features: width}}
 	row := make([]float64, e.Classes)
 	return e, results.Each[Record](ctx, r.pass.Run, []string{evaluation.Features}, func(rec *Record, arrays [][]float32) error {
 		i := int(rec.Index)
@@ -167,7 +154,7 @@ func (r *role) read(ctx context.Context) (*examples, error) {
 			return fmt.Errorf("the run has a record of %s, which has no label", rec.ID)
 		}
 		e.at, e.Class, e.content = append(e.at, i), append(e.Class, c), append(e.content, rec.Content)
-		if e.x = append(e.x, arrays[0]...); r.truth.several != nil {
+		if e.X = append(e.X, arrays[0]...); r.truth.several != nil {
 			e.Several = append(e.Several, row...)
 		}
 		return nil
@@ -208,13 +195,13 @@ func (j *Job) divide(all []*examples) (train *examples, judged []*examples, note
 	}
 	at, held := heads.Split(train.Class, train.content, j.config.Split, j.seed)
 	if len(held) == 0 {
-		return nil, nil, nil, j.indivisible(train.n())
+		return nil, nil, nil, j.indivisible(len(train.at))
 	}
 	val := train.only("val", held)
 	part := train.only("train", at)
-	train.x, train.Targets = nil, heads.Targets{} // they are in the parts
+	train.Set = heads.Set{} // its rows are in the parts
 	return part, append([]*examples{val}, judged...), []string{fmt.Sprintf(
-		"%d of the images train and %d validate, by class (--split %v); images of equal content are on one side", part.n(), val.n(), j.config.Split)}, nil
+		"%d of the images train and %d validate, by class (--split %v); images of equal content are on one side", part.N(), val.N(), j.config.Split)}, nil
 }
 
 // suspicious says what about the images is.
@@ -222,12 +209,12 @@ func (j *Job) suspicious(train *examples, judged []*examples) (warnings []string
 	warn := func(format string, a ...any) { warnings = append(warnings, fmt.Sprintf(format, a...)) }
 	for _, s := range judged {
 		if n := shared(train, s); n > 0 {
-			warn("%d of the %d %s images are training images too (the same tensor): their numbers are too good", n, s.n(), s.name)
+			warn("%d of the %d %s images are training images too (the same tensor): their numbers are too good", n, len(s.at), s.name)
 		}
 	}
 	if len(judged) == 2 && !j.config.Last {
 		if n := shared(judged[0], judged[1]); n > 0 {
-			warn("%d of the %d test images are validation images too (the same tensor), which chose the epoch", n, judged[1].n())
+			warn("%d of the %d test images are validation images too (the same tensor), which chose the epoch", n, judged[1].N())
 		}
 	}
 	named := func(is func(k int) bool) (names []string) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"cutmix-eval/internal/atomicfile"
+	"cutmix-eval/internal/paths"
 	"cutmix-eval/results"
 )
 
@@ -35,7 +36,7 @@ func (j *Job) checkOut(train string) error {
 			return fmt.Errorf("the file to write, %q, is the model itself: give another --out", out)
 		}
 	}
-	if resolved(out) == resolved(dir) {
+	if paths.Resolve(out) == paths.Resolve(dir) {
 		return fmt.Errorf("%q cannot be the file to write and its folder: give another --run", out)
 	}
 	for _, data := range []string{train, j.options.Val, j.options.Test} {
@@ -43,28 +44,12 @@ func (j *Job) checkOut(train string) error {
 			continue
 		}
 		for _, path := range []string{out, dir} {
-			if rel, err := filepath.Rel(resolved(data), resolved(path)); err == nil && filepath.IsLocal(rel) {
+			if paths.Inside(path, data) {
 				return fmt.Errorf("%q lies among the images of %q, which it would be taken for: give another --out or --run", path, data)
 			}
 		}
 	}
 	return nil
-}
-
-// resolved is where a path leads that need not exist: absolute, links followed.
-func resolved(path string) string {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return path
-	}
-	for dir, rest := path, ""; ; dir, rest = filepath.Dir(dir), filepath.Join(filepath.Base(dir), rest) {
-		if real, err := filepath.EvalSymlinks(dir); err == nil {
-			return filepath.Join(real, rest)
-		}
-		if dir == filepath.Dir(dir) {
-			return path
-		}
-	}
 }
 
 // inFolder refuses a folder of something else than a training, and says whether it is of a

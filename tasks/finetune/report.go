@@ -2,7 +2,6 @@ package finetune
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -22,23 +21,17 @@ func once(n int) []uint16 { return slices.Repeat([]uint16{1}, n) }
 func (l *loaded) Report(ctx context.Context) (*report.Report, error) {
 	a, c := l.about, l.about.Config
 	r := &report.Report{Head: a.Head, BadImages: a.Bad, Tried: a.Tried, Warnings: slices.Clone(a.Warnings)}
-	if r.Config.Task = c; l.seed != r.Config.Seed {
-		r.Option("trained with seed %d", r.Config.Seed)
-		r.Config.Seed = l.seed
-	}
+	r.Config.Task = c
+	bootstrapped(&r.Head, l.seed)
 	chosen := l.log.Chosen(c.Last)
 	r.Option("%s", c.Training)
 	r.Option("epoch %d of %d kept, in %s", chosen.Epoch, len(l.log), a.File)
 	for _, s := range a.Sets {
-		show := l.one
-		if c.several() {
-			show = l.several
-		}
-		tuned, err := show(ctx, r, s)
+		main, err := l.show(ctx, r, s)
 		if err != nil {
 			return nil, err
 		}
-		r.Main, r.MainAt = tuned, at(s, s.Heads[0]) // of the last set
+		r.Main, r.MainAt = main, at(s, s.Heads[0]) // of the last set
 	}
 	r.Show(l.epochs())
 	if c.Search {
@@ -61,185 +54,187 @@ func (l *loaded) Report(ctx context.Context) (*report.Report, error) {
 	return r, nil
 }
 
+// bootstrapped says in a head which seed its intervals are drawn with.
+func bootstrapped(h *report.Head, seed uint64) {
+	if seed != h.Config.Seed {
+		h.Option("trained with seed %d", h.Config.Seed)
+		h.Config.Seed = seed
+	}
+}
+
 // chose says whether a set's images chose the epoch.
 func (l *loaded) chose(s set) bool { return s.Name == "val" && len(l.log) > 1 && !l.about.Config.Last }
-
-// title is that of a set's numbers.
-func (l *loaded) title(s set, n int, rest string) string {
-	chose := ""
-	if l.chose(s) {
-		chose = ", which chose the epoch"
-	}
-	return fmt.Sprintf("%s, n = %d%s; %s", s.Name, n, chose, rest)
-}
 
 // at is what numbers of a head on a set are of.
 func at(s set, c candidate) report.Keys {
 	return report.Keys{report.KeySet.Is(s.Name), report.KeyHead.Is(c.Name)}
 }
 
-// one reports the heads on a set of images with one label, and returns the tuned head's numbers.
-func (l *loaded) one(ctx context.Context, r *report.Report, s set) (tuned []*report.Number, err error) {
-	c := l.about.Config
+// measured is what a head gives on a set.
+type measured struct {
+	n         int // images
+	numbers   []report.Number
+	statistic metrics.Statistic // of the first number, for differences
+	right     func(i int) bool  // whether image i is right; nil where images have several labels
+}
+
+// show reports the heads on a set, and returns the tuned head's numbers.
+func (l *loaded) show(ctx context.Context, r *report.Report, s set) (main []*report.Number, err error) {
+	measure, beside := l.one, []string{"nll", "ece"}
 	v := report.View{Columns: []string{"head", "top1 %", "", "nll", "ece %", "top1 less tuned's", "", "p (McNemar, Holm)"}}
-	var first []metrics.Outcome // the tuned head's
+	what := "differences to tuned with 95 % intervals"
+	if l.about.Config.several() {
+		measure, beside = l.several, nil
+		v.Columns = []string{"head", "map %", "", "map less tuned's", "", "p (bootstrap, Holm)"}
+		what = "mean average precision with 95 % intervals"
+	}
+	var tuned *measured
 	var differences []*report.Number
-	for _, one := range s.Heads {
-		outcomes, err := l.outcomes(ctx, one.run(s.Name))
+	for _, c := range s.Heads {
+		at := at(s, c)
+		m, err := measure(ctx, r, s, c)
 		if err != nil {
 			return nil, err
 		}
-		n := len(outcomes)
-		all := metrics.Evaluate(outcomes, c.Bins)
-		iv, err := metrics.EvaluateIntervals(ctx, all, outcomes, c.Bins, c.Replicates, l.seed)
-		if err != nil {
-			return nil, err
+		var added []*report.Number
+		for _, n := range m.numbers {
+			n.At, n.N, n.Note = at, m.n, s.Name+" images"
+			added = append(added, r.Add(n))
 		}
-		var numbers []*report.Number
-		add := func(name string, value float64, unit report.Unit, i *metrics.Interval, better report.Better) *report.Number {
-			added := r.Add(report.Number{
-				Name: name, At: at(s, one), Value: value, Unit: unit, N: n, Interval: i, Better: better, Note: s.Name + " images",
-			})
-			numbers = append(numbers, added)
-			return added
-		}
-		top1 := add("top1", all.Top1, report.Fraction, &iv.Top1, report.Higher)
-		if len(l.about.Classes) > 5 && !one.Votes {
-			add("top5", all.Top5, report.Fraction, &iv.Top5, report.Higher)
-		}
-		add("balanced_accuracy", all.BalancedAccuracy, report.Fraction, &iv.Balanced, report.Higher)
-		nll, ece := report.Word("-"), report.Word("-")
-		if !one.Votes {
-			nll = add("nll", all.NLL, report.Nats, &iv.NLL, report.Lower).Bare()
-			ece = add("ece", all.Width.ECE, report.Fraction, &iv.ECE, report.Lower).Bare()
+		row := report.Row(report.Word(c.Name), added[0].Bare(), added[0].Range())
+		for _, name := range beside {
+			cell := report.Word("-")
+			if n := r.Find(name, at...); n != nil {
+				cell = n.Bare()
+			}
+			row = append(row, cell)
 		}
 		var less *report.Number
-		if first == nil {
-			first, tuned = outcomes, numbers
+		if tuned == nil {
+			tuned, main = m, added
 		} else {
-			d, err := paired(ctx, first, outcomes, c.Replicates, l.seed)
+			d, err := l.paired(ctx, tuned, m)
 			if err != nil {
 				return nil, err
 			}
-			less = r.Add(difference("top1_difference", at(s, one), n, d))
+			less = r.Add(difference(m.numbers[0].Name, at, m.n, d).Noted("less the tuned head's"))
 			differences = append(differences, less)
 		}
-		v.Rows = append(v.Rows, report.Row(report.Word(one.Name), top1.Bare(), top1.Range(), nll, ece, less.Signed(), less.Range(), less.PValue()))
+		v.Rows = append(v.Rows, append(row, less.Signed(), less.Range(), less.PValue()))
 	}
 	report.Holm(differences...)
-	v.Title = l.title(s, len(first), "differences to tuned with 95 % intervals")
-	r.Show(v)
-	return tuned, nil
-}
-
-// outcomes are those of a run.
-func (l *loaded) outcomes(ctx context.Context, name string) ([]metrics.Outcome, error) {
-	run, err := l.study.Member(name)
-	if err != nil {
-		return nil, err
+	chose := ""
+	if l.chose(s) {
+		chose = ", which chose the epoch"
 	}
-	var out []metrics.Outcome
-	err = results.Each[classify.Record](ctx, run, nil, func(r *classify.Record, _ [][]float32) error {
-		out = append(out, r.Outcome())
-		return nil
-	})
-	return out, err
+	v.Title = fmt.Sprintf("%s, n = %d%s; %s", s.Name, tuned.n, chose, what)
+	r.Show(v)
+	return main, nil
 }
 
-// difference is the number of what a head has more than the tuned one.
+// difference is the number of what is more of another one, of that name.
 func difference(name string, at report.Keys, n int, d metrics.Difference) report.Number {
 	return report.Number{
-		Name: name, At: at, Value: d.Value, Unit: report.Fraction, N: n, Interval: &d.Interval, Better: report.Higher,
-		Test: &report.Test{Name: d.Test, P: d.P}, Note: "less the tuned head's",
+		Name: name + "_difference", At: at, Value: d.Value, Unit: report.Fraction, N: n, Interval: &d.Interval, Better: report.Higher,
+		Test: &report.Test{Name: d.Test, P: d.P},
 	}
 }
 
-// paired is the difference of top-1, b less a, with McNemar's test.
-func paired(ctx context.Context, a, b []metrics.Outcome, replicates int, seed uint64) (metrics.Difference, error) {
-	if len(a) != len(b) {
-		return metrics.Difference{}, errors.New("the runs of the heads are of different images; run the same command again")
+// paired is the difference of a head's first number, b less a, with McNemar's test where images are
+// right or wrong.
+func (l *loaded) paired(ctx context.Context, a, b *measured) (metrics.Difference, error) {
+	if a.n != b.n {
+		return metrics.Difference{}, fmt.Errorf("the runs of the heads in %q are of different images; run the same command again", l.study.Dir())
 	}
-	share := func(v []metrics.Outcome) metrics.Statistic {
-		return func(count []uint16) []float64 {
-			hits := 0
-			for i, o := range v {
-				if o.Correct() {
-					hits += int(count[i])
-				}
-			}
-			return []float64{float64(hits) / float64(len(v))}
-		}
-	}
-	d, err := metrics.Paired(ctx, len(a), replicates, seed, share(a), share(b))
+	d, err := metrics.Paired(ctx, a.n, l.about.Config.Replicates, l.seed, a.statistic, b.statistic)
 	if err != nil {
 		return metrics.Difference{}, err
 	}
-	right := func(v []metrics.Outcome) func(i int) bool { return func(i int) bool { return v[i].Correct() } }
-	onlyA, onlyB := metrics.Discordant(len(a), right(a), right(b))
-	d[0].P, d[0].Test = metrics.McNemar(onlyA, onlyB), "McNemar, exact"
+	if a.right != nil {
+		d[0].P, d[0].Test = metrics.McNemar(metrics.Discordant(a.n, a.right, b.right)), "McNemar, exact"
+	}
 	return d[0], nil
 }
 
-// several reports the heads on a set of images with several labels, and returns the tuned head's
-// numbers.
-func (l *loaded) several(ctx context.Context, r *report.Report, s set) (tuned []*report.Number, err error) {
-	c := l.about.Config
-	v := report.View{Columns: []string{"head", "map %", "", "map less tuned's", "", "p (bootstrap, Holm)"}}
-	var first metrics.Statistic // the tuned head's
-	var n int
-	var differences []*report.Number
-	for _, one := range s.Heads {
-		scores, y, err := l.scores(ctx, one.run(s.Name))
-		if err != nil {
-			return nil, err
-		}
-		n = len(y) / len(l.about.Classes)
-		m := metrics.NewMultiLabel(scores, y, len(l.about.Classes))
-		values := m.Evaluate(once(n))
-		boot, err := metrics.Bootstrap(ctx, n, c.Replicates, l.seed, m.Evaluate)
-		if err != nil {
-			return nil, err
-		}
-		iv := metrics.Percentile(boot[0])
-		mean := r.Add(report.Number{
-			Name: "map", At: at(s, one), Value: values[0], Unit: report.Fraction, N: n, Interval: &iv, Better: report.Higher, Note: s.Name + " images",
-		})
-		var less *report.Number
-		own := func(count []uint16) []float64 { return m.Evaluate(count)[:1] }
-		if first == nil {
-			first, tuned = own, []*report.Number{mean}
-			r.Show(l.classes(r, s, y, values[1:], boot[1:]))
-		} else {
-			d, err := metrics.Paired(ctx, n, c.Replicates, l.seed, first, own)
-			if err != nil {
-				return nil, err
-			}
-			less = r.Add(difference("map_difference", at(s, one), n, d[0]))
-			differences = append(differences, less)
-		}
-		v.Rows = append(v.Rows, report.Row(report.Word(one.Name), mean.Bare(), mean.Range(), less.Signed(), less.Range(), less.PValue()))
-	}
-	report.Holm(differences...)
-	v.Title = l.title(s, n, "mean average precision with 95 % intervals")
-	r.Show(v)
-	return tuned, nil
-}
-
-// scores are those of a run, and what its images are.
-func (l *loaded) scores(ctx context.Context, name string) (scores []float32, y []float64, err error) {
-	run, err := l.study.Member(name)
+// one measures a head on images with one label.
+func (l *loaded) one(ctx context.Context, _ *report.Report, s set, head candidate) (*measured, error) {
+	run, err := l.study.Member(head.run(s.Name))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	err = results.Each[scored](ctx, run, []string{evaluation.Logits, truthArray}, func(_ *scored, arrays [][]float32) error {
-		scores, y = append(scores, arrays[0]...), append(y, wide(arrays[1])...)
+	var v []metrics.Outcome
+	err = results.Each[classify.Record](ctx, run, nil, func(r *classify.Record, _ [][]float32) error {
+		v = append(v, r.Outcome())
 		return nil
 	})
-	return scores, y, err
+	if err != nil {
+		return nil, err
+	}
+	c := l.about.Config
+	all := metrics.Evaluate(v, c.Bins)
+	iv, err := metrics.EvaluateIntervals(ctx, all, v, c.Bins, c.Replicates, l.seed)
+	if err != nil {
+		return nil, err
+	}
+	m := &measured{n: len(v), right: func(i int) bool { return v[i].Correct() }}
+	m.statistic = func(count []uint16) []float64 {
+		hits := 0
+		for i, o := range v {
+			if o.Correct() {
+				hits += int(count[i])
+			}
+		}
+		return []float64{float64(hits) / float64(len(v))}
+	}
+	add := func(wanted bool, name string, value float64, unit report.Unit, i *metrics.Interval, better report.Better) {
+		if wanted {
+			m.numbers = append(m.numbers, report.Number{Name: name, Value: value, Unit: unit, Interval: i, Better: better})
+		}
+	}
+	add(true, "top1", all.Top1, report.Fraction, &iv.Top1, report.Higher)
+	add(len(l.about.Classes) > 5 && !head.Votes, "top5", all.Top5, report.Fraction, &iv.Top5, report.Higher)
+	add(true, "balanced_accuracy", all.BalancedAccuracy, report.Fraction, &iv.Balanced, report.Higher)
+	add(!head.Votes, "nll", all.NLL, report.Nats, &iv.NLL, report.Lower)
+	add(!head.Votes, "ece", all.Width.ECE, report.Fraction, &iv.ECE, report.Lower)
+	return m, nil
 }
 
-// classes reports the tuned head's average precision of every class that has an image.
-func (l *loaded) classes(r *report.Report, s set, y, values []float64, boot [][]float64) report.View {
+// several measures a head on images with several labels. Of the tuned one it reports the classes.
+func (l *loaded) several(ctx context.Context, r *report.Report, s set, head candidate) (*measured, error) {
+	run, err := l.study.Member(head.run(s.Name))
+	if err != nil {
+		return nil, err
+	}
+	var scores []float32
+	var y []float64
+	err = results.Each[scored](ctx, run, []string{evaluation.Logits, truthArray}, func(_ *scored, arrays [][]float32) error {
+		scores = append(scores, arrays[0]...)
+		for _, v := range arrays[1] {
+			y = append(y, float64(v))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	c, classes := l.about.Config, len(l.about.Classes)
+	of := metrics.NewMultiLabel(scores, y, classes)
+	m := &measured{n: len(y) / classes, statistic: func(count []uint16) []float64 { return of.Evaluate(count)[:1] }}
+	values := of.Evaluate(once(m.n))
+	boot, err := metrics.Bootstrap(ctx, m.n, c.Replicates, l.seed, of.Evaluate)
+	if err != nil {
+		return nil, err
+	}
+	iv := metrics.Percentile(boot[0])
+	m.numbers = []report.Number{{Name: "map", Value: values[0], Unit: report.Fraction, Interval: &iv, Better: report.Higher}}
+	if head.Name == tunedHead {
+		r.Show(l.byClass(r, s, y, values[1:], boot[1:]))
+	}
+	return m, nil
+}
+
+// byClass reports the average precision of every class that has an image.
+func (l *loaded) byClass(r *report.Report, s set, y, values []float64, boot [][]float64) report.View {
 	v := report.View{Title: s.Name + ", average precision of the tuned head by class, percent", Columns: []string{"class", "", ""}}
 	for k, name := range l.about.Classes {
 		if len(boot[k]) == 0 || math.IsNaN(values[k]) {

@@ -24,7 +24,7 @@ const searchedPart = 0.8
 func (j *Job) search(ctx context.Context, key results.Key, t *tuned, train *examples) error {
 	fit, held := heads.Split(train.Class, train.content, searchedPart, j.seed+1)
 	if len(held) == 0 {
-		return fmt.Errorf("%d training images are too few to hold some out for --search", train.n())
+		return fmt.Errorf("%d training images are too few to hold some out for --search", train.N())
 	}
 	part, judge := train.only("search", fit), train.only("search", held)
 	all := heads.Trials(t.config.Rate)
@@ -32,14 +32,14 @@ func (j *Job) search(ctx context.Context, key results.Key, t *tuned, train *exam
 	if err != nil {
 		return err
 	}
-	kept.Held = judge.n()
+	kept.Held = judge.N()
 	done, end := j.options.stage("search", len(all))
 	defer end()
 	for _, one := range all[len(kept.Trials):] {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if one, err = j.attempt(ctx, t.config, one, part, judge); err != nil {
+		if one, err = j.attempt(ctx, t.config, one, train, part, judge); err != nil {
 			return err
 		}
 		kept.Trials = append(kept.Trials, one)
@@ -57,9 +57,9 @@ func (j *Job) search(ctx context.Context, key results.Key, t *tuned, train *exam
 		return fmt.Errorf("every learning rate of the search made the loss infinite; give a lower --lr than %v", t.config.Rate)
 	}
 	t.config.Rate, t.config.Decay = best.Rate, best.Decay
-	what := fmt.Sprintf("learning rate %s and weight decay %s", number(best.Rate), number(best.Decay))
+	what := fmt.Sprintf("learning rate %.4g and weight decay %.4g", best.Rate, best.Decay)
 	if best.Rate == 0 {
-		what = "weight decay " + number(best.Decay)
+		what = fmt.Sprintf("weight decay %.4g", best.Decay)
 	}
 	t.notes = append(t.notes, fmt.Sprintf("%s were found on %d held-out training images, of %d trials (highest %s, then lowest loss)",
 		what, kept.Held, len(all), j.config.score()))
@@ -67,20 +67,20 @@ func (j *Job) search(ctx context.Context, key results.Key, t *tuned, train *exam
 }
 
 // attempt trains a head with a trial's learning rate and weight decay, and judges it.
-func (j *Job) attempt(ctx context.Context, c Training, one heads.Trial, part, judge *examples) (heads.Trial, error) {
+func (j *Job) attempt(ctx context.Context, c Training, one heads.Trial, train, part, judge *examples) (heads.Trial, error) {
 	c.Rate, c.Decay = one.Rate, one.Decay
 	c.Mix.Method, c.Patience, c.Last = augment.None, 0, true
-	n, y := j.network(c, part), part.targets(c)
+	n, y := j.network(c, train.X), c.Targets(part.Targets)
 	var err error
-	if c.Optimizer == LBFGSName {
+	if c.Optimizer == heads.LBFGSName {
 		var h *heads.Head
-		if h, _, err = j.problem(part, y, c.Decay).Optimum(ctx, near, nil); err == nil {
+		if h, _, err = part.Problem(y, c.Decay, n.Criterion).Optimum(ctx, near, nil); err == nil {
 			n.Set(h.W, h.B)
 		}
 	} else {
-		tr := j.trainer(c, n)
+		tr := heads.Trainer{Training: c.Training, Network: n, Seed: j.seed}
 		tr.Validate = func(*heads.Network) (loss, score float64) { return 0, 0 }
-		_, err = tr.Train(ctx, &heads.Rows{Targets: y, Features: j.head.Features, X: part.x, Batch: c.Batch, Seed: j.seed}, heads.State{})
+		_, err = tr.Train(ctx, &heads.Rows{Set: &part.Set, Targets: y, Batch: c.Batch, Seed: j.seed}, heads.State{})
 	}
 	var diverged *heads.DivergedError
 	if err != nil && !errors.As(err, &diverged) {

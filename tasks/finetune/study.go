@@ -40,15 +40,15 @@ func (j *Job) about(t *tuned, all []*examples, train *examples, judged []*exampl
 	if j.config.Keep {
 		h.Dataset.Labels = "to the model's classes: its head goes on"
 	}
-	h.Dataset.N, h.Dataset.Bad = train.n(), len(all[0].bad)
+	h.Dataset.N, h.Dataset.Bad = train.N(), len(all[0].bad)
 	h.Runtime = report.Runtime{ORT: p.Manifest.Key.Device.ORT, Device: p.Manifest.Key.Device.Name}
 	a.Head = h
 	for _, e := range judged {
-		a.note(fmt.Sprintf("%s: %d images of %s", e.name, e.n(), e.images.Name))
+		a.note(fmt.Sprintf("%s: %d images of %s", e.name, e.N(), e.images.Name))
 	}
 	for _, e := range all {
 		a.Bad = append(a.Bad, e.bad...)
-		a.Tried += e.n() + len(e.bad)
+		a.Tried += len(e.at) + len(e.bad)
 	}
 	return a
 }

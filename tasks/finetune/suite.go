@@ -1,6 +1,7 @@
 package finetune
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,91 +94,99 @@ func parseSuite(data []byte) (*Suite, error) {
 	return &s, nil
 }
 
-// Inputs are what all fine-tunings of a suite have in common.
+// Inputs are what all fine-tunings of a suite have in common. The suite names models and images.
 type Inputs struct {
-	Model   evaluation.ModelConfig // preprocessing; the suite names the models
+	Model   evaluation.ModelConfig
 	Running evaluation.Running
-	Data    evaluation.DataConfig // how images are read; the suite names them
+	Data    evaluation.DataConfig
 }
 
-// pair is the fine-tuning of a backbone on a data set: DATA/MODEL.onnx in the suite's folder.
-type pair struct {
-	name    string // for people
-	member  string // of the study
-	model   evaluation.ModelConfig
-	data    evaluation.DataConfig
-	options Options
-}
+// member is the folder of the fine-tuning of a backbone on a data set, in the suite's.
+func (s *Suite) member(d transfer, m backbone) string { return path.Join(d.Name, m.Name+".run") }
 
-// pairs are the fine-tunings of a suite, by data set, then by backbone.
-func (s *Suite) pairs(in Inputs, o Options) []pair {
-	var out []pair
+// each opens model and training images of every fine-tuning for f, data set by data set. It writes
+// DATA/MODEL.onnx in the folder o.Out.
+func (s *Suite) each(in Inputs, o Options, f func(*evaluation.Classifier, *evaluation.Images, Options) error) error {
+	one := func(d transfer, m backbone, name string) error {
+		model, data, o := in.Model, in.Data, o
+		model.Model, model.Output, model.Recipe = m.Model, m.Output, cmp.Or(m.Recipe, model.Recipe)
+		data.Path, data.Labels, data.Limit, data.Prefer = d.Train, d.Labels, d.Limit, "train"
+		o.Out, o.Dir, o.Val, o.Test = filepath.Join(o.Out, d.Name, m.Name+".onnx"), "", d.Val, d.Test
+		if stage := o.Stage; stage != nil {
+			o.Stage = func(what string, n int) (func(int), func()) { return stage(name+": "+what, n) }
+		}
+		c, err := evaluation.OpenClassifier(model, in.Running)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		im, err := c.Images(data)
+		if err != nil {
+			return err
+		}
+		defer im.Close()
+		return f(c, im, o)
+	}
 	for _, d := range s.Data {
 		for _, m := range s.Models {
-			p := pair{name: d.Name + ", " + m.Name, member: path.Join(d.Name, m.Name+".run"), model: in.Model, data: in.Data, options: o}
-			p.model.Model, p.model.Output = m.Model, m.Output
-			if m.Recipe != "" {
-				p.model.Recipe = m.Recipe
+			name := d.Name + ", " + m.Name
+			if err := one(d, m, name); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
 			}
-			p.data.Path, p.data.Labels, p.data.Limit, p.data.Prefer = d.Train, d.Labels, d.Limit, "train"
-			p.options.Out, p.options.Dir = filepath.Join(o.Out, d.Name, m.Name+".onnx"), ""
-			p.options.Val, p.options.Test = d.Val, d.Test
-			if o.Stage != nil {
-				p.options.Stage = func(what string, n int) (func(int), func()) { return o.Stage(p.name+": "+what, n) }
-			}
-			out = append(out, p)
 		}
-	}
-	return out
-}
-
-// open opens a pair's model and images for f, and closes them.
-func (p pair) open(r evaluation.Running, f func(*evaluation.Classifier, *evaluation.Images) error) error {
-	c, err := evaluation.OpenClassifier(p.model, r)
-	if err != nil {
-		return fmt.Errorf("%s: %w", p.name, err)
-	}
-	defer c.Close()
-	im, err := c.Images(p.data)
-	if err != nil {
-		return fmt.Errorf("%s: %w", p.name, err)
-	}
-	defer im.Close()
-	if err := f(c, im); err != nil {
-		return fmt.Errorf("%s: %w", p.name, err)
 	}
 	return nil
 }
 
-// Run tunes every backbone of the suite on every data set, in the folder o.Out. o.Told and o.Stage
-// are called as in every fine-tuning. What can be known before hours of work is found out first.
+// Run tunes every backbone of the suite on every data set, in the folder o.Out. What can be known
+// before hours of work is found out first.
 func (s *Suite) Run(ctx context.Context, in Inputs, config Config, o Options) (tasks.Result, error) {
-	all := s.pairs(in, o)
-	for _, p := range all {
-		err := p.open(in.Running, func(c *evaluation.Classifier, im *evaluation.Images) error {
-			return fits(ctx, c, im, config, p.options)
-		})
+	err := s.each(in, o, func(c *evaluation.Classifier, im *evaluation.Images, o Options) error {
+		j, err := prepare(ctx, c, im, config, o)
+		defer j.Close()
 		if err != nil {
-			return nil, err
+			return err
 		}
-	}
-	config.settle()
-	h := report.Head{Task: SuiteName, Tool: in.Running.Tool, Config: report.Config{Seed: in.Data.Seed, Split: in.Data.Split}}
-	h.Option("%s", config.Training)
-	a := suiteAbout{Head: h, Config: config, Suite: *s}
-	if err := a.save(o.Out, all); err != nil { // it has not ended
+		e, err := c.Engine(ctx)
+		if err != nil {
+			return err
+		}
+		return j.mixable(e)
+	})
+	if err != nil {
 		return nil, err
 	}
-	for _, p := range all {
-		err := p.open(in.Running, func(c *evaluation.Classifier, im *evaluation.Images) error {
-			return whole(ctx, c, im, config, p.options)
-		})
+	config.settle()
+	a := suiteAbout{Config: config, Suite: *s}
+	a.Head = report.Head{Task: SuiteName, Tool: in.Running.Tool, Config: report.Config{Seed: in.Data.Seed, Split: in.Data.Split}}
+	a.Head.Option("%s", config.Training)
+	if err := os.MkdirAll(o.Out, 0o755); err != nil {
+		return nil, err
+	}
+	if err := a.save(o.Out); err != nil { // it has not ended
+		return nil, err
+	}
+	err = s.each(in, o, func(c *evaluation.Classifier, im *evaluation.Images, o Options) error {
+		j, err := Open(ctx, c, im, config, o)
 		if err != nil {
-			return nil, err
+			return err
 		}
+		defer j.Close()
+		for _, r := range j.roles {
+			done, end := o.stage("features of "+r.name+" images", len(r.pass.Todo))
+			err := j.Collect(ctx, r.pass, done)
+			end()
+			if err != nil {
+				return err
+			}
+		}
+		return j.Finish(ctx)
+	})
+	if err != nil {
+		return nil, err
 	}
 	a.Ended = true
-	if err := a.save(o.Out, all); err != nil {
+	if err := a.save(o.Out); err != nil {
 		return nil, err
 	}
 	study, err := results.OpenStudy(false, o.Out)
@@ -185,38 +194,6 @@ func (s *Suite) Run(ctx context.Context, in Inputs, config Config, o Options) (t
 		return nil, err
 	}
 	return SuiteTask{}.Load(ctx, study, tasks.Options{})
-}
-
-// fits says whether a fine-tuning could begin.
-func fits(ctx context.Context, c *evaluation.Classifier, im *evaluation.Images, config Config, o Options) error {
-	j, err := prepare(ctx, c, im, config, o)
-	defer j.Close()
-	if err != nil {
-		return err
-	}
-	e, err := c.Engine(ctx)
-	if err != nil {
-		return err
-	}
-	return j.mixable(e)
-}
-
-// whole does all of a fine-tuning.
-func whole(ctx context.Context, c *evaluation.Classifier, im *evaluation.Images, config Config, o Options) error {
-	j, err := Open(ctx, c, im, config, o)
-	if err != nil {
-		return err
-	}
-	defer j.Close()
-	for _, r := range j.roles {
-		done, end := o.stage("features of "+r.name+" images", len(r.pass.Todo))
-		err := j.Collect(ctx, r.pass, done)
-		end()
-		if err != nil {
-			return err
-		}
-	}
-	return j.Finish(ctx)
 }
 
 // suiteAbout is what a report of a suite needs beside its fine-tunings.
@@ -227,18 +204,17 @@ type suiteAbout struct {
 	Suite  Suite       `json:"suite"`
 }
 
-func (a suiteAbout) save(dir string, all []pair) error {
-	s, err := results.NewStudy(SuiteName, a)
+func (a suiteAbout) save(dir string) error {
+	study, err := results.NewStudy(SuiteName, a)
 	if err != nil {
 		return err
 	}
-	for _, p := range all {
-		s.Members = append(s.Members, p.member)
+	for _, d := range a.Suite.Data {
+		for _, m := range a.Suite.Models {
+			study.Members = append(study.Members, a.Suite.member(d, m))
+		}
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	return s.Save(dir)
+	return study.Save(dir)
 }
 
 // SuiteTask is a suite of fine-tunings.
@@ -249,9 +225,9 @@ func (SuiteTask) Name() string { return SuiteName }
 
 // loadedSuite is a suite whose table can be computed.
 type loadedSuite struct {
-	about suiteAbout
-	study *results.Study
-	parts []*loaded // by data set, then by backbone
+	suiteAbout
+	dir   string
+	parts map[string]*loaded // by name of the member
 }
 
 // Load reads a suite that has ended. It knows the options bins, bootstrap and seed.
@@ -263,67 +239,68 @@ func (SuiteTask) Load(_ context.Context, s *results.Study, o tasks.Options) (tas
 	if err != nil {
 		return nil, err
 	}
-	if !a.Ended || len(s.Members) != len(a.Suite.Data)*len(a.Suite.Models) || len(s.Members) == 0 {
+	if !a.Ended {
 		return nil, fmt.Errorf("the suite in %q has not ended; run the same command again", s.Dir())
 	}
-	l := &loadedSuite{about: a, study: s}
+	tasks.Set(&a.Config.Bins, o.Bins)
+	tasks.Set(&a.Config.Replicates, o.Bootstrap)
+	l := &loadedSuite{a, s.Dir(), map[string]*loaded{}}
 	for _, name := range s.Members {
 		part, err := s.Study(name)
 		if err != nil {
 			return nil, err
 		}
-		one, err := load(part, o)
-		if err != nil {
+		if l.parts[name], err = load(part, o); err != nil {
 			return nil, err
 		}
-		l.parts = append(l.parts, one)
 	}
 	return l, nil
 }
 
 // Report computes the table from the fine-tunings.
 func (l *loadedSuite) Report(ctx context.Context) (*report.Report, error) {
-	suite, first := l.about.Suite, l.parts[0]
-	r := &report.Report{Head: l.about.Head}
-	config := l.about.Config
-	config.Bins, config.Replicates = first.about.Config.Bins, first.about.Config.Replicates
-	r.Config.Task, r.Config.Seed, r.Runtime = config, first.seed, first.about.Head.Runtime
+	base := l.Suite.Models[0]
+	first := l.parts[l.Suite.member(l.Suite.Data[0], base)]
+	r := &report.Report{Head: l.Head}
+	r.Config.Task, r.Runtime = l.Config, first.about.Head.Runtime
+	bootstrapped(&r.Head, first.seed)
 	v := report.View{
 		Title:   "top-1 of the tuned heads and paired differences, with 95 % intervals; p by McNemar's test, corrected by Holm's method",
 		Columns: []string{"data", "n"},
 	}
 	backbones := report.Table{Name: "models", Title: "backbones", Columns: report.Columns("name", "model", "sha256", "training", "pixels")}
-	for k, m := range suite.Models {
+	for k, m := range l.Suite.Models {
 		if v.Columns = append(v.Columns, m.Name+" %", ""); k > 0 {
-			v.Columns = append(v.Columns, "less "+suite.Models[0].Name, "", "p")
+			v.Columns = append(v.Columns, "less "+base.Name, "", "p")
 		}
-		h := l.parts[k].about.Head
-		backbones.Rows = append(backbones.Rows, report.Row(report.Word(m.Name), report.Word(h.Model.Name), report.Word(fmt.Sprintf("%.12s", h.Model.SHA256)),
-			report.Word(h.Model.Training), report.Word(h.Preprocessing.Summary)))
+		h := l.parts[l.Suite.member(l.Suite.Data[0], m)].about.Head
+		var row []report.Cell
+		for _, word := range []string{m.Name, h.Model.Name, fmt.Sprintf("%.12s", h.Model.SHA256), h.Model.Training, h.Preprocessing.Summary} {
+			row = append(row, report.Word(word))
+		}
+		backbones.Rows = append(backbones.Rows, row)
 	}
 	var differences []*report.Number
-	for i, d := range suite.Data {
+	for _, d := range l.Suite.Data {
 		row := report.Row(report.Word(d.Name))
-		of := l.parts[i*len(suite.Models):][:len(suite.Models)]
-		for k, m := range suite.Models {
+		for k, m := range l.Suite.Models {
 			at := report.Keys{report.KeyDataset.Is(d.Name), report.KeyModel.Is(m.Name)}
-			top1, err := l.add(ctx, r, of[k], d.Name+", "+m.Name, at)
-			if err != nil {
+			part := l.parts[l.Suite.member(d, m)]
+			if err := part.addTo(ctx, r, d.Name+", "+m.Name, at); err != nil {
 				return nil, err
 			}
+			top1 := r.Find("top1", at...)
 			if k == 0 {
-				row = append(row, top1.Count())
-			}
-			if row = append(row, top1.Bare(), top1.Range()); k == 0 {
+				row = append(row, top1.Count(), top1.Bare(), top1.Range())
 				continue
 			}
-			n, err := l.difference(ctx, of[0], of[k], suite.Models[0].Name, at)
+			n, err := part.above(ctx, l.parts[l.Suite.member(d, base)], at)
 			if err != nil {
 				return nil, err
 			}
-			less := r.Add(n)
+			less := r.Add(n.Noted("less " + base.Name + "'s"))
 			differences = append(differences, less)
-			row = append(row, less.Signed(), less.Range(), less.PValue())
+			row = append(row, top1.Bare(), top1.Range(), less.Signed(), less.Range(), less.PValue())
 		}
 		v.Rows = append(v.Rows, row)
 	}
@@ -332,18 +309,16 @@ func (l *loadedSuite) Report(ctx context.Context) (*report.Report, error) {
 	return r, nil
 }
 
-// add adds the main numbers of a fine-tuning, its bad images and warnings, and returns top-1.
-func (l *loadedSuite) add(ctx context.Context, r *report.Report, part *loaded, name string, at report.Keys) (top1 *report.Number, err error) {
-	own, err := part.Report(ctx)
+// addTo adds the main numbers of a fine-tuning, its bad images and warnings to a suite's report.
+func (l *loaded) addTo(ctx context.Context, r *report.Report, name string, at report.Keys) error {
+	own, err := l.Report(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	for _, n := range own.Main {
-		n := *n
-		n.At = at
-		if added := r.Add(n); n.Name == "top1" {
-			top1 = added
-		}
+		one := *n
+		one.At = at
+		r.Add(one)
 	}
 	for _, b := range own.BadImages {
 		r.BadImages = append(r.BadImages, report.BadImage{ID: name + "/" + b.ID, Reason: b.Reason})
@@ -352,26 +327,24 @@ func (l *loadedSuite) add(ctx context.Context, r *report.Report, part *loaded, n
 		r.Warn("%s: %s", name, w)
 	}
 	r.Tried += own.Tried
-	return top1, nil
+	return nil
 }
 
-// difference is what top-1 of b is above that of a, which is the first backbone's.
-func (l *loadedSuite) difference(ctx context.Context, a, b *loaded, first string, at report.Keys) (report.Number, error) {
+// above is what top-1 is more than that of another fine-tuning.
+func (l *loaded) above(ctx context.Context, other *loaded, at report.Keys) (report.Number, error) {
 	var runs []compare.Run
-	for _, part := range []*loaded{a, b} {
+	for _, part := range []*loaded{other, l} {
 		source, err := part.Source(ctx)
 		if err != nil {
 			return report.Number{}, err
 		}
 		runs = append(runs, compare.Run{Source: source})
 	}
-	c := compare.Config{Replicates: b.about.Config.Replicates, Seed: b.seed}
-	res, err := compare.Compare(ctx, c, runs)
+	res, err := compare.Compare(ctx, compare.Config{Replicates: l.about.Config.Replicates, Seed: l.seed}, runs)
 	if err != nil {
 		return report.Number{}, err
 	}
-	d := res.Pairs[0].Find("top1")
-	return difference("top1_difference", at, res.N, d.Difference).Noted("less " + first + "'s"), nil
+	return difference("top1", at, res.N, res.Pairs[0].Find("top1").Difference), nil
 }
 
 // Source offers nothing: a suite is many fine-tunings.
@@ -381,5 +354,6 @@ func (l *loadedSuite) Source(context.Context) (compare.Source, error) { return n
 func (l *loadedSuite) Export(context.Context, io.Writer, string) error { return l.folders() }
 
 func (l *loadedSuite) folders() error {
-	return fmt.Errorf("%q is a suite; its fine-tunings are folders in it, such as %q", l.study.Dir(), results.MemberDir(l.study.Dir(), l.study.Members[0]))
+	one := results.MemberDir(l.dir, l.Suite.member(l.Suite.Data[0], l.Suite.Models[0]))
+	return fmt.Errorf("%q is a suite; its fine-tunings are folders in it, such as %q", l.dir, one)
 }

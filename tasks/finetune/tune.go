@@ -27,19 +27,13 @@ func (j *Job) tune(ctx context.Context, train, val *examples) (*tuned, error) {
 	key := j.key(train, val) // by the options that were given
 	t := &tuned{config: j.config.Training}
 	c := &t.config
-	if c.Rate == 0 && c.Optimizer != LBFGSName {
-		if n := j.network(*c, train); c.Optimizer == AdamWName {
-			c.Rate = n.AdamWRate(train.x)
-		} else {
-			c.Rate = n.SGDRate(train.x)
-		}
-	}
+	c.Rate = c.Suited(j.network(*c, train.X), train.X)
 	if c.Search {
 		if err := j.search(ctx, key, t, train); err != nil {
 			return nil, err
 		}
 	}
-	t.network = j.network(*c, train)
+	t.network = j.network(*c, train.X)
 	dir := j.options.folder()
 	if j.options.Restart {
 		if err := os.Remove(filepath.Join(dir, checkpointName)); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -56,10 +50,19 @@ func (j *Job) tune(ctx context.Context, train, val *examples) (*tuned, error) {
 	saved := func(s heads.State) error {
 		return errors.Join(saveCheckpoint(dir, key, s), writeLog(dir, s.Log, j.config.score()))
 	}
-	if c.Optimizer == LBFGSName {
-		s, err = j.optimum(ctx, t, train, val, s, saved)
-	} else {
-		s, err = j.descend(ctx, key, t, train, val, s, saved)
+	tr := &heads.Trainer{Training: c.Training, Network: t.network, Seed: j.seed}
+	tr.Validate = func(n *heads.Network) (loss, score float64) { return measure(n, val) }
+	switch {
+	case c.Optimizer != heads.LBFGSName:
+		s, err = j.descend(ctx, key, *c, train, tr, s, saved)
+	case len(s.Log) > 0:
+		copy(t.network.Params, s.Params)
+	default:
+		done, end := j.options.stage("L-BFGS", heads.Exact.Steps)
+		s, err = tr.Optimum(ctx, &train.Set, c.Targets(train.Targets), done)
+		if end(); err == nil {
+			err = saved(s)
+		}
 	}
 	t.log = s.Log
 	return t, err
@@ -73,7 +76,7 @@ func (j *Job) key(train, val *examples) results.Key {
 	return results.Key{
 		Task: Name, Model: results.Model{SHA256: j.base.Model.SHA256, Output: j.base.Model.Logits}, Preprocessing: train.images.Recipe.Fingerprint(),
 		Data: results.Data{
-			Fingerprint: train.images.Fingerprint() + " " + val.images.Fingerprint(), N: train.n(), Labels: strings.Join(j.classes, ","), Truth: sum(train, val),
+			Fingerprint: train.images.Fingerprint() + " " + val.images.Fingerprint(), N: train.N(), Labels: strings.Join(j.classes, ","), Truth: sum(train, val),
 		},
 		Config: struct {
 			Training
@@ -85,72 +88,35 @@ func (j *Job) key(train, val *examples) results.Key {
 	}
 }
 
-// network is the head before training. Without training images its features are not scaled.
-func (j *Job) network(c Training, train *examples) *heads.Network {
-	d := j.head.Features
-	n := heads.NewNetwork(d, c.Hidden, len(j.classes), c.Dropout, j.config.criterion(), heads.Starting.Rand(j.seed, 0, 0))
-	if c.Standardize {
-		n.Scale = heads.ScalingOf(train.x, d)
-	}
-	if c.Keep {
-		n.Set(wide(j.head.Weight), wide(j.head.Bias))
-	}
-	return n
-}
-
-func wide(v []float32) []float64 {
-	out := make([]float64, len(v))
-	for i, x := range v {
-		out[i] = float64(x)
-	}
-	return out
+// network is the head before training on rows of features.
+func (j *Job) network(c Training, x []float32) *heads.Network {
+	return c.Network(x, j.head.Layer(), len(j.classes), j.config.criterion(), j.seed)
 }
 
 // measure is the mean loss of a network on images, without smoothing and weights, and its top-1
 // or mAP.
 func measure(n *heads.Network, e *examples) (loss, score float64) {
-	c, hits := e.Classes, 0
-	scores := n.Scores(e.x)
-	z, y := make([]float64, c), make([]float64, c)
-	for i := range e.n() {
-		row := scores[i*c : (i+1)*c]
-		for k, v := range row {
-			z[k] = float64(v)
-		}
-		e.Row(y, i)
-		loss += n.Of(z, y)
-		if metrics.Argmax(row) == e.Class[i] {
+	loss, scores := e.Measure(n)
+	if n.Criterion == heads.Sigmoid {
+		return loss, metrics.NewMultiLabel(scores, e.Several, e.Classes).Evaluate(once(e.N()))[0]
+	}
+	hits := 0
+	for i, c := range e.Class {
+		if metrics.Argmax(scores[i*e.Classes:(i+1)*e.Classes]) == c {
 			hits++
 		}
 	}
-	loss /= float64(e.n())
-	if n.Criterion == heads.Sigmoid {
-		return loss, metrics.NewMultiLabel(scores, e.Several, c).Evaluate(once(e.n()))[0]
-	}
-	return loss, float64(hits) / float64(e.n())
-}
-
-// trainer trains a network as c says, from its rate and weight decay.
-func (j *Job) trainer(c Training, n *heads.Network) *heads.Trainer {
-	var o heads.Optimizer = &heads.SGD{Momentum: c.Momentum, Nesterov: c.Momentum > 0, Decay: c.Decay, Decayed: n.Weights()}
-	if c.Optimizer == AdamWName {
-		o = &heads.AdamW{Decay: c.Decay, Decayed: n.Weights()}
-	}
-	return &heads.Trainer{
-		Network: n, Optimizer: o, Rate: c.Rate, Schedule: c.Schedule, Epochs: c.Epochs, Patience: c.Patience, Last: c.Last, Seed: j.seed,
-	}
+	return loss, float64(hits) / float64(e.N())
 }
 
 // descend trains by steps down the gradient, from where s stopped.
-func (j *Job) descend(ctx context.Context, key results.Key, t *tuned, train, val *examples, s heads.State, saved func(heads.State) error) (heads.State, error) {
-	c := t.config
+func (j *Job) descend(ctx context.Context, key results.Key, c Training, train *examples, tr *heads.Trainer, s heads.State,
+	saved func(heads.State) error) (heads.State, error) {
 	src, end, err := j.source(ctx, key, c, train, c.Epochs > len(s.Log))
 	if err != nil {
 		return s, err
 	}
 	defer end()
-	tr := j.trainer(c, t.network)
-	tr.Validate = func(n *heads.Network) (loss, score float64) { return measure(n, val) }
 	tr.Saved = func(s heads.State) error {
 		err := saved(s)
 		if err == nil && j.options.Told != nil {
@@ -172,7 +138,7 @@ func (j *Job) descend(ctx context.Context, key results.Key, t *tuned, train, val
 // source is where the features of a training come from, and what is to be called in the end.
 // Where nothing is left to train, no engine is started.
 func (j *Job) source(ctx context.Context, key results.Key, c Training, train *examples, left bool) (heads.Source, func(), error) {
-	y := train.targets(c)
+	y := c.Targets(train.Targets)
 	if !c.Fixed() {
 		src := &pixels{config: c, seed: j.seed, base: j.base, images: train.images, samples: train.at, targets: y}
 		if !left {
@@ -195,7 +161,7 @@ func (j *Job) source(ctx context.Context, key results.Key, c Training, train *ex
 		end := src.report(c.Epochs, j.options.stage)
 		return src, func() { end(); j.base.Stop() }, nil
 	}
-	src := &heads.Rows{Targets: y, Features: j.head.Features, X: train.x, Batch: c.Batch, Seed: j.seed}
+	src := &heads.Rows{Set: &train.Set, Targets: y, Batch: c.Batch, Seed: j.seed}
 	if c.Mix.Method != augment.FeatureCutMix {
 		return src, func() {}, nil
 	}
@@ -241,32 +207,4 @@ func (m *featureMaps) mix(x []float32, epoch, step int, at []int) (partner []int
 		augment.Pooled(x[k*m.channels:(k+1)*m.channels], m.buf[k], m.buf[p.Partner[k]], m.channels, h, w, p.Box[k])
 	}
 	return p.Partner, p.Own, nil
-}
-
-// optimum finds the head of least loss.
-func (j *Job) optimum(ctx context.Context, t *tuned, train, val *examples, s heads.State, saved func(heads.State) error) (heads.State, error) {
-	if len(s.Log) > 0 {
-		copy(t.network.Params, s.Params)
-		return s, nil
-	}
-	p := j.problem(train, train.targets(t.config), t.config.Decay)
-	done, end := j.options.stage("L-BFGS", heads.Exact.Steps)
-	h, fit, err := p.Optimum(ctx, heads.Exact, done)
-	end()
-	if err != nil {
-		return s, err
-	}
-	t.network.Set(h.W, h.B)
-	e := heads.Epoch{Epoch: 1, Best: true, Fit: &fit}
-	if e.Loss, err = p.Loss(h); err != nil {
-		return s, err
-	}
-	e.ValLoss, e.ValScore = measure(t.network, val)
-	s = heads.State{Log: heads.Log{e}, Params: t.network.Params, Best: t.network.Params}
-	return s, saved(s)
-}
-
-// problem is that of the best linear head on images.
-func (j *Job) problem(e *examples, y *heads.Targets, decay float64) *heads.Problem {
-	return &heads.Problem{N: e.n(), C: e.Classes, D: j.head.Features, X: e.x, Y: y.Rows(), L2: decay, Criterion: j.config.criterion()}
 }
