@@ -18,6 +18,7 @@ import (
 	"cutmix-eval/evaluation"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/golden"
+	"cutmix-eval/internal/long"
 	"cutmix-eval/internal/npy"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
@@ -78,11 +79,14 @@ func cifar(t *testing.T) string {
 	return dir
 }
 
-// TestEndToEndGolden: a ResNet-20 under all 95 variants of 1,000 CIFAR images, against
-// PyTorch and the reference's functions.
+// TestEndToEndGolden: a ResNet-20 under all 95 variants of 1,000 CIFAR images, or under five,
+// against PyTorch and the reference's functions.
 func TestEndToEndGolden(t *testing.T) {
-	if testing.Short() {
-		t.Skip("96,000 images take a minute")
+	c := DefaultConfig()
+	variants := long.Or(95, 5) // 96,000 images take a minute
+	if variants == 5 {
+		c.Corruptions = []corrupt.Name{corrupt.GaussianNoise, corrupt.DefocusBlur, corrupt.Contrast, corrupt.Pixelate, corrupt.JPEGCompression}
+		c.Severities = []int{3}
 	}
 	var want struct {
 		Clean       struct{ Wrong int }
@@ -93,7 +97,6 @@ func TestEndToEndGolden(t *testing.T) {
 	golden.JSON(t, &want, "golden", "corruptions", "end-to-end-cifar.json")
 	e := evaluation.DefaultConfig()
 	e.Model, e.Data = golden.Path(t, "models", "resnet20-cifar10.onnx"), cifar(t)
-	c := DefaultConfig()
 	c.Frost = golden.Path(t, "data", "frost")
 	r, g := evaluate(t, e, c, evaluation.Store{})
 	if n := wrongs(g.wrong[0]); n != want.Clean.Wrong {
@@ -142,20 +145,20 @@ func TestEndToEndGolden(t *testing.T) {
 		}
 	}
 	// What is random has other draws here; of 95 intervals five may miss.
-	if compared != 95 || inside < 90 {
-		t.Errorf("%d of %d variants lie inside the reference's interval", inside, compared)
+	if compared != variants || inside < variants-variants/19 {
+		t.Errorf("%d of %d variants lie inside the reference's interval, want %d", inside, compared, variants)
 	}
 	for _, m := range r.Metrics {
-		if m.Name == "error" && math.Abs(m.Value-want.Mean15) > 0.005 {
+		if variants == 95 && m.Name == "error" && math.Abs(m.Value-want.Mean15) > 0.005 {
 			t.Errorf("mean error %v, want %v", m.Value, want.Mean15)
 		}
 	}
 	// Of those without random draws pixels are equal, but for the golden folder's ambiguous
 	// elements; a prediction changes for one image in a thousand at most.
-	if exact < 30 {
+	if exact < long.Or(30, 3) {
 		t.Errorf("%d deterministic variants have the reference's errors exactly", exact)
 	}
-	t.Logf("%d of 95 inside, %d of 40 deterministic ones equal; %+v", inside, exact, r.Metrics)
+	t.Logf("%d of %d inside, %d deterministic ones equal; %+v", inside, compared, exact, r.Metrics)
 }
 
 func wrongs(v []bool) (n int) {
