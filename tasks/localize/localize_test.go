@@ -23,6 +23,7 @@ import (
 	"cutmix-eval/evaluation"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/golden"
+	"cutmix-eval/internal/long"
 	"cutmix-eval/internal/npy"
 	"cutmix-eval/metrics"
 	"cutmix-eval/pipeline"
@@ -172,7 +173,7 @@ func TestScenes(t *testing.T) {
 // squashed, and what the crop hides is said.
 func TestGeometry(t *testing.T) {
 	e := defaults()
-	e.model.Model, e.data.Path, e.data.Limit = "../../cmd/cutmix-eval/testdata/tiny224.onnx", golden.Path(t, "data", "tiny-imagenet-val.tar"), 200
+	e.model.Model, e.data.Path, e.data.Limit = "../../cmd/cutmix-eval/testdata/tiny224.onnx", golden.Path(t, "data", "tiny-imagenet-val.tar"), long.Or(200, 60)
 	_, r, res := run(t, e, quick(), evaluation.Store{}, "")
 	annotation := func(id string) [4]float64 {
 		data := tinyAnnotations(t, e.data.Path)
