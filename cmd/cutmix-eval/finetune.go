@@ -112,7 +112,7 @@ JSON of "models" (name, model) and "data" (name, train, val, test).`,
 	count(cmd, &t.Epochs, "epochs", "times that every image is seen")
 	count(cmd, &t.Batch, "batch-size", "images per step")
 	choice(cmd, &t.Optimizer, "optimizer", "how the loss is minimised",
-		finetune.SGDName+"\tNesterov", finetune.AdamWName, finetune.LBFGSName+"\tto the optimum, without mixing")
+		heads.SGDName+"\tNesterov", heads.AdamWName, heads.LBFGSName+"\tto the optimum, without mixing")
 	declare(cmd, "lr", "X", "", "learning rate (default: as suits the features; it is printed)", into(&t.Rate, aboveZero))
 	number(cmd, &t.Momentum, "momentum", "momentum of sgd")
 	number(cmd, &t.Decay, "weight-decay", "decay of weights, not of biases")
@@ -208,7 +208,7 @@ func (o *finetuneOptions) augment(way string, given func(string) bool) error {
 	}
 	if t.Fixed() && given("augment") && way != asIs {
 		why := "--mix " + string(t.Mix.Method)
-		if t.Optimizer == finetune.LBFGSName {
+		if t.Optimizer == heads.LBFGSName {
 			why = "--optimizer lbfgs"
 		}
 		return fmt.Errorf("--augment %s makes new images in every epoch, and %s uses features that are computed once: "+
@@ -240,14 +240,14 @@ func (o *finetuneOptions) idle(given func(string) bool) error {
 			return fmt.Errorf("--%s says nothing about --mix %s", flag.name, t.Mix.Method)
 		}
 	}
-	if t.Optimizer == finetune.LBFGSName {
+	if t.Optimizer == heads.LBFGSName {
 		for _, flag := range []string{"lr", "batch-size", "epochs", "momentum", "schedule", "warmup", "patience", "select", "standardize"} {
 			if given(flag) {
 				return fmt.Errorf("--%s says nothing about --optimizer lbfgs, which goes to the optimum of all images at once", flag)
 			}
 		}
 	}
-	if given("momentum") && t.Optimizer == finetune.AdamWName {
+	if given("momentum") && t.Optimizer == heads.AdamWName {
 		return errors.New("--momentum says nothing about --optimizer adamw")
 	}
 	return nil
@@ -265,7 +265,7 @@ func runFinetune(ctx context.Context, s streams, o finetuneOptions) error {
 	if o.Suite != "" {
 		return runSuite(ctx, s, o, f)
 	}
-	o.Data.Prefer = "train"
+	o.Data.Prefer, o.Store.Dir = "train", f.Folder()
 	return o.onImages(ctx, s, func(c *evaluation.Classifier, im *evaluation.Images) (tasks.Job, error) {
 		return finetune.Open(ctx, c, im, o.Task, f)
 	})
