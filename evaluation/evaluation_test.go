@@ -2,6 +2,7 @@ package evaluation
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -74,6 +75,41 @@ func TestFixedBatch(t *testing.T) {
 				t.Errorf("%d results, %v", n, err)
 			}
 		})
+	}
+}
+
+// A batch that is fixed in the file is opened of an edited model too, and what the edit
+// changed enters the key of runs; that of the model as it is holds no edits.
+func TestFixedBatchOfEditedModel(t *testing.T) {
+	ortest.Load(t)
+	c := DefaultConfig()
+	c.Model = "../model/testdata/heads/resnet-fixed.onnx"
+	s, err := Prepare(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	key := func() string {
+		text, err := json.Marshal(ModelKey(s.Model))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.ReplaceAll(string(text), s.Model.SHA256, "SUM")
+	}
+	if got, want := key(), `{"sha256":"SUM","output":"`+s.Model.Logits+`"}`; got != want {
+		t.Errorf("key %s, want %s", got, want)
+	}
+	if s.Model, err = s.Model.Enlarge(1); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := key(), `{"sha256":"SUM","edits":"enlarge 1","output":"`+s.Model.Logits+`"}`; got != want {
+		t.Errorf("key of the enlarged model %s, want %s", got, want)
+	}
+	if err := s.Start(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if s.Session.Fixed != 0 || !strings.HasPrefix(s.FreedBatch, "fixed at 2 by the file, opened") {
+		t.Errorf("fixed at %d, %q", s.Session.Fixed, s.FreedBatch)
 	}
 }
 

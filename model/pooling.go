@@ -98,7 +98,8 @@ func (f *finder) reduction(n *onnx.Node) pooling {
 			p.in = inner.In[0]
 			switch pair := [2]int64{first[0], axes[0]}; {
 			case pair == [2]int64{3, 2}, pair == [2]int64{-1, -2} && kept, pair == [2]int64{-1, 2},
-				!kept && (pair == [2]int64{-1, -1} || pair == [2]int64{2, 2} || pair == [2]int64{3, -1} || pair == [2]int64{2, -1} || pair == [2]int64{-2, -1}),
+				!kept && (pair == [2]int64{-1, -1} || pair == [2]int64{2, 2} || pair == [2]int64{3, -1} ||
+					pair == [2]int64{2, -1} || pair == [2]int64{-2, -1}),
 				kept && (pair == [2]int64{2, 3} || pair == [2]int64{2, -1} || pair == [2]int64{-2, -1}):
 				p.kind = MapNCHW
 			case pair == [2]int64{2, 1}, !kept && pair == [2]int64{1, 1}, kept && pair == [2]int64{1, 2}:
@@ -291,7 +292,8 @@ func (f *finder) step(t string) (string, bool) {
 		return "", false
 	}
 	switch n.Op {
-	case "Sigmoid", "HardSigmoid", "Tanh", "Erf", "Softplus", "Sqrt", "Pow", "Clip", "ReduceMean", "ReduceL2", "ReduceSum", "Abs", "Exp", "Neg", "Expand",
+	case "Sigmoid", "HardSigmoid", "Tanh", "Erf", "Softplus", "Sqrt", "Pow", "Clip", "ReduceMean", "ReduceL2", "ReduceSum",
+		"Abs", "Exp", "Neg", "Expand",
 		"Identity", "Cast", "Reciprocal":
 		return n.In[0], true
 	case "Add", "Sub", "Mul", "Div", "Max", "Min":
@@ -334,7 +336,8 @@ func (f *finder) channels(t string) int {
 			return 0
 		}
 		switch n.Op {
-		case "Relu", "LeakyRelu", "Clip", "HardSwish", "Sigmoid", "Tanh", "Identity", "Cast", "Dropout", "MaxPool", "AveragePool", "Add", "Mul", "Sub", "Div":
+		case "Relu", "LeakyRelu", "Clip", "HardSwish", "Sigmoid", "Tanh", "Identity", "Cast", "Dropout", "MaxPool", "AveragePool",
+			"Add", "Mul", "Sub", "Div":
 			t = n.In[0]
 		default:
 			return 0

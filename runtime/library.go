@@ -245,7 +245,10 @@ var location = regexp.MustCompile(`^/\S+\.(cc|h|cpp):\d+ .*?(\[ONNXRuntimeError\
 // clean turns the C library's many-line messages into one line.
 func clean(err error) error {
 	s := err.Error()
-	for _, prefix := range []string{"Error running network: ", "Error creating C session from file: ", "Error creating C session: ", "Platform-specific initialization failed: "} {
+	for _, prefix := range []string{
+		"Error running network: ", "Error creating C session from file: ", "Error creating C session: ",
+		"Platform-specific initialization failed: ",
+	} {
 		s = strings.TrimPrefix(s, prefix)
 	}
 	s = strings.Join(strings.Fields(s), " ")

@@ -365,8 +365,8 @@ func (s *Session) first(ctx context.Context, names []string, n int) ([]Tensor, e
 	return tensors, nil
 }
 
-// call runs the C session. When ctx ends first the run is told to stop, and
-// call waits until it has: nothing it uses is freed under it.
+// call runs the C session. When ctx ends first it asks the run to stop, and
+// waits until it has: nothing it uses is freed under it.
 func (s *Session) call(ctx context.Context, in, out []ort.Value) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -131,14 +131,20 @@ func TestOpenErrors(t *testing.T) {
 		want       []string
 	}{
 		{"two inputs", "testdata/two-inputs.onnx", runtime.Options{}, []string{"2 inputs (x, y)", "name the one"}},
-		{"one of two inputs", "testdata/two-inputs.onnx", runtime.Options{Inputs: named("x")}, []string{"2 inputs (x, y)", `nothing is filled in for "y"`}},
+		{
+			"one of two inputs", "testdata/two-inputs.onnx", runtime.Options{Inputs: named("x")},
+			[]string{"2 inputs (x, y)", `nothing is filled in for "y"`},
+		},
 		{"an input twice", "testdata/two-inputs.onnx", runtime.Options{Inputs: named("x", "y", "x")}, []string{`"x" is given twice`}},
 		{"no such input", "testdata/linear.onnx", runtime.Options{Inputs: named("q")}, []string{`no input "q"`, "x"}},
 		{"no such output", "testdata/linear.onnx", runtime.Options{Outputs: []string{"q"}}, []string{`no tensor "q"`, "z"}},
 		{"an output twice", "testdata/linear.onnx", runtime.Options{Outputs: []string{"z", "z"}}, []string{`"z" is asked for twice`}},
 		{"other size", "testdata/linear.onnx", runtime.Options{Inputs: image(1, 3, 3)}, []string{"1x2x2", "1x3x3"}},
 		{"axes", "testdata/linear.onnx", runtime.Options{Inputs: image(4)}, []string{"4 axes"}},
-		{"whole, of another size", "testdata/fixed2.onnx", runtime.Options{Inputs: []runtime.Input{{Shape: []int64{3, 1, 2, 2}, Whole: true}}}, []string{"2x1x2x2", "3x1x2x2"}},
+		{
+			"whole, of another size", "testdata/fixed2.onnx",
+			runtime.Options{Inputs: []runtime.Input{{Shape: []int64{3, 1, 2, 2}, Whole: true}}}, []string{"2x1x2x2", "3x1x2x2"},
+		},
 		{"operator", "testdata/unknown-op.onnx", runtime.Options{}, []string{"unknown-op.onnx", "Frobnicate"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -69,7 +69,10 @@ func TestElementTypes(t *testing.T) {
 			if d := cmp.Diff([]runtime.Tensor{{Name: "x", Type: c.typ, Shape: []int64{-1, 4}}}, s.Inputs); d != "" {
 				t.Errorf("inputs (-want +got):\n%s", d)
 			}
-			if d := cmp.Diff([]runtime.Tensor{{Name: "same", Type: onnx.Float32, Shape: []int64{-1, 4}}, {Name: "float", Type: onnx.Float32, Shape: []int64{-1, 4}}}, s.Outputs); d != "" {
+			outputs := []runtime.Tensor{
+				{Name: "same", Type: onnx.Float32, Shape: []int64{-1, 4}}, {Name: "float", Type: onnx.Float32, Shape: []int64{-1, 4}},
+			}
+			if d := cmp.Diff(outputs, s.Outputs); d != "" {
 				t.Errorf("outputs (-want +got):\n%s", d)
 			}
 			b, err := s.NewBatch(3)

@@ -58,7 +58,7 @@ or by pasting the middle of another; each as a curve over its level.`,
 	declare(cmd, "baseline", "NAME", "alexnet", "errors that CE is relative to: alexnet, none or a JSON file", into(&c.Baseline, baseline))
 	complete(cmd, "baseline", "alexnet", "none")
 	declare(cmd, "ood-run", "RUN", "",
-		"run of ood with the same model: how well corrupted images are told from its sets, by msp", into(&c.OOD, oodRun))
+		"run of ood with the same model: also measure how well msp separates corrupted images from its sets", into(&c.OOD, oodRun))
 	count(cmd, &c.Bins, "bins", "bins of the calibration errors")
 	if run == nil {
 		run = func(ctx context.Context, o corruptionOptions) error { return runCorruption(ctx, s, o) }

@@ -9,11 +9,23 @@ import (
 	"strings"
 	"testing"
 
+	"cutmix-eval/corrupt"
 	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/internal/cache"
 	"cutmix-eval/report"
 	"cutmix-eval/runtime/ortest"
+	"cutmix-eval/tasks/corruption"
 )
+
+// numberOf is a number of a report, which must have it.
+func numberOf(t *testing.T, r *report.Report, name string, at ...report.Key) *report.Number {
+	t.Helper()
+	n := r.Find(name, at...)
+	if n == nil {
+		t.Fatalf("the report has no %s %v", name, at)
+	}
+	return n
+}
 
 // TestCorruptionCommand: numbers reach the report, a run is resumed, reported, exported and
 // compared, and what makes no sense is refused.
@@ -30,17 +42,16 @@ func TestCorruptionCommand(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		t.Fatal(err)
 	}
-	got := map[string]report.Metric{}
-	for _, m := range r.Metrics {
-		got[m.Name] = m
-	}
 	for _, name := range []string{"clean_error", "error", "mce", "relative_mce"} {
-		if m, ok := got[name]; !ok || m.N != 20 || m.Interval == nil || m.HigherIsBetter {
-			t.Errorf("%s is %+v", name, m)
+		if n := numberOf(t, &r, name); n.N != 20 || n.Interval == nil || n.Better != report.Lower {
+			t.Errorf("%s is %+v", name, n)
 		}
 	}
-	if len(r.Groups) != 15 || got["error"].Value <= got["clean_error"].Value {
-		t.Errorf("%d groups; %+v", len(r.Groups), got)
+	if clean, corrupted := numberOf(t, &r, "clean_error"), numberOf(t, &r, "error"); corrupted.Value <= clean.Value {
+		t.Errorf("the error of clean images is %v, of corrupted ones %v", clean.Value, corrupted.Value)
+	}
+	for _, name := range corrupt.Benchmark() {
+		numberOf(t, &r, "ce", report.KeyCorruption.Is(string(name)))
 	}
 	if code, again, errs := command(t, append(base, "--out", in("cut"))...); code != exitDone || again != out {
 		t.Errorf("answered from the run: %d %s", code, errs)
@@ -125,16 +136,34 @@ func TestCorruptFolder(t *testing.T) {
 	}
 }
 
-// TestExperimentCommand: curves of the CutMix paper's experiments.
+// TestExperimentCommand: curves of the CutMix paper's experiments, level by level.
 func TestExperimentCommand(t *testing.T) {
-	for _, x := range []string{"center-occlusion", "boundary-occlusion", "in-between-mixup", "in-between-cutmix"} {
-		code, out, errs := command(t, "corruption", "--experiment", x, "--steps", "3", "--limit", "12")
-		if code != exitDone || !strings.Contains(out, x) || !strings.Contains(out, "0.3333") {
-			t.Errorf("%s: %d %s\n%s", x, code, errs, out)
-		}
-		if want := strings.HasPrefix(x, "in-between"); strings.Contains(out, "neither class") != want {
-			t.Errorf("%s:\n%s", x, fmt.Sprint(out))
-		}
+	for _, c := range []struct {
+		experiment corruption.Experiment
+		mean       string
+		names      []string
+	}{
+		{corruption.Centre, "mean_error", []string{"error", "top5_error"}},
+		{corruption.Boundary, "mean_error", []string{"error", "top5_error"}},
+		{corruption.Mixup, "mean_neither", []string{"error", "top5_error", "neither", "second"}},
+		{corruption.CutMix, "mean_neither", []string{"error", "top5_error", "neither", "second"}},
+	} {
+		t.Run(string(c.experiment), func(t *testing.T) {
+			code, out, errs := command(t, "corruption", "--experiment", string(c.experiment), "--steps", "3", "--limit", "12", "--format", "json", "--quiet")
+			var r report.Report
+			if err := json.Unmarshal([]byte(out), &r); code != exitDone || err != nil {
+				t.Fatalf("%d %s %v", code, errs, err)
+			}
+			numberOf(t, &r, c.mean)
+			for _, level := range []string{"0", "0.3333", "0.6667", "1"} {
+				for _, name := range c.names {
+					numberOf(t, &r, name, report.KeyExperiment.Is(string(c.experiment)), report.KeyLevel.Is(level))
+				}
+			}
+			if want := 1 + 4*len(c.names); len(r.Numbers) != want {
+				t.Errorf("%d numbers, want %d", len(r.Numbers), want)
+			}
+		})
 	}
 }
 
@@ -151,12 +180,8 @@ func TestCorruptionTogether(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &o); err != nil {
 		t.Fatal(err)
 	}
-	want := 0.0
-	for _, g := range o.Groups {
-		if g.Kind == "ood texture" {
-			want = g.Metrics[0].Value
-		}
-	}
+	texture := report.KeySet.Is("texture")
+	want := numberOf(t, &o, "auroc", texture, report.KeyScore.Is("msp")).Value
 	code, out, errs = command(t, "corruption", "--limit", "60", "--corruption", "fog", "--severity", "3", "--ood-run", dir, "--format", "json", "--quiet")
 	if code != exitDone {
 		t.Fatal(errs)
@@ -164,8 +189,8 @@ func TestCorruptionTogether(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		t.Fatal(err)
 	}
-	if m := metric(t, r, "auroc texture"); want == 0 || math.Abs(m.Value-want) > 1e-6 { // confidences are kept as float32 here
-		t.Errorf("AUROC of clean images %v, want %v", m.Value, want)
+	if n := numberOf(t, &r, "auroc", texture); math.Abs(n.Value-want) > 1e-6 { // confidences are kept as float32 here
+		t.Errorf("AUROC of clean images %v, want %v", n.Value, want)
 	}
 	if code, _, errs := command(t, "corruption", "--limit", "5", "--model", "scenes-base", "--corruption", "fog", "--ood-run", dir); code != exitFailed || !strings.Contains(errs, "is of another model") {
 		t.Errorf("%d %s", code, errs)
@@ -183,7 +208,7 @@ func TestCorruptionTogether(t *testing.T) {
 		if err := json.Unmarshal([]byte(out), &r); err != nil {
 			t.Fatal(err)
 		}
-		value[i] = metric(t, r, "top1_loc").Value
+		value[i] = numberOf(t, &r, "top1_loc").Value
 		if !strings.Contains(out, "gaussian_noise at severity "+severity) {
 			t.Error("the report does not say what was done to the images")
 		}
@@ -232,7 +257,7 @@ func TestCorruptionRefuses(t *testing.T) {
 		if err := json.Unmarshal([]byte(out), &r); err != nil {
 			t.Fatal(err)
 		}
-		value[i] = metric(t, r, "error_subset").Value
+		value[i] = numberOf(t, &r, "error_subset").Value
 		if r.Dataset.Path != in("c") {
 			t.Errorf("the data are %q", r.Dataset.Path)
 		}

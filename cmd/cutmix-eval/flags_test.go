@@ -629,3 +629,54 @@ func TestHelpText(t *testing.T) {
 	}
 	visit(newRoot(streams{}, new(bool)))
 }
+
+// TestExamples: the flags and arguments of every example in help, README and docs are taken.
+func TestExamples(t *testing.T) {
+	var text strings.Builder
+	for _, name := range append(glob(t, "../../docs/*.md"), "../../README.md") {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text.Write(data)
+	}
+	var visit func(cmd *cobra.Command)
+	visit = func(cmd *cobra.Command) {
+		text.WriteString("\n" + strings.ReplaceAll(cmd.Example, "\\\n", ""))
+		for _, c := range cmd.Commands() {
+			visit(c)
+		}
+	}
+	visit(newRoot(streams{}, new(bool)))
+	tried := 0
+	for line := range strings.Lines(text.String()) {
+		line, comment, _ := strings.Cut(strings.TrimSpace(line), " #")
+		rest, ok := strings.CutPrefix(strings.TrimPrefix(line, "$ "), "cutmix-eval ")
+		if !ok || strings.Contains(rest, "…") || strings.Contains(comment, "exit 2") {
+			continue
+		}
+		cmd, args, err := newRoot(streams{}, new(bool)).Find(strings.Fields(rest))
+		if err == nil {
+			err = cmd.ParseFlags(args)
+		}
+		if err == nil {
+			err = cmd.ValidateArgs(cmd.Flags().Args())
+		}
+		if err != nil {
+			t.Errorf("%s: %v", line, flagError(cmd, err))
+		}
+		tried++
+	}
+	if tried < 120 {
+		t.Errorf("%d examples were found", tried)
+	}
+}
+
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	names, err := filepath.Glob(pattern)
+	if err != nil || len(names) == 0 {
+		t.Fatal(names, err)
+	}
+	return names
+}

@@ -39,7 +39,9 @@ func runJob(ctx context.Context, s streams, o *options, j tasks.Job) error {
 	if err != nil {
 		return err
 	}
-	if o.Store.Dir == "" && ran != nil { // what is computed from a run directory is the same every time
+	// What is computed from a run directory is the same every time, and several passes have no
+	// one time.
+	if o.Store.Dir == "" && ran != nil && len(j.Passes()) == 1 {
 		r.Timing = c.Timing(first.Stats)
 		r.Timing.Metrics = time.Since(start).Seconds()
 		r.Runtime = *ran

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"hash/fnv"
 	"image"
 	"math"
 	"testing"
@@ -189,7 +190,9 @@ func (s *Samples) Describe(h *report.Head) {
 	h.Dataset = report.Dataset{Name: "table" + s.Name, Format: "table", Classes: len(s.table.Classes)}
 }
 func (s *Samples) Identity() evaluation.Identity {
-	return evaluation.Identity{Data: fmt.Sprintf("%s %v %v", s.Name, s.table.Labels, s.table.Classes), Preprocessing: "none"}
+	h := fnv.New64()
+	fmt.Fprintln(h, s.Name, s.table.Labels, s.table.Classes)
+	return evaluation.Identity{Data: fmt.Sprintf("%x", h.Sum64()), Preprocessing: "none"}
 }
 
 // Align takes classes in order.

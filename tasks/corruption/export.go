@@ -132,7 +132,7 @@ type exporting struct {
 
 // work takes images until none is left, for one goroutine.
 func (x *exporting) work(ctx context.Context) error {
-	make := x.variants.maker(x.variants.data.Loader().Load)
+	variant := x.variants.maker(x.variants.data.Loader().Load)
 	var enc jpeg.Encoder
 	for n := x.next.Add(1) - 1; n < int64(len(x.at)); n = x.next.Add(1) - 1 {
 		i := x.at[n]
@@ -146,7 +146,7 @@ func (x *exporting) work(ctx context.Context) error {
 			}
 			name := filepath.Join(x.dir, v.Name, v.level(), x.names[i])
 			if _, err := os.Stat(name); err != nil {
-				im, err := make(i, k)
+				im, err := variant(i, k)
 				if err != nil {
 					x.lock.Lock()
 					x.bad = append(x.bad, report.BadImage{ID: id, Reason: err.Error()})

@@ -17,8 +17,8 @@ import (
 	"cutmix-eval/internal/pin"
 )
 
-// Fetched is the folder of textures that FetchFrosts makes, by name.
-const Fetched = "fetched"
+// fetched stands for the folder of textures that FetchFrosts makes.
+const fetched = "fetched"
 
 // frostFiles are the benchmark's textures, of the repository hendrycks/robustness
 // (Apache-2.0). Its frost6 is used by none of its scripts.
@@ -64,7 +64,7 @@ func FetchFrosts(ctx context.Context, progress func(name string, done, total int
 // loadFrosts reads the benchmark's textures, frost1 to frost5 (.png or .jpg), from a
 // folder, or those that were fetched; without one they are built in. about says which they are.
 func loadFrosts(dir string) (frosts corrupt.Frosts, about string, err error) {
-	if dir == Fetched {
+	if dir == fetched {
 		if dir, err = frostDir(); err != nil {
 			return nil, "", err
 		}

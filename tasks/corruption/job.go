@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"cutmix-eval/evaluation"
 	"cutmix-eval/results"
@@ -18,8 +19,8 @@ type Job struct {
 	output  []int // model output by class
 }
 
-// Open opens the run of a configuration. images are the clean ones; those of c.Corrupted
-// take their place, chosen by the same limit and seed.
+// Open opens the run of a configuration. images are the clean ones; those in
+// config.Corrupted take their place, chosen by the same limit and seed.
 func Open(ctx context.Context, c *evaluation.Classifier, images *evaluation.Images, config Config, store evaluation.Store) (*Job, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
@@ -55,7 +56,7 @@ func begin(ctx context.Context, c *evaluation.Classifier, s *samples, store eval
 	}
 	h := p.Head(s.config)
 	h.Dataset.Labels = labels.How
-	h.Dataset.Notes = append(h.Dataset.Notes[:len(h.Dataset.Notes):len(h.Dataset.Notes)], s.notes...)
+	h.Dataset.Notes = append(slices.Clip(h.Dataset.Notes), s.notes...)
 	j := &Job{
 		Pass: p, samples: s, output: labels.Output,
 		about: About{Report: head{h, s.warnings}, Config: s.config, Variants: s.variants, Images: s.n},
@@ -102,9 +103,6 @@ type loaded struct {
 
 // Load reads a run. Of the options it knows bins, where the experiment is Corruptions.
 func (Task) Load(_ context.Context, s *results.Study, o tasks.Options) (tasks.Result, error) {
-	// All variants are samples of one run, also where they lie in a folder for each
-	// corruption: a number is computed from an image's results in all of them, so that
-	// images, not files, are what is divided over shards and left out when one is missing.
 	a, err := results.About[About](s.Run(), Name)
 	if err != nil {
 		return nil, err

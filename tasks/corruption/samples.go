@@ -76,8 +76,10 @@ func Corrupt(c *evaluation.Classifier, images *evaluation.Images, n corrupt.Name
 	return v.derived(images, []string{""}, c.Cropped()), what + ", pixels " + v.recipe.Fingerprint(), nil
 }
 
-// openCorrupted takes the images of config.Corrupted as they are, by the limit and the seed
-// of the clean ones.
+// openCorrupted takes the images in config.Corrupted as they are, chosen by the limit and the
+// seed of the clean ones. Though every corruption has a folder, all of them are samples of one
+// run: numbers are means over the images that have a result in every variant, so that a run
+// for each folder would have to be joined again before anything could be said.
 func openCorrupted(c *evaluation.Classifier, clean *evaluation.Images, config Config) (_ *samples, err error) {
 	var names []string
 	for _, n := range config.Corruptions {

@@ -62,7 +62,8 @@ func DefaultConfig() Config {
 type shown struct {
 	name  string
 	at    report.Keys
-	label string // with %d for the number of scenes; empty: name and keys
+	of    report.Keys // more keys of the number in a report, which a comparison does without
+	label string      // with %d for the number of scenes; empty: name and keys
 }
 
 // part is a task of the demo.
@@ -98,7 +99,7 @@ func (c Config) parts(dir string) []part {
 			label: "error with the middle hidden (%d scenes)",
 		}}},
 		{apart: true, open: c.finetune(dir), shown: []shown{{
-			name: "top1", at: report.Keys{report.KeySet.Is("test"), report.KeyHead.Is("tuned")}, label: "top1 of new heads, 10 new classes (%d scenes)",
+			name: "top1", of: report.Keys{report.KeySet.Is("test"), report.KeyHead.Is("tuned")}, label: "top1 of new heads, 10 new classes (%d scenes)",
 		}}},
 	}
 }

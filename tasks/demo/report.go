@@ -43,7 +43,7 @@ func (d *comparison) add(ctx context.Context, p part, runs []compare.Run, report
 		var cells []report.Cell
 		label := s.label
 		for k, name := range []string{Baseline, CutMix} {
-			n := *reports[k].Find(s.name, s.at...)
+			n := *reports[k].Find(s.name, s.at.And(s.of...)...)
 			if label == "" {
 				label = n.Label()
 			} else if strings.Contains(label, "%d") {
