@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"cutmix-eval/corrupt"
 	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/imageproc"
