@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"cutmix-eval/datasets/scenes"
+	"cutmix-eval/detector"
 	"cutmix-eval/report"
 	"cutmix-eval/tasks/ood"
 )
@@ -296,7 +297,7 @@ func TestOODApplyOther(t *testing.T) {
 	if code != exitDone {
 		t.Fatalf("%d %s", code, errs)
 	}
-	d, err := ood.ReadDetector(file)
+	d, err := detector.Read(file)
 	if err != nil || d.Score != "knn_K5" || d.Recipe.Resize.H != 80 {
 		t.Fatalf("%+v %v", d, err)
 	}
