@@ -32,18 +32,19 @@ func TestOODCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
-	for _, g := range r.Groups {
-		seen[g.Kind+" "+g.Name] = true
-		for _, m := range g.Metrics {
-			if !(m.Value >= 0 && m.Value <= 1) {
-				t.Errorf("%s %s: %+v", g.Kind, g.Name, m)
-			}
-			if m.Name == "auroc" && strings.HasPrefix(g.Kind, "ood ") && (m.N != 180 || m.Interval == nil || m.Interval.Low > m.Value || m.Interval.High < m.Value) {
-				t.Errorf("%s %s: %+v", g.Kind, g.Name, m)
-			}
+	for _, n := range r.Numbers {
+		seen[n.Label()] = true
+		if !(n.Value >= 0 && n.Value <= 1) {
+			t.Errorf("%+v", n)
+		}
+		if n.Name != "auroc" || n.At.Get(report.KeySet) == "" {
+			continue
+		}
+		if iv := n.Interval; n.N != 180 || iv == nil || iv.Low > n.Value || iv.High < n.Value {
+			t.Errorf("%+v", n)
 		}
 	}
-	for _, want := range []string{"ood unseen msp", "ood texture react_p90", "ood noise mds", "far mean energy"} {
+	for _, want := range []string{"auroc unseen msp", "auroc texture react_p90", "auroc noise mds", "auroc far energy"} {
 		if !seen[want] {
 			t.Errorf("no %q in %v", want, seen)
 		}
@@ -131,12 +132,7 @@ func TestOODApply(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		t.Fatal(err)
 	}
-	var accepted float64
-	for _, m := range r.Metrics {
-		if m.Name == "accepted" {
-			accepted = m.Value
-		}
-	}
+	accepted := r.Find("accepted").Value
 	// The images that the threshold was found with: as many pass, one by one.
 	code, out, errs = command(t, "ood", "apply", file, "--data", "scenes:test", "--limit", "100", "--format", "csv")
 	if n := strings.Count(out, ",accept,"); code != exitDone || float64(n)/100 != accepted || accepted < 0.9 || accepted > 0.92 {
