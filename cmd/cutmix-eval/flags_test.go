@@ -469,7 +469,7 @@ func TestRefused(t *testing.T) {
 		{"classify --save logits,x", `--save "x" is not one of logits, features, maps`},
 		{"classify --shard 2/2", `--shard "2/2" is not i/n with i from 0 to n-1, as in 0/4, nor auto`},
 		{"classify --bins 1", "1 bins: at least 2 are needed"},
-		{"classify --bootstrap 5", "5 bootstrap replicates: 0 for none, or at least 100"},
+		{"classify --bootstrap 5", "5 bootstrap replicates: at least 100, or 0 for none"},
 		{"localize --method gradcm",
 			`--method "gradcm" is not one of cam, gradcam, gradcam++, xgradcam, hirescam, layercam, eigencam, eigengradcam, ` +
 				"ablationcam, scorecam, fem; did you mean gradcam?"},
