@@ -15,6 +15,7 @@ import (
 	"cutmix-eval/evaluation"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/filelock"
+	"cutmix-eval/internal/long"
 	"cutmix-eval/results"
 	"cutmix-eval/runtime/ortest"
 )
@@ -68,7 +69,7 @@ func TestRunGoesOn(t *testing.T) {
 		for try := 0; ; try++ {
 			// Stop after some images of this stage, which is further on every time.
 			ctx, cancel := context.WithCancel(context.Background())
-			left := 40 + 150*try
+			left := 40 + long.Or(150, 400)*try
 			o.Stage = func(string, int) (func(int), func()) {
 				before := 0
 				return func(done int) {
