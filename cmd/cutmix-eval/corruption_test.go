@@ -30,7 +30,6 @@ func numberOf(t *testing.T, r *report.Report, name string, at ...report.Key) *re
 // TestCorruptionCommand: numbers reach the report, a run is resumed, reported, exported and
 // compared, and what makes no sense is refused.
 func TestCorruptionCommand(t *testing.T) {
-	whole(t)
 	dir := t.TempDir()
 	in := func(n string) string { return filepath.Join(dir, n) }
 	base := []string{"corruption", "--limit", "20", "--corruption", "benchmark", "--format", "json", "--quiet"}
@@ -92,7 +91,6 @@ func TestCorruptionCommand(t *testing.T) {
 // TestCorruptFolder: a folder is corrupted, interrupted or not, and evaluated; a subset by
 // name, and the clean error, are used.
 func TestCorruptFolder(t *testing.T) {
-	whole(t)
 	dir := t.TempDir()
 	in := func(n string) string { return filepath.Join(dir, n) }
 	code, out, errs := command(t, "datasets", "corrupt", "scenes", "--out", in("c"), "--recipe", "none", "--limit", "10", "--corruption", "benchmark", "--quiet")
@@ -170,9 +168,8 @@ func TestExperimentCommand(t *testing.T) {
 // TestCorruptionTogether: other tasks under corruption: detection of other images, whose
 // number for clean images is that of ood itself, and localization.
 func TestCorruptionTogether(t *testing.T) {
-	whole(t)
 	dir := filepath.Join(t.TempDir(), "ood")
-	code, out, errs := command(t, "ood", "--limit", "60", "--ood-limit", "50", "--score", "msp", "--out", dir, "--quiet", "--format", "json")
+	code, out, errs := command(t, "ood", "--limit", "60", "--ood-limit", "50", "--train-limit", "60", "--score", "msp", "--out", dir, "--quiet", "--format", "json")
 	if code != exitDone {
 		t.Fatal(errs)
 	}
@@ -226,7 +223,6 @@ func TestCorruptionTogether(t *testing.T) {
 // TestCorruptionRefuses: a run is not mixed with one of other severities, an unreadable
 // image counts once, and what says nothing is refused.
 func TestCorruptionRefuses(t *testing.T) {
-	whole(t)
 	dir := t.TempDir()
 	in := func(n string) string { return filepath.Join(dir, n) }
 	if code, _, errs := command(t, "datasets", "corrupt", "scenes", "--out", in("c"), "--recipe", "none", "--limit", "20", "--corruption", "fog,contrast", "--quiet"); code != exitDone {

@@ -16,16 +16,19 @@ import (
 	"testing"
 	"time"
 
+	"cutmix-eval/corrupt"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/cache"
 	"cutmix-eval/internal/golden"
+	"cutmix-eval/internal/long"
 	"cutmix-eval/internal/pin"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/runtime"
 	"cutmix-eval/runtime/ortest"
 	"cutmix-eval/tasks/classify"
+	"cutmix-eval/tasks/demo"
 )
 
 // command runs one command line in this process.
@@ -84,14 +87,15 @@ func TestDefault(t *testing.T) {
 	// The same command gives the same numbers, whatever batch, workers, threads.
 	// Batches of another size may sum in another order, so logits agree to
 	// rounding, not to the bit: counts must be equal, NLL to 1e-6.
-	again := classifyJSON(t, exitDone)
-	other := classifyJSON(t, exitDone, "--batch", "7", "--workers", "3", "--threads", "1")
-	for i, m := range r.Metrics {
+	first := classifyJSON(t, exitDone, "--limit", "500")
+	again := classifyJSON(t, exitDone, "--limit", "500")
+	other := classifyJSON(t, exitDone, "--limit", "500", "--batch", "7", "--workers", "3", "--threads", "1")
+	for i, m := range first.Metrics {
 		if again.Metrics[i].Value != m.Value || *again.Metrics[i].Interval != *m.Interval {
 			t.Errorf("%s: %v, then %v", m.Name, m.Value, again.Metrics[i].Value)
 		}
 	}
-	if metric(t, other, "top1").Value != top1.Value || math.Abs(metric(t, other, "nll").Value-metric(t, r, "nll").Value) > 1e-6 {
+	if metric(t, other, "top1").Value != metric(t, first, "top1").Value || math.Abs(metric(t, other, "nll").Value-metric(t, first, "nll").Value) > 1e-6 {
 		t.Error("batch, workers or threads changed the result")
 	}
 }
@@ -122,7 +126,7 @@ func classified(t *testing.T, setup *evaluation.Setup) (*report.Report, *classif
 }
 
 // TestCIFARGolden is the whole way from JPEG files in a tar to predictions,
-// against PyTorch's on all 10,000 images.
+// against PyTorch's on 10,000 images, or on some of them.
 func TestCIFARGolden(t *testing.T) {
 	ortest.Load(t)
 	mean, std := imageproc.ImageNetMean, imageproc.ImageNetStd
@@ -130,6 +134,7 @@ func TestCIFARGolden(t *testing.T) {
 	c := evaluation.DefaultConfig()
 	c.Model, c.Data = golden.Path(t, "models", "resnet20-cifar10.onnx"), golden.Path(t, "data", "cifar10-jpeg-test.tar")
 	c.Changes = evaluation.Changes{Resize: &size, Crop: &size, Mean: &mean, Std: &std}
+	c.Limit = long.Or(0, 1000)
 	setup, err := evaluation.Open(context.Background(), c, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -146,14 +151,14 @@ func TestCIFARGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows = rows[1:]
-	if len(rows) != 10000 || len(res.Records) != 10000 {
+	if len(rows) != 10000 || len(res.Records) != long.Or(10000, 1000) {
 		t.Fatalf("%d rows, %d records", len(rows), len(res.Records))
 	}
 	flips, tops := 0, 0
-	for i, row := range rows {
-		rec := res.Records[i]
+	for _, rec := range res.Records {
+		row := rows[rec.Index]
 		if rec.ID != "test/"+row[0] || strconv.Itoa(int(rec.Label)) != row[1] || rec.Status != results.OK {
-			t.Fatalf("row %d: %+v, want %v", i, rec, row[:2])
+			t.Fatalf("row %d: %+v, want %v", rec.Index, rec, row[:2])
 		}
 		if strconv.Itoa(int(rec.Prediction)) != row[2] {
 			flips++
@@ -168,7 +173,10 @@ func TestCIFARGolden(t *testing.T) {
 	}
 	t.Logf("top-1 %.4f; %d predictions and %d top-5 lists differ from PyTorch's", res.Whole.Top1, flips, tops)
 	if flips != 0 || tops != 0 {
-		t.Errorf("%d of 10000 predictions and %d top-5 lists differ", flips, tops)
+		t.Errorf("%d of %d predictions and %d top-5 lists differ", flips, len(res.Records), tops)
+	}
+	if c.Limit > 0 {
+		return // the numbers are those of all images
 	}
 	var want struct {
 		Metrics struct {
@@ -338,19 +346,10 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// whole skips a test of many commands under -short, which the race detector runs with: what
-// runs at the same time in them does so in other tests, too.
-func whole(t *testing.T) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("runs many commands")
-	}
-}
-
 // The demo's numbers are those of models/README.md. Other processors may flip a
 // prediction or two of 2,000 and change the last digits of the rest.
 func TestDemo(t *testing.T) {
-	whole(t)
+	long.Skip(t, "the whole demo takes half a minute")
 	code, out, errs := command(t, "demo", "--format", "json")
 	if code != exitDone {
 		t.Fatal(errs)
@@ -401,12 +400,45 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// TestDemoLimit: a part of the demo, as text.
-func TestDemoLimit(t *testing.T) {
-	code, out, errs := command(t, "demo", "--limit", "60", "--bootstrap", "100")
-	if code != exitDone || !strings.Contains(out, "baseline") || !strings.Contains(out, "points") || !strings.Contains(out, "max_box_acc_v2 without a model: centre") {
-		t.Errorf("%d %s %s", code, out, errs)
+// demoText checks what a demo prints.
+func demoText(t *testing.T, out string, more ...string) {
+	t.Helper()
+	for _, want := range append(more, "baseline", "points", "max_box_acc_v2 without a model: centre", "error with the middle hidden", "top1 of new heads") {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
 	}
+}
+
+// TestDemoLimit: the demo on few scenes, as text.
+func TestDemoLimit(t *testing.T) {
+	long.Skip(t, "a demo of few scenes still makes many variants of them")
+	code, out, errs := command(t, "demo", "--limit", "60", "--bootstrap", "100")
+	if code != exitDone {
+		t.Errorf("%d %s", code, errs)
+	}
+	demoText(t, out, "error under 15 corruptions")
+}
+
+// TestDemoPart: the demo under one corruption instead of fifteen, with few images to detect
+// and one epoch.
+func TestDemoPart(t *testing.T) {
+	if code, _, _ := command(t, "demo", "--bootstrap", "0"); code != exitUsage {
+		t.Errorf("no bootstrap: %d", code)
+	}
+	task := demo.DefaultConfig()
+	task.Classify.Replicates, task.Localize.Replicates, task.Finetune.Replicates = 100, 100, 100
+	task.Corruption.Corruptions, task.Corruption.Severities = []corrupt.Name{corrupt.Fog}, []int{3}
+	for i := range task.OOD.Sources {
+		task.OOD.Sources[i].Limit = 50
+	}
+	task.Finetune.Epochs = 1
+	var out, errs bytes.Buffer
+	o := demoOptions{Running: evaluation.DefaultRunning(), Limit: 20, Task: task, Format: report.Text, Quiet: true}
+	if err := runDemo(context.Background(), streams{out: &out, err: &errs}, o); err != nil {
+		t.Fatalf("%v %s", err, errs.String())
+	}
+	demoText(t, out.String())
 }
 
 // A local model: added, listed, shown, used by name, verified, refused once it
@@ -560,22 +592,18 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
-// TestInterrupt sends Ctrl-C to a real process that is at work: it must end
-// soon, with exit code 130 and a line that says so.
+// TestInterrupt sends Ctrl-C to a real process when it has the first records: it must end
+// soon, with exit code 130, a line that says so, and nothing left behind.
 func TestInterrupt(t *testing.T) {
-	ortest.Load(t)
-	bin := filepath.Join(t.TempDir(), "cutmix-eval")
-	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	// 8000 scenes take seconds; the signal comes after 700 ms.
+	bin, tmp := built(t), t.TempDir()
 	cmd := exec.Command(bin, "classify", "--data", "scenes:train", "--bootstrap", "5000")
+	cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(700 * time.Millisecond)
+	waitForPart(t, filepath.Join(tmp, "cutmix-eval-*"), 0, &stderr)
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
@@ -587,6 +615,9 @@ func TestInterrupt(t *testing.T) {
 	}
 	if stdout.Len() > 0 || !strings.Contains(stderr.String(), "interrupted") || strings.Contains(stderr.String(), "goroutine") {
 		t.Errorf("stdout %q, stderr %q", stdout.String(), stderr.String())
+	}
+	if left, err := filepath.Glob(filepath.Join(tmp, "cutmix-eval-*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %q %v", left, err)
 	}
 	t.Logf("ended %v after the signal", time.Since(start))
 }

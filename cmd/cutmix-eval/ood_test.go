@@ -32,18 +32,19 @@ func TestOODCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
-	for _, g := range r.Groups {
-		seen[g.Kind+" "+g.Name] = true
-		for _, m := range g.Metrics {
-			if !(m.Value >= 0 && m.Value <= 1) {
-				t.Errorf("%s %s: %+v", g.Kind, g.Name, m)
-			}
-			if m.Name == "auroc" && strings.HasPrefix(g.Kind, "ood ") && (m.N != 180 || m.Interval == nil || m.Interval.Low > m.Value || m.Interval.High < m.Value) {
-				t.Errorf("%s %s: %+v", g.Kind, g.Name, m)
-			}
+	for _, n := range r.Numbers {
+		seen[n.Label()] = true
+		if !(n.Value >= 0 && n.Value <= 1) {
+			t.Errorf("%+v", n)
+		}
+		if n.Name != "auroc" || n.At.Get(report.KeySet) == "" {
+			continue
+		}
+		if iv := n.Interval; n.N != 180 || iv == nil || iv.Low > n.Value || iv.High < n.Value {
+			t.Errorf("%+v", n)
 		}
 	}
-	for _, want := range []string{"ood unseen msp", "ood texture react_p90", "ood noise mds", "far mean energy"} {
+	for _, want := range []string{"auroc unseen msp", "auroc texture react_p90", "auroc noise mds", "auroc far energy"} {
 		if !seen[want] {
 			t.Errorf("no %q in %v", want, seen)
 		}
@@ -69,10 +70,10 @@ func TestOODCommand(t *testing.T) {
 // TestOODRuns: shares of a run give what the whole gives, from records alone and bit for
 // bit, in any order; a run that misses images says so; models are compared by image.
 func TestOODRuns(t *testing.T) {
-	whole(t)
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
-	base := []string{"ood", "--limit", "80", "--ood-limit", "60", "--val", "scenes:val", "--train-limit", "200", "--score", "msp,mds,react", "--quiet"}
+	exported(t, in("val"), "val", 60)
+	base := []string{"ood", "--limit", "40", "--ood-limit", "30", "--val", in("val"), "--train-limit", "100", "--score", "msp,mds,react", "--quiet"}
 	code, whole, errs := command(t, append(base, "--out", in("whole"), "--format", "json")...)
 	if code != exitDone {
 		t.Fatalf("%d %s", code, errs)
@@ -96,7 +97,7 @@ func TestOODRuns(t *testing.T) {
 	if code, out, _ := command(t, "report", in("whole"), "--format", "json"); code != exitDone || out != whole {
 		t.Errorf("the run's report is another one")
 	}
-	if code, out, _ := command(t, "report", in("whole"), "--export", "csv"); code != exitDone || strings.Count(out, "\n") != 1+80+3*60 || !strings.HasPrefix(out, "set,role,group,id,right,prediction,confidence,msp,mds,react_p90\n") {
+	if code, out, _ := command(t, "report", in("whole"), "--export", "csv"); code != exitDone || strings.Count(out, "\n") != 1+40+3*30 || !strings.HasPrefix(out, "set,role,group,id,right,prediction,confidence,msp,mds,react_p90\n") {
 		t.Errorf("export:\n%.300s", out)
 	}
 	if code, out, _ := command(t, "report", in("whole"), "--score", "react", "--grid", "--format", "csv"); code != exitDone || !strings.Contains(out, "react_p95") || strings.Contains(out, "mds") {
@@ -107,10 +108,10 @@ func TestOODRuns(t *testing.T) {
 		t.Fatalf("%d %s", code, errs)
 	}
 	_ = out
-	if code, out, errs := command(t, "compare", in("whole"), in("other"), "--bootstrap", "200"); code != exitDone || !strings.Contains(out, "auroc texture mds") || !strings.Contains(out, "n = 140") {
+	if code, out, errs := command(t, "compare", in("whole"), in("other"), "--bootstrap", "200"); code != exitDone || !strings.Contains(out, "auroc texture mds") || !strings.Contains(out, "n = 70") {
 		t.Errorf("compare (%d): %s\n%s", code, errs, out)
 	}
-	if code, _, errs := command(t, "ood", "--limit", "80", "--ood", "noise:blobs", "--ood-limit", "60", "--score", "msp", "--quiet", "--out", in("blobs")); code != exitDone {
+	if code, _, errs := command(t, "ood", "--limit", "40", "--ood", "noise:blobs", "--ood-limit", "30", "--train-limit", "60", "--score", "msp", "--quiet", "--out", in("blobs")); code != exitDone {
 		t.Fatal(errs)
 	}
 	if code, _, errs := command(t, "compare", in("whole"), in("blobs")); code != exitFailed || !strings.Contains(errs, "runs of different images cannot be compared") {
@@ -131,12 +132,7 @@ func TestOODApply(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		t.Fatal(err)
 	}
-	var accepted float64
-	for _, m := range r.Metrics {
-		if m.Name == "accepted" {
-			accepted = m.Value
-		}
-	}
+	accepted := r.Find("accepted").Value
 	// The images that the threshold was found with: as many pass, one by one.
 	code, out, errs = command(t, "ood", "apply", file, "--data", "scenes:test", "--limit", "100", "--format", "csv")
 	if n := strings.Count(out, ",accept,"); code != exitDone || float64(n)/100 != accepted || accepted < 0.9 || accepted > 0.92 {
@@ -189,7 +185,6 @@ func TestOODApply(t *testing.T) {
 
 // TestOpenOODFolder: a folder as OpenOOD has it gives all sets by one flag.
 func TestOpenOODFolder(t *testing.T) {
-	whole(t)
 	dir := t.TempDir()
 	lists := filepath.Join(dir, "benchmark_imglist", "imagenet")
 	if err := os.MkdirAll(lists, 0o755); err != nil {
@@ -242,12 +237,12 @@ func TestOpenOODFolder(t *testing.T) {
 // groups it had; folders of other runs are refused; runs fitted with other images are told
 // apart, and runs without a number in common are not compared.
 func TestOODRerun(t *testing.T) {
-	whole(t)
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
+	exported(t, in("val"), "val", 60)
 	run := func(name string, args ...string) string {
 		t.Helper()
-		code, out, errs := command(t, append([]string{"ood", "--limit", "40", "--ood-limit", "30", "--quiet", "--format", "json", "--out", in(name)}, args...)...)
+		code, out, errs := command(t, append([]string{"ood", "--limit", "40", "--ood-limit", "30", "--val", in("val"), "--quiet", "--format", "json", "--out", in(name)}, args...)...)
 		if code != exitDone {
 			t.Fatalf("%v: %d %s", args, code, errs)
 		}

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"cutmix-eval/internal/long"
 	"cutmix-eval/report"
 	"cutmix-eval/runtime/ortest"
 )
@@ -66,29 +67,46 @@ func reported(t *testing.T, dirs ...string) string {
 	return out
 }
 
+// parts counts the tables of records in a run directory, or in those of a pattern.
 func parts(dir string) int {
 	names, _ := filepath.Glob(filepath.Join(dir, "parts", "*.parquet"))
 	return len(names)
 }
 
-// TestKilled kills a real process fifty times in an evaluation, three times in five
+// waitForPart waits until a process, whose errors are in stderr, has made more than so many
+// parts.
+func waitForPart(t *testing.T, dir string, before int, stderr *bytes.Buffer) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); parts(dir) <= before; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("no part in a minute: %s", stderr.String())
+		}
+	}
+}
+
+// random is a generator whose seed a failing test tells.
+func random(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("random seed %d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// TestKilled kills a real process time and again in an evaluation, three times in five
 // at any moment since its start, else just after a part has appeared, when the next
 // is being made. The report is that of a run that was left alone, bit for bit,
-// though that used other threads, workers and batches. On a fast machine so many kills
+// though that used other threads, workers and batches. On a fast machine fifty kills
 // need more than one evaluation.
 func TestKilled(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes half a minute")
-	}
 	bin := built(t)
 	tmp := t.TempDir()
 	whole, killed := filepath.Join(tmp, "whole"), filepath.Join(tmp, "killed")
-	args := []string{"classify", "--data", "scenes:train", "--bootstrap", "100", "--quiet"}
+	kills := long.Or(50, 5)
+	args := []string{"classify", "--data", "scenes:train", "--limit", fmt.Sprint(long.Or(8000, 2000)), "--bootstrap", "100", "--quiet"}
 	if code, _, errs := command(t, append(args, "--out", whole)...); code != exitDone {
 		t.Fatalf("%d: %s", code, errs)
 	}
-	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
-	const kills = 50
+	rng := random(t)
 	began := 0 // kills of a process that had made a part
 	complete := func() {
 		t.Helper()
@@ -118,11 +136,7 @@ func TestKilled(t *testing.T) {
 		if i%5%2 == 0 {
 			time.Sleep(time.Duration(rng.IntN(400)) * time.Millisecond)
 		} else {
-			for deadline := time.Now().Add(20 * time.Second); parts(killed) == before; time.Sleep(time.Millisecond) {
-				if time.Now().After(deadline) {
-					t.Fatalf("no part in 20 s: %s", stderr.String())
-				}
-			}
+			waitForPart(t, killed, before, &stderr)
 			time.Sleep(time.Duration(rng.IntN(20000)) * time.Microsecond)
 		}
 		if err := cmd.Process.Kill(); err != nil {
@@ -142,9 +156,9 @@ func TestKilled(t *testing.T) {
 	complete()
 }
 
-// TestSevenShards runs seven shares in random order, two at once, into one folder
-// and into seven.
-func TestSevenShards(t *testing.T) {
+// TestShards runs three shares, or seven, in random order, two at once, into one folder
+// and into one each.
+func TestShards(t *testing.T) {
 	bin := built(t)
 	tmp := t.TempDir()
 	whole, one := filepath.Join(tmp, "whole"), filepath.Join(tmp, "one")
@@ -153,8 +167,8 @@ func TestSevenShards(t *testing.T) {
 		t.Fatalf("%d: %s", code, errs)
 	}
 	want := reported(t, whole)
-	const n = 7
-	order := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1)).Perm(n)
+	n := long.Or(7, 3)
+	order := random(t).Perm(n)
 	slots := make(chan struct{}, 2)
 	var wg sync.WaitGroup
 	var several []string
@@ -180,14 +194,14 @@ func TestSevenShards(t *testing.T) {
 		t.Errorf("shards in one folder report\n%s\nthe whole run\n%s", got, want)
 	}
 	if got := reported(t, several...); got != want {
-		t.Error("shards in seven folders have another report")
+		t.Error("shards in folders of their own have another report")
 	}
 	slices.Reverse(several)
 	if got := reported(t, several...); got != want {
 		t.Error("the order of folders changes the report")
 	}
 	code, _, errs := command(t, append([]string{"report"}, several[1:]...)...)
-	if missing := fmt.Sprintf("shard %d/7", order[n-1]); code != exitFailed || !strings.Contains(errs, missing+" (") || !strings.Contains(errs, "is missing") {
+	if missing := fmt.Sprintf("shard %d/%d", order[n-1], n); code != exitFailed || !strings.Contains(errs, missing+" (") || !strings.Contains(errs, "is missing") {
 		t.Errorf("without %s: exit %d: %s", missing, code, errs)
 	}
 	code, out, _ := command(t, append([]string{"report", "--partial"}, several[1:]...)...)
@@ -321,14 +335,14 @@ func TestNoSpace(t *testing.T) {
 func TestTwoProcesses(t *testing.T) {
 	bin := built(t)
 	dir := filepath.Join(t.TempDir(), "run")
-	args := []string{"classify", "--data", "scenes:train", "--limit", "3000", "--bootstrap", "100", "--out", dir, "--threads", "1", "--batch", "8"}
+	args := []string{"classify", "--data", "scenes:train", "--limit", "1500", "--bootstrap", "100", "--out", dir, "--threads", "1", "--batch", "8"}
 	first := exec.Command(bin, args...)
+	var stderr bytes.Buffer
+	first.Stderr = &stderr
 	if err := first.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for parts(dir) == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	waitForPart(t, dir, 0, &stderr)
 	code, _, errs := command(t, args...)
 	if code != exitFailed || !strings.Contains(errs, "another process is at work there") {
 		t.Errorf("%d %s", code, errs)
@@ -341,7 +355,7 @@ func TestTwoProcesses(t *testing.T) {
 	if err := first.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
 		t.Errorf("%v", err)
 	}
-	if code, _, errs := command(t, args...); code != exitDone || !strings.Contains(errs, "of 3000 images are in") {
+	if code, _, errs := command(t, args...); code != exitDone || !strings.Contains(errs, "of 1500 images are in") {
 		t.Errorf("%d %s", code, errs)
 	}
 }
