@@ -21,9 +21,12 @@ type Application struct {
 
 // Apply opens images, which need no labels, for a detector: c holds its model, with the
 // detector's preprocessing. A model that is another one is an error.
-func (d *Detector) Apply(ctx context.Context, c *evaluation.Classifier, s evaluation.Samples, store evaluation.Store) (*Application, error) {
+func (d *Detector) Apply(
+	ctx context.Context, c *evaluation.Classifier, s evaluation.Samples, store evaluation.Store,
+) (*Application, error) {
 	if m := evaluation.ModelKey(c.Model); m != d.Model {
-		return nil, fmt.Errorf("model %q (%s) is not the one that the detector was made with (%q, %s)", c.Model.Name, m, filepath.Base(d.Source), d.Model)
+		return nil, fmt.Errorf("model %q (%s) is not the one that the detector was made with (%q, %s)",
+			c.Model.Name, m, filepath.Base(d.Source), d.Model)
 	}
 	score, err := scores.Parse(d.Score)
 	if err != nil {

@@ -42,8 +42,9 @@ type Detector struct {
 	State         scores.State     `json:"-"`
 }
 
-// detectorVersion is raised when a reader of detectors would have to change.
-const detectorVersion = 1
+// detectorVersion is raised when a reader of detectors would have to change. In version 1
+// the sizes of the recipe were objects.
+const detectorVersion = 2
 
 // detector makes the detector of the score that is named, from the ID test images.
 func (l *loaded) detector(res *result) (*Detector, error) {
@@ -143,9 +144,9 @@ func parseDetector(r io.ReaderAt, size, most int64) (*Detector, error) {
 		d.State[name] = mat.NewDense(v.Shape[0], v.Shape[1], v.Data)
 	}
 	switch {
-	case d.FormatVersion != detectorVersion:
-		return nil, fmt.Errorf("it is of format %d, and this program reads %d", d.FormatVersion, detectorVersion)
-	case d.C < 1 || d.D < 0 || d.C > 1<<24 || d.D > 1<<24 || !metrics.Finite(d.Threshold):
+	case d.FormatVersion < 1 || d.FormatVersion > detectorVersion:
+		return nil, fmt.Errorf("it is of format %d, and this program reads 1 to %d", d.FormatVersion, detectorVersion)
+	case d.C < 1 || d.C > 1<<24, d.D < 0 || d.D > 1<<24, !metrics.Finite(d.Threshold):
 		return nil, errors.New("its numbers make no sense")
 	}
 	if err := d.Recipe.Validate(); err != nil {

@@ -84,7 +84,10 @@ func detectorOf(t testing.TB, s scores.Score, g scores.Data) *Detector {
 	if err != nil {
 		t.Fatalf("%s: %v", s.Name, err)
 	}
-	return &Detector{FormatVersion: detectorVersion, Tool: report.Tool{Name: "t"}, Score: s.Name, Threshold: 0.25, C: g.Head.Out, D: g.Head.In, N: 3, Recipe: imageproc.Standard(), State: st}
+	return &Detector{
+		FormatVersion: detectorVersion, Tool: report.Tool{Name: "t"}, Score: s.Name, Threshold: 0.25,
+		C: g.Head.Out, D: g.Head.In, N: 3, Recipe: imageproc.Standard(), State: st,
+	}
 }
 
 // TestDetectorFile: every score gives from its file what it gave when it was fitted, to
@@ -137,6 +140,24 @@ func TestDetectorFile(t *testing.T) {
 				t.Errorf("%s: fits without its state", score.Name)
 			}
 		}
+	}
+}
+
+// TestVersion1: files of the first version, whose recipes were written otherwise, are read.
+func TestVersion1(t *testing.T) {
+	text := `{"format_version": 1, "score": "msp", "threshold": 0.5, "classes": 3, "features": 0,
+		"recipe": {"resize": {"H": 64, "W": 64}, "fit": "shorter", "interpolation": "bilinear", "crop": {"H": 60, "W": 62}, "range": 1,
+			"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25], "bgr": false, "layout": "NCHW"}}`
+	var b bytes.Buffer
+	if err := (&Detector{}).archive([]byte(text)).Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	d, err := parseDetector(bytes.NewReader(b.Bytes()), int64(b.Len()), maxState)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := d.Recipe.Crop, (imageproc.Size{H: 60, W: 62}); got != want {
+		t.Errorf("images are cropped to %v, want %v", got, want)
 	}
 }
 

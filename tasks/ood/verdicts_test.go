@@ -41,8 +41,9 @@ c.png,,,,,,no picture
 			t.Errorf("%s: %s", f, d)
 		}
 	}
-	if md := written(report.Markdown); !strings.Contains(md, "| a.png | accept  | 1.2346  | 3          | cat, tabby | 98.77 %    |            |") {
-		t.Error(md)
+	md := written(report.Markdown)
+	if row := "| a.png | accept  | 1.2346  | 3          | cat, tabby | 98.77 %    |            |"; !strings.Contains(md, row) {
+		t.Errorf("no %s in\n%s", row, md)
 	}
 	var read struct {
 		Task     string
