@@ -241,9 +241,6 @@ func TestPlasma(t *testing.T) {
 // TestStatistics: the random corruptions with generators of their own, against twenty runs
 // of the reference.
 func TestStatistics(t *testing.T) {
-	if testing.Short() {
-		t.Skip("11 corruptions of 7 images, several times each, take seconds")
-	}
 	type moment struct{ Mean, Std float64 }
 	var want struct {
 		Sizes map[string]map[string]map[string]map[string]map[string]*moment // size, corruption, image, severity, statistic

@@ -12,6 +12,7 @@ import (
 	"cutmix-eval/internal/cache"
 	"cutmix-eval/internal/onnx"
 	"cutmix-eval/internal/onnx/onnxtest"
+	"cutmix-eval/model"
 	"cutmix-eval/model/lock"
 	"cutmix-eval/pipeline"
 	"cutmix-eval/runtime/ortest"
@@ -82,34 +83,36 @@ func TestFixedBatch(t *testing.T) {
 // changed enters the key of runs; that of the model as it is holds no edits.
 func TestFixedBatchOfEditedModel(t *testing.T) {
 	ortest.Load(t)
-	c := DefaultConfig()
-	c.Model = "../model/testdata/heads/resnet-fixed.onnx"
-	s, err := Prepare(c)
+	c, err := OpenClassifier(ModelConfig{Model: "../model/testdata/heads/resnet-fixed.onnx"}, DefaultRunning())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
-	key := func() string {
-		text, err := json.Marshal(ModelKey(s.Model))
+	defer c.Close()
+	key := func(m *model.Model) string {
+		text, err := json.Marshal(ModelKey(m))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return strings.ReplaceAll(string(text), s.Model.SHA256, "SUM")
+		return strings.ReplaceAll(string(text), m.SHA256, "SUM")
 	}
-	if got, want := key(), `{"sha256":"SUM","output":"`+s.Model.Logits+`"}`; got != want {
+	if got, want := key(c.Model), `{"sha256":"SUM","output":"`+c.Model.Logits+`"}`; got != want {
 		t.Errorf("key %s, want %s", got, want)
 	}
-	if s.Model, err = s.Model.Enlarge(1); err != nil {
+	m, err := c.Model.Enlarge(1)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := key(), `{"sha256":"SUM","edits":"enlarge 1","output":"`+s.Model.Logits+`"}`; got != want {
+	if got, want := key(m), `{"sha256":"SUM","edits":"enlarge 1","output":"`+m.Logits+`"}`; got != want {
 		t.Errorf("key of the enlarged model %s, want %s", got, want)
 	}
-	if err := s.Start(context.Background(), nil); err != nil {
+	edited := c.Edited(m)
+	defer edited.Close()
+	e, err := edited.Engine(context.Background())
+	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Session.Fixed != 0 || !strings.HasPrefix(s.FreedBatch, "fixed at 2 by the file, opened") {
-		t.Errorf("fixed at %d, %q", s.Session.Fixed, s.FreedBatch)
+	if said := e.Runtime().FixedBatch; e.Fixed() != 0 || !strings.HasPrefix(said, "fixed at 2 by the file, opened") {
+		t.Errorf("fixed at %d, %q", e.Fixed(), said)
 	}
 }
 

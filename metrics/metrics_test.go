@@ -340,9 +340,6 @@ func TestBootstrapIsRepeatable(t *testing.T) {
 // standard error is 1.3 points; four of those below 95 % are allowed, and the
 // bootstrap of 200 replicates loses about one.
 func TestCoverage(t *testing.T) {
-	if testing.Short() {
-		t.Skip("300 simulated data sets are slow")
-	}
 	const sets, n, truth = 300, 250, 2.0
 	rng := rand.New(rand.NewPCG(7, 8))
 	draw := func(n int) (z [][]float32, labels []int) {

@@ -182,6 +182,9 @@ func (s *Study) Dir() string {
 	return s.dirs[0]
 }
 
+// Dirs are all of the study's folders: with shares of it, where there are several.
+func (s *Study) Dirs() []string { return s.dirs }
+
 // Run is the run of a study of one.
 func (s *Study) Run() *Run { return s.runs[""] }
 
@@ -217,13 +220,26 @@ func (s *Study) memberDirs(name string) []string {
 	return at
 }
 
-// Runs are all runs of the study, in the order of its members.
+// Runs are all runs of the study, and of studies that are members of it, in the order of the
+// members.
 func (s *Study) Runs() ([]*Run, error) {
 	if s.Members == nil {
 		return []*Run{s.Run()}, nil
 	}
 	var out []*Run
 	for _, name := range s.Members {
+		if _, err := os.Stat(filepath.Join(MemberDir(s.Dir(), name), studyName)); err == nil && s.runs[name] == nil {
+			part, err := s.Study(name)
+			if err != nil {
+				return nil, err
+			}
+			runs, err := part.Runs()
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, runs...)
+			continue
+		}
 		r, err := s.Member(name)
 		if err != nil {
 			return nil, err

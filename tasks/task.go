@@ -57,8 +57,8 @@ func Do(ctx context.Context, j Job, progress func(done, n int)) (Result, error) 
 type Task interface {
 	// Name is the task's name in studies and on the command line.
 	Name() string
-	// Load reads a study. An option that the task has not is an *OptionError, before any
-	// work is done.
+	// Load reads a study. An option that the task has not is an *OptionError, and one whose
+	// value makes no sense a *ValueError, before any work is done.
 	Load(ctx context.Context, s *results.Study, o Options) (Result, error)
 }
 
@@ -108,6 +108,14 @@ type OptionError struct{ Option, Task string }
 func (e *OptionError) Error() string {
 	return fmt.Sprintf("--%s says nothing about a run of %s", e.Option, e.Task)
 }
+
+// ValueError says that the value of an option makes no sense.
+type ValueError struct{ Err error }
+
+func (e *ValueError) Error() string { return e.Err.Error() }
+
+// Unwrap is what is wrong with it.
+func (e *ValueError) Unwrap() error { return e.Err }
 
 // Only refuses options other than those named.
 func (o Options) Only(task string, names ...string) error {

@@ -169,7 +169,7 @@ func (x *exporting) work(ctx context.Context) error {
 const claimName = "corrupt.json"
 
 // claim marks the folder as one of these images, and refuses one of others.
-func (e Export) claim(dir string, d *datasets.Dataset, frost string) error {
+func (e Export) claim(dir string, d *datasets.Dataset, textures string) error {
 	r := e.Recipe
 	what := struct {
 		Data    string `json:"data"`
@@ -181,7 +181,7 @@ func (e Export) claim(dir string, d *datasets.Dataset, frost string) error {
 		Quality int    `json:"quality,omitempty"`
 	}{
 		d.Fingerprint(), fmt.Sprintf("%v, crop %v, %s, %s", r.Resize, r.Crop, r.Fit, r.Interpolation),
-		int(e.Set), e.Seed, frost, e.PNG, e.Quality,
+		int(e.Set), e.Seed, textures, e.PNG, e.Quality,
 	}
 	if e.PNG {
 		what.Quality = 0

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 
 	"cutmix-eval/corrupt"
+	"cutmix-eval/corrupt/frost"
 	"cutmix-eval/datasets"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/imageproc/jpeg"
@@ -46,14 +48,15 @@ func New(s Source, c Config) (*Images, error) {
 		v.Partners = partners(s.Data, s.Seed)
 	}
 	var err error
-	v.frosts, v.Textures, err = Frosts(c.Frost)
+	v.frosts, v.Textures, err = frost.Load(c.Frost)
 	return v, err
 }
 
 // Corrupt is the images of a source under one corruption, and in words all that their pixels
-// depend on. frost names a folder as Frosts takes it.
-func Corrupt(s Source, n corrupt.Name, severity int, frost string) (*datasets.Dataset, string, error) {
-	b := Benchmark{Corruptions: []corrupt.Name{n}, Severities: []int{severity}, Frost: frost}
+// depend on. textures names a folder as
+// frost.Load takes it.
+func Corrupt(s Source, n corrupt.Name, severity int, textures string) (*datasets.Dataset, string, error) {
+	b := Benchmark{Corruptions: []corrupt.Name{n}, Severities: []int{severity}, Frost: textures}
 	if err := b.Validate(); err != nil {
 		return nil, "", err
 	}
@@ -182,7 +185,8 @@ func (m *maker) load(i int) (imageproc.Image, error) {
 			return im, fmt.Errorf("the preprocessing makes it %d x %d pixels, and the model takes %s", im.W, im.H, size)
 		}
 		im.Of = picture
-		return copied(im), nil
+		im.Pix = slices.Clone(im.Pix)
+		return im, nil
 	})
 }
 

@@ -265,7 +265,7 @@ func runFinetune(ctx context.Context, s streams, o finetuneOptions) error {
 	if o.Suite != "" {
 		return runSuite(ctx, s, o, f)
 	}
-	o.Data.Prefer = "train"
+	o.Data.Prefer, o.Store.Dir = "train", f.Folder()
 	return o.onImages(ctx, s, func(c *evaluation.Classifier, im *evaluation.Images) (tasks.Job, error) {
 		return finetune.Open(ctx, c, im, o.Task, f)
 	})

@@ -88,8 +88,8 @@ func runReport(ctx context.Context, s streams, a reportArgs) error {
 	if err != nil {
 		return err
 	}
-	if a.Export != "" { // options change numbers, not records
-		if err := usage(a.Options.Only(task.Name() + "'s records")); err != nil {
+	if a.Export != "" { // options change numbers, not records; but OOD scores are numbers of single images
+		if err := usage(a.Options.Only(task.Name()+"'s records", "score", "reference", "grid")); err != nil {
 			return err
 		}
 	}

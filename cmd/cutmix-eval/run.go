@@ -158,10 +158,11 @@ func openStudy(partial bool, dirs ...string) (tasks.Task, *results.Study, error)
 	return nil, nil, fmt.Errorf("the run is of task %q, of which there is no report", study.Task)
 }
 
-// loaded reads a study. An option that its task does not have is wrong usage.
+// loaded reads a study. An option that its task does not have, or a value of one that makes no
+// sense, is wrong usage.
 func loaded(ctx context.Context, t tasks.Task, study *results.Study, o tasks.Options) (tasks.Result, error) {
 	res, err := t.Load(ctx, study, o)
-	if errors.As(err, new(*tasks.OptionError)) {
+	if errors.As(err, new(*tasks.OptionError)) || errors.As(err, new(*tasks.ValueError)) {
 		err = usageError{err}
 	}
 	return res, err

@@ -18,8 +18,11 @@ import (
 	"testing"
 	"time"
 
+	"cutmix-eval/internal/long"
 	"cutmix-eval/report"
 	"cutmix-eval/runtime/ortest"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // programDir is where the program was built, for tests that need a process; empty before.
@@ -66,29 +69,46 @@ func reported(t *testing.T, dirs ...string) string {
 	return out
 }
 
+// parts counts the tables of records in a run directory, or in those of a pattern.
 func parts(dir string) int {
 	names, _ := filepath.Glob(filepath.Join(dir, "parts", "*.parquet"))
 	return len(names)
 }
 
-// TestKilled kills a real process fifty times in an evaluation, three times in five
+// waitForPart waits until a process, whose errors are in stderr, has made more than so many
+// parts.
+func waitForPart(t *testing.T, dir string, before int, stderr *bytes.Buffer) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); parts(dir) <= before; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("no part in a minute: %s", stderr.String())
+		}
+	}
+}
+
+// random is a generator whose seed a failing test tells.
+func random(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("random seed %d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// TestKilled kills a real process time and again in an evaluation, three times in five
 // at any moment since its start, else just after a part has appeared, when the next
 // is being made. The report is that of a run that was left alone, bit for bit,
-// though that used other threads, workers and batches. On a fast machine so many kills
+// though that used other threads, workers and batches. On a fast machine fifty kills
 // need more than one evaluation.
 func TestKilled(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes half a minute")
-	}
 	bin := built(t)
 	tmp := t.TempDir()
 	whole, killed := filepath.Join(tmp, "whole"), filepath.Join(tmp, "killed")
-	args := []string{"classify", "--data", "scenes:train", "--bootstrap", "100", "--quiet"}
+	kills := long.Or(50, 5)
+	args := []string{"classify", "--data", "scenes:train", "--limit", fmt.Sprint(long.Or(8000, 2000)), "--bootstrap", "100", "--quiet"}
 	if code, _, errs := command(t, append(args, "--out", whole)...); code != exitDone {
 		t.Fatalf("%d: %s", code, errs)
 	}
-	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
-	const kills = 50
+	rng := random(t)
 	began := 0 // kills of a process that had made a part
 	complete := func() {
 		t.Helper()
@@ -118,11 +138,7 @@ func TestKilled(t *testing.T) {
 		if i%5%2 == 0 {
 			time.Sleep(time.Duration(rng.IntN(400)) * time.Millisecond)
 		} else {
-			for deadline := time.Now().Add(20 * time.Second); parts(killed) == before; time.Sleep(time.Millisecond) {
-				if time.Now().After(deadline) {
-					t.Fatalf("no part in 20 s: %s", stderr.String())
-				}
-			}
+			waitForPart(t, killed, before, &stderr)
 			time.Sleep(time.Duration(rng.IntN(20000)) * time.Microsecond)
 		}
 		if err := cmd.Process.Kill(); err != nil {
@@ -142,9 +158,9 @@ func TestKilled(t *testing.T) {
 	complete()
 }
 
-// TestSevenShards runs seven shares in random order, two at once, into one folder
-// and into seven.
-func TestSevenShards(t *testing.T) {
+// TestShards runs three shares, or seven, in random order, two at once, into one folder
+// and into one each.
+func TestShards(t *testing.T) {
 	bin := built(t)
 	tmp := t.TempDir()
 	whole, one := filepath.Join(tmp, "whole"), filepath.Join(tmp, "one")
@@ -153,8 +169,8 @@ func TestSevenShards(t *testing.T) {
 		t.Fatalf("%d: %s", code, errs)
 	}
 	want := reported(t, whole)
-	const n = 7
-	order := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1)).Perm(n)
+	n := long.Or(7, 3)
+	order := random(t).Perm(n)
 	slots := make(chan struct{}, 2)
 	var wg sync.WaitGroup
 	var several []string
@@ -180,14 +196,14 @@ func TestSevenShards(t *testing.T) {
 		t.Errorf("shards in one folder report\n%s\nthe whole run\n%s", got, want)
 	}
 	if got := reported(t, several...); got != want {
-		t.Error("shards in seven folders have another report")
+		t.Error("shards in folders of their own have another report")
 	}
 	slices.Reverse(several)
 	if got := reported(t, several...); got != want {
 		t.Error("the order of folders changes the report")
 	}
 	code, _, errs := command(t, append([]string{"report"}, several[1:]...)...)
-	if missing := fmt.Sprintf("shard %d/7", order[n-1]); code != exitFailed || !strings.Contains(errs, missing+" (") || !strings.Contains(errs, "is missing") {
+	if missing := fmt.Sprintf("shard %d/%d", order[n-1], n); code != exitFailed || !strings.Contains(errs, missing+" (") || !strings.Contains(errs, "is missing") {
 		t.Errorf("without %s: exit %d: %s", missing, code, errs)
 	}
 	code, out, _ := command(t, append([]string{"report", "--partial"}, several[1:]...)...)
@@ -321,14 +337,14 @@ func TestNoSpace(t *testing.T) {
 func TestTwoProcesses(t *testing.T) {
 	bin := built(t)
 	dir := filepath.Join(t.TempDir(), "run")
-	args := []string{"classify", "--data", "scenes:train", "--limit", "3000", "--bootstrap", "100", "--out", dir, "--threads", "1", "--batch", "8"}
+	args := []string{"classify", "--data", "scenes:train", "--limit", "1500", "--bootstrap", "100", "--out", dir, "--threads", "1", "--batch", "8"}
 	first := exec.Command(bin, args...)
+	var stderr bytes.Buffer
+	first.Stderr = &stderr
 	if err := first.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for parts(dir) == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	waitForPart(t, dir, 0, &stderr)
 	code, _, errs := command(t, args...)
 	if code != exitFailed || !strings.Contains(errs, "another process is at work there") {
 		t.Errorf("%d %s", code, errs)
@@ -341,7 +357,7 @@ func TestTwoProcesses(t *testing.T) {
 	if err := first.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
 		t.Errorf("%v", err)
 	}
-	if code, _, errs := command(t, args...); code != exitDone || !strings.Contains(errs, "of 3000 images are in") {
+	if code, _, errs := command(t, args...); code != exitDone || !strings.Contains(errs, "of 1500 images are in") {
 		t.Errorf("%d %s", code, errs)
 	}
 }
@@ -388,23 +404,20 @@ func TestReportCommand(t *testing.T) {
 	if reported(t, dir) != printed {
 		t.Error("report prints something else than the run did")
 	}
-	var r report.Report
-	code, out, errs := command(t, "report", dir, "--by", "size,confidence,predicted", "--worst", "3", "--seed", "5", "--format", "json")
-	if err := json.Unmarshal([]byte(out), &r); code != exitDone || err != nil {
-		t.Fatalf("%d %v %s", code, err, errs)
+	r := reportOf(t, "report", dir, "--by", "size,confidence,predicted", "--worst", "3", "--seed", "5")
+	n := map[report.KeyName]int{}
+	for _, one := range r.Numbers {
+		if one.Name == "top1" && len(one.At) == 1 {
+			n[one.At[0].Name] += one.N
+		}
 	}
-	n := map[string]int{}
-	for _, g := range r.Groups {
-		n[g.Kind] += g.Metrics[0].N
+	if d := cmp.Diff(map[report.KeyName]int{report.KeySize: 500, report.KeyConfidence: 500, report.KeyPredicted: 500}, n); d != "" {
+		t.Errorf("images by kind of group: %s", d)
 	}
-	if len(n) != 3 || n["size"] != 500 || n["confidence"] != 500 || n["predicted"] != 500 {
-		t.Errorf("%v", n)
-	}
-	worst := r.Tables[len(r.Tables)-1]
-	if worst.Name != "worst" || len(worst.Rows) != 3 {
+	if worst := tableOf(t, r, "worst"); len(worst.Rows) != 3 {
 		t.Errorf("%+v", worst)
 	}
-	_, out, _ = command(t, "report", dir, "--export", "csv")
+	_, out, _ := command(t, "report", dir, "--export", "csv")
 	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 	if err != nil || len(rows) != 501 {
 		t.Fatalf("%d rows, %v", len(rows), err)
@@ -416,7 +429,7 @@ func TestReportCommand(t *testing.T) {
 			hits++
 		}
 	}
-	if top1 := metric(t, r, "top1"); float64(hits)/500 != top1.Value {
+	if top1 := numberOf(t, r, "top1"); float64(hits)/500 != top1.Value {
 		t.Errorf("%d hits in the export, top1 %v", hits, top1.Value)
 	}
 	_, out, _ = command(t, "report", dir, "--export", "jsonl")
@@ -449,20 +462,27 @@ func TestCompareCommand(t *testing.T) {
 	if code != exitDone || !strings.Contains(out, "nll: cutmix is worse than base by 0.") || !strings.Contains(out, "top1: no difference shown between cutmix and base") || !strings.Contains(out, "n = 1000") {
 		t.Errorf("%d %s%s", code, out, errs)
 	}
-	var r report.Report
-	code, out, _ = command(t, "compare", dir("base"), dir("cutmix"), dir("other"), "--all-pairs", "--bootstrap", "200", "--format", "json", "--quiet")
-	if err := json.Unmarshal([]byte(out), &r); err != nil || code != exitDone {
-		t.Fatalf("%d %v", code, err)
+	r := reportOf(t, "compare", dir("base"), dir("cutmix"), dir("other"), "--all-pairs", "--bootstrap", "200", "--quiet")
+	if len(r.Warnings) == 0 || !strings.Contains(r.Warnings[0], "preprocessing differs") {
+		t.Errorf("%q", r.Warnings)
 	}
-	if len(r.Groups) != 6 || len(r.Warnings) == 0 || !strings.Contains(r.Warnings[0], "preprocessing differs") {
-		t.Errorf("%d groups, %q", len(r.Groups), r.Warnings)
-	}
-	for _, g := range r.Groups[3:] {
-		for _, m := range g.Metrics {
-			if ece := m.Name == "ece_difference"; m.Interval == nil || ece != (m.P == nil) || !ece && *m.PAdjusted < *m.P {
-				t.Errorf("%+v", m)
-			}
+	runs, pairs := map[string]bool{}, map[string]bool{}
+	for _, n := range r.Numbers {
+		runs[n.At.Get(report.KeyRun)] = true
+		pair := n.At.Get(report.KeyPair)
+		if pairs[pair] = true; pair == "" {
+			continue
 		}
+		if n.Interval == nil || (n.Name == "ece_difference") != (n.Test == nil) {
+			t.Errorf("%+v", n)
+		} else if n.Test != nil && n.Test.PAdjusted < n.Test.P {
+			t.Errorf("%s: %+v", n.Label(), n.Test)
+		}
+	}
+	wantRuns := map[string]bool{"": true, "base": true, "cutmix": true, "other": true}
+	wantPairs := map[string]bool{"": true, "cutmix - base": true, "other - base": true, "other - cutmix": true}
+	if d := cmp.Diff(wantRuns, runs) + cmp.Diff(wantPairs, pairs); d != "" {
+		t.Error(d)
 	}
 	code, out, _ = command(t, "compare", dir("base"), dir("few"), "--bootstrap", "100")
 	if code != exitDone || !strings.Contains(out, "only the 100 images") {

@@ -34,6 +34,7 @@ var floors = []string{
 	"cam",
 	"boxes",
 	"augment",
+	"corrupt/frost",
 	"corrupt",
 	"heads",
 	"datasets/annotations",

@@ -8,9 +8,11 @@ import (
 	"path/filepath"
 	"testing"
 
+	"cutmix-eval/corrupt"
 	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/internal/golden"
+	"cutmix-eval/internal/long"
 	"cutmix-eval/runtime/ortest"
 )
 
@@ -44,12 +46,9 @@ func cifar(t *testing.T) string {
 	return dir
 }
 
-// TestEndToEndGolden: a ResNet-20 under all 95 variants of 1,000 CIFAR images, against
-// PyTorch and the reference's functions.
+// TestEndToEndGolden: a ResNet-20 under all 95 variants of 1,000 CIFAR images, or under five,
+// against PyTorch and the reference's functions.
 func TestEndToEndGolden(t *testing.T) {
-	if testing.Short() {
-		t.Skip("96,000 images take a minute")
-	}
 	var want struct {
 		Clean       struct{ Wrong int }
 		Corruptions map[string]map[string]map[string]json.RawMessage
@@ -59,6 +58,11 @@ func TestEndToEndGolden(t *testing.T) {
 	golden.JSON(t, &want, "golden", "corruptions", "end-to-end-cifar.json")
 	s := setting{data: evaluation.DataConfig{Path: cifar(t), Format: datasets.Auto}, config: DefaultConfig()}
 	s.config.Frost = golden.Path(t, "data", "frost")
+	variants := long.Or(95, 5) // 96,000 images take a minute
+	if variants == 5 {
+		s.config.Corruptions = []corrupt.Name{corrupt.GaussianNoise, corrupt.DefocusBlur, corrupt.Contrast, corrupt.Pixelate, corrupt.JPEGCompression}
+		s.config.Severities = []int{3}
+	}
 	r, g := s.run(t, classifier(t, evaluation.ModelConfig{Model: golden.Path(t, "models", "resnet20-cifar10.onnx")}))
 	errors := func(k int) (n int) {
 		for _, o := range g.outcomes[k] {
@@ -114,16 +118,16 @@ func TestEndToEndGolden(t *testing.T) {
 		}
 	}
 	// What is random has other draws here; of 95 intervals five may miss.
-	if compared != 95 || inside < 90 {
-		t.Errorf("%d of %d variants lie inside the reference's interval", inside, compared)
+	if compared != variants || inside < variants-variants/19 {
+		t.Errorf("%d of %d variants lie inside the reference's interval, want %d", inside, compared, variants)
 	}
-	if n := r.Find("error"); n == nil || math.Abs(n.Value-want.Mean15) > 0.005 { // of other draws
+	if n := r.Find("error"); variants == 95 && (n == nil || math.Abs(n.Value-want.Mean15) > 0.005) { // of other draws
 		t.Errorf("mean error %+v, want %v", n, want.Mean15)
 	}
 	// Of those without random draws pixels are equal, but for the golden folder's ambiguous
 	// elements; a prediction changes for one image in a thousand at most.
-	if exact < 30 {
+	if exact < long.Or(30, 3) {
 		t.Errorf("%d deterministic variants have the reference's errors exactly", exact)
 	}
-	t.Logf("%d of 95 inside, %d of 40 deterministic ones equal", inside, exact)
+	t.Logf("%d of %d inside, %d deterministic ones equal", inside, compared, exact)
 }

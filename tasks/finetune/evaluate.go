@@ -160,7 +160,7 @@ func (j *Job) runTuned(ctx context.Context, file *evaluation.Classifier, e *exam
 // It returns what describes the run.
 func (j *Job) classify(ctx context.Context, c *evaluation.Classifier, im *evaluation.Images, name, reuse string,
 	check func(r *classify.Record, logits []float32) error) (results.Manifest, error) {
-	store := evaluation.Store{Dir: filepath.Join(j.options.folder(), name), Reuse: reuse}
+	store := evaluation.Store{Dir: filepath.Join(j.options.Folder(), name), Reuse: reuse}
 	config := classify.DefaultConfig()
 	config.Bins, config.Replicates = j.config.Bins, j.config.Replicates
 	var job *classify.Job
@@ -195,7 +195,7 @@ func gone(r results.Row) error {
 
 // scored runs the written file on images with several labels.
 func (j *Job) scored(ctx context.Context, file *evaluation.Classifier, e *examples, name string, want []float32) (results.Manifest, error) {
-	dir, c := filepath.Join(j.options.folder(), name), e.Classes
+	dir, c := filepath.Join(j.options.Folder(), name), e.Classes
 	im := e.selected()
 	var p *evaluation.Pass
 	err := anew(ctx, dir, func() (err error) {
@@ -248,7 +248,7 @@ func (j *Job) given(ctx context.Context, c candidate, e *examples, m results.Man
 	base := j.base.Model
 	m.Key.Model = results.Model{SHA256: base.SHA256, Output: base.Logits, Edits: c.About}
 	m.Key.Device, m.Reused = j.roles[0].pass.Manifest.Key.Device, ""
-	dir := filepath.Join(j.options.folder(), c.run(e.name))
+	dir := filepath.Join(j.options.Folder(), c.run(e.name))
 	of := func(k int) []float32 { return scores[k*e.Classes : (k+1)*e.Classes] }
 	if j.config.several() {
 		return write(ctx, dir, m, e, func(row results.Row, k int) (scored, [][]float32, error) {

@@ -55,7 +55,7 @@ func (j *Job) rewritten(t *tuned) (*model.Model, error) {
 
 // trial is where the file lies until it was found to be right.
 func (j *Job) trial() string {
-	return filepath.Join(j.options.folder(), trialName, filepath.Base(j.options.Out))
+	return filepath.Join(j.options.Folder(), trialName, filepath.Base(j.options.Out))
 }
 
 // try writes the model with its new head, to be tried.
@@ -68,7 +68,7 @@ func (j *Job) keep(m *model.Model, t *tuned, a about) error {
 	if err := put(filepath.Dir(j.options.Out), filepath.Base(j.options.Out), m.Data()); err != nil {
 		return err
 	}
-	dir := j.options.folder()
+	dir := j.options.Folder()
 	var runs []string
 	for _, s := range a.Sets {
 		for _, c := range s.Heads {

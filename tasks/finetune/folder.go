@@ -24,7 +24,7 @@ const (
 
 // checkOut says whether the file and its folder can be written without harm to anything.
 func (j *Job) checkOut(train string) error {
-	out, dir := j.options.Out, j.options.folder()
+	out, dir := j.options.Out, j.options.Folder()
 	if filepath.Ext(out) != ".onnx" {
 		return fmt.Errorf("the file to write, %q, must end in .onnx", out)
 	}

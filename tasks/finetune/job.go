@@ -38,8 +38,8 @@ func (o *Options) stage(what string, n int) (done func(int), end func()) {
 	return o.Stage(what, n)
 }
 
-// folder is where records and checkpoint are.
-func (o *Options) folder() string {
+// Folder is where records and checkpoint are.
+func (o *Options) Folder() string {
 	if o.Dir != "" {
 		return o.Dir
 	}
@@ -166,7 +166,7 @@ func (j *Job) open(ctx context.Context) error {
 		if n := r.images.Len() - len(r.labelled); r.labelled != nil {
 			j.notes = append(j.notes, fmt.Sprintf("%s: %d images without a label are left out", r.name, n))
 		}
-		dir := filepath.Join(j.options.folder(), r.folder())
+		dir := filepath.Join(j.options.Folder(), r.folder())
 		again := func() error { return j.openPass(ctx, r, dir) }
 		var err error
 		if j.options.Restart {
@@ -184,7 +184,7 @@ func (j *Job) open(ctx context.Context) error {
 // claim keeps other processes from training in the folder. Every training leaves its lock and
 // its study there.
 func (j *Job) claim(ctx context.Context) (err error) {
-	dir := j.options.folder()
+	dir := j.options.Folder()
 	old, err := inFolder(dir)
 	if err != nil {
 		return err
@@ -272,7 +272,7 @@ func (j *Job) Finish(ctx context.Context) error {
 
 // Result is read from the folder.
 func (j *Job) Result(ctx context.Context) (tasks.Result, error) {
-	s, err := results.OpenStudy(false, j.options.folder())
+	s, err := results.OpenStudy(false, j.options.Folder())
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func (j *Job) search(ctx context.Context, key results.Key, t *tuned, train *exam
 		if err != nil {
 			return err
 		}
-		if err := put(j.options.folder(), searchName, append(text, '\n')); err != nil {
+		if err := put(j.options.Folder(), searchName, append(text, '\n')); err != nil {
 			return err
 		}
 		done(len(kept.Trials))
@@ -115,7 +115,7 @@ func readSearch(dir string) (search, error) {
 // loadSearch reads the trials that were kept of a search of n; none where it is damaged.
 func (j *Job) loadSearch(key results.Key, n int) (search, error) {
 	begun := search{Version: checkpointVersion, Key: key}
-	dir := j.options.folder()
+	dir := j.options.Folder()
 	s, err := readSearch(dir)
 	var path *fs.PathError
 	switch {

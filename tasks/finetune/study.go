@@ -119,6 +119,9 @@ func load(s *results.Study, o tasks.Options) (*loaded, error) {
 	if s.Members == nil {
 		return nil, fmt.Errorf("%q is a part of a fine-tuning: its folder is to be named", s.Dir())
 	}
+	if len(s.Dirs()) > 1 {
+		return nil, fmt.Errorf("%q is a fine-tuning, which has no shares: give it alone", s.Dir())
+	}
 	a, err := results.AboutStudy[about](s, Name)
 	if err != nil {
 		return nil, err

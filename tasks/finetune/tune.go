@@ -34,7 +34,7 @@ func (j *Job) tune(ctx context.Context, train, val *examples) (*tuned, error) {
 		}
 	}
 	t.network = j.network(*c, train.X)
-	dir := j.options.folder()
+	dir := j.options.Folder()
 	if j.options.Restart {
 		if err := os.Remove(filepath.Join(dir, checkpointName)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, err
@@ -130,7 +130,7 @@ func (j *Job) descend(ctx context.Context, key results.Key, c Training, train *e
 	case errors.As(err, &diverged):
 		err = fmt.Errorf("%w: the learning rate of %v or the weight decay of %v is too high; give a lower one with --lr or --weight-decay", err, c.Rate, c.Decay)
 	case err != nil && n > 0:
-		err = fmt.Errorf("%w (%d of %d epochs are kept in %s; run the same command again to go on)", err, n, c.Epochs, j.options.folder())
+		err = fmt.Errorf("%w (%d of %d epochs are kept in %s; run the same command again to go on)", err, n, c.Epochs, j.options.Folder())
 	}
 	return s, err
 }

@@ -11,6 +11,7 @@ import (
 
 	"cutmix-eval/boxes"
 	"cutmix-eval/cam"
+	"cutmix-eval/datasets/annotations"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/metrics"
@@ -31,7 +32,7 @@ type Job struct {
 	enlarged *evaluation.Classifier // nil where the map is as it was
 	about    About
 	maps     maps
-	objects  func(sample int) (objects, error)
+	objects  func(sample int) (annotations.Objects, error)
 	overlays Overlays
 }
 
@@ -76,12 +77,12 @@ func (j *Job) open(ctx context.Context, config Config, path string, store evalua
 	if err != nil {
 		return err
 	}
-	found, err := find(im, path)
+	found, err := annotations.Find(im.Dataset, path)
 	if err != nil {
 		return err
 	}
-	j.objects = found.of
-	selected := evaluation.Both(labels.Selected, found.samples)
+	j.objects = found.Objects
+	selected := evaluation.Both(labels.Selected, found.Samples)
 	if config.Maps != "" && slices.Contains(store.Save, evaluation.Maps) {
 		return errors.New("the maps of --maps are there already; leave out --save maps")
 	}
@@ -91,7 +92,7 @@ func (j *Job) open(ctx context.Context, config Config, path string, store evalua
 	}
 	seed := im.Config.Seed
 	j.Pass, err = evaluation.Open(ctx, c, im, store, evaluation.Spec{
-		Task: Name, Labels: labels.Fingerprint(), Truth: found.fingerprint, Selected: selected, Taps: []string{h.FeatureMap},
+		Task: Name, Labels: labels.Fingerprint(), Truth: found.Fingerprint, Selected: selected, Taps: []string{h.FeatureMap},
 		Config: recorded{config.Method, config.Post, config.Target, config.Enlarge, config.Threshold, config.Interval, seed, stamped, config.Corrupted},
 	})
 	if err != nil {
@@ -101,7 +102,7 @@ func (j *Job) open(ctx context.Context, config Config, path string, store evalua
 	if err := j.describe(ctx, found, labels); err != nil {
 		return err
 	}
-	own, err := j.arrays(store, found.masks)
+	own, err := j.arrays(store, found.Masks)
 	if err != nil {
 		return err
 	}
@@ -136,12 +137,12 @@ func (j *Job) arrays(store evaluation.Store, masks bool) ([]results.Array, error
 }
 
 // describe writes what a report needs beside the records.
-func (j *Job) describe(ctx context.Context, found *annotated, labels *evaluation.Labels) error {
+func (j *Job) describe(ctx context.Context, found *annotations.Found, labels *evaluation.Labels) error {
 	a, p := &j.about, j.Pass
 	c := a.Config
 	h := p.Head(c)
 	h.Dataset.Labels = labels.How
-	h.Dataset.Notes = append(slices.Clone(h.Dataset.Notes), found.notes...)
+	h.Dataset.Notes = append(slices.Clone(h.Dataset.Notes), found.Notes...)
 	if c.Corrupted != "" {
 		h.Option("under %s", c.Corrupted)
 	}
@@ -149,7 +150,7 @@ func (j *Job) describe(ctx context.Context, found *annotated, labels *evaluation
 		h.Option("maps from %s", c.Maps)
 	}
 	of := map[Target]string{Truth: "label's class", Prediction: "predicted class"}[c.Target]
-	h.Option("%s of the %s, post-processing %s, boxes from %s", c.Method, of, c.Post, found.why)
+	h.Option("%s of the %s, post-processing %s, boxes from %s", c.Method, of, c.Post, found.Why)
 	if c.Enlarge > 0 {
 		h.Option("feature map enlarged %d times by dilation", c.Enlarge)
 		var old About
@@ -163,7 +164,7 @@ func (j *Job) describe(ctx context.Context, found *annotated, labels *evaluation
 			}
 		}
 	}
-	a.Boxes, a.Masks, a.Frame = found.boxes, found.masks, [2]int{j.maps.w, j.maps.h}
+	a.Boxes, a.Masks, a.Frame = found.Boxes, found.Masks, [2]int{j.maps.w, j.maps.h}
 	a.Classify = classify.About{
 		Head: h, Config: classify.DefaultConfig(), Seed: h.Config.Seed, Split: h.Config.Split,
 		Names: labels.Names, Output: labels.Output, Outputs: p.Outputs, Probabilities: p.Probabilities,
@@ -317,7 +318,7 @@ func (r *recorder) item(ctx context.Context, sc evaluation.Scored) (*item, error
 		return it, nil
 	}
 	r.place(it, o)
-	if it.features, err = r.maps.channelFirst(r.Pass.Shape(r.maps.tensor), sc.Taps[0]); err != nil {
+	if it.features, err = cam.ChannelsFirst(r.maps.layout, r.Pass.Shape(r.maps.tensor), sc.Taps[0], r.maps.h, r.maps.w); err != nil {
 		return nil, err
 	}
 	target := rec.Label
@@ -341,11 +342,11 @@ func (r *recorder) item(ctx context.Context, sc evaluation.Scored) (*item, error
 }
 
 // place puts an image's objects into the frame.
-func (r *recorder) place(it *item, o objects) {
+func (r *recorder) place(it *item, o annotations.Objects) {
 	w, h := int(it.record.Width), int(it.record.Height)
 	g := r.images.Geometry.Geometry(w, h)
 	window := boxes.Window{W: g.W, H: g.H, Left: g.Left, Top: g.Top, FrameW: r.maps.w, FrameH: r.maps.h}
-	for _, b := range o.boxes {
+	for _, b := range o.Boxes {
 		if placed, ok := window.Place(b.X0, b.Y0, b.X1, b.Y1, w, h); ok {
 			it.truth = append(it.truth, placed)
 		} else {
@@ -354,7 +355,7 @@ func (r *recorder) place(it *item, o objects) {
 	}
 	it.record.Truth = flat(it.truth)
 	if r.about.Masks {
-		it.pixels = boxes.Truth(window, o.masks, o.ignore)
+		it.pixels = boxes.Truth(window, o.Masks, o.Ignore)
 	}
 }
 

@@ -23,9 +23,9 @@ import (
 	"cutmix-eval/evaluation"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/golden"
+	"cutmix-eval/internal/long"
 	"cutmix-eval/internal/npy"
 	"cutmix-eval/metrics"
-	"cutmix-eval/model"
 	"cutmix-eval/pipeline"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
@@ -176,7 +176,7 @@ func TestScenes(t *testing.T) {
 // squashed, and what the crop hides is said.
 func TestGeometry(t *testing.T) {
 	e := defaults()
-	e.model.Model, e.data.Path, e.data.Limit = "../../cmd/cutmix-eval/testdata/tiny224.onnx", golden.Path(t, "data", "tiny-imagenet-val.tar"), 200
+	e.model.Model, e.data.Path, e.data.Limit = "../../cmd/cutmix-eval/testdata/tiny224.onnx", golden.Path(t, "data", "tiny-imagenet-val.tar"), long.Or(200, 60)
 	_, r, res := run(t, e, quick(), evaluation.Store{}, "")
 	annotation := func(id string) [4]float64 {
 		data := tinyAnnotations(t, e.data.Path)
@@ -505,20 +505,4 @@ func numbered(t *testing.T, n int) string {
 		t.Fatal(err)
 	}
 	return dir
-}
-
-func TestChannelFirst(t *testing.T) {
-	// A class token and a 2 x 3 grid of two channels.
-	v := []float32{9, 9, 0, 10, 1, 11, 2, 12, 3, 13, 4, 14, 5, 15}
-	f, err := (&maps{kind: model.MapTokens, w: 48, h: 32}).channelFirst([]int64{-1, 7, 2}, v)
-	if err != nil || f.C != 2 || f.H != 2 || f.W != 3 || !slices.Equal(f.A, []float32{0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15}) {
-		t.Errorf("%+v %v", f, err)
-	}
-	if _, err := (&maps{kind: model.MapTokens, w: 1000, h: 10}).channelFirst([]int64{-1, 7, 2}, v); err == nil {
-		t.Error("seven tokens are no 100:1 grid")
-	}
-	f, err = (&maps{kind: model.MapNHWC, w: 1, h: 1}).channelFirst([]int64{-1, 1, 2, 2}, []float32{1, 2, 3, 4})
-	if err != nil || !slices.Equal(f.A, []float32{1, 3, 2, 4}) {
-		t.Errorf("%+v %v", f, err)
-	}
 }

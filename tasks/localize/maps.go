@@ -2,7 +2,6 @@ package localize
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -21,7 +20,7 @@ type maps struct {
 	config       Config
 	seed         uint64 // of the random maps
 	tensor       string // the feature map
-	kind         model.MapKind
+	layout       cam.Layout
 	w, h         int        // of the frame: what the model sees
 	channelsLast bool       // of the model's input
 	heads        []cam.Head // by model output; nil where the method needs none
@@ -30,7 +29,7 @@ type maps struct {
 
 // mapsOf prepares what the maps of every class are made with.
 func mapsOf(h *model.Head, c Config, frame imageproc.Size) (maps, error) {
-	m := maps{config: c, tensor: h.FeatureMap, kind: h.MapKind, w: frame.W, h: frame.H}
+	m := maps{config: c, tensor: h.FeatureMap, layout: cam.Layout(h.MapKind), w: frame.W, h: frame.H}
 	if h.FeatureMap == "" {
 		return m, fmt.Errorf("its head has no feature map to make a class activation map from: %s", h.NoMap)
 	}
@@ -77,39 +76,8 @@ func (m *maps) sides(shape []int64) (h, w int, err error) {
 	for _, d := range shape[1:] {
 		n *= int(d)
 	}
-	f, err := m.channelFirst(shape, make([]float32, n))
+	f, err := cam.ChannelsFirst(m.layout, shape, make([]float32, n), m.h, m.w)
 	return f.H, f.W, err
-}
-
-// channelFirst copies a feature map into rows of channels. Tokens in front of those of the
-// places (class and register tokens) are left out.
-func (m *maps) channelFirst(shape []int64, v []float32) (cam.Features, error) {
-	switch m.kind {
-	case model.MapNCHW:
-		return cam.Features{C: int(shape[1]), H: int(shape[2]), W: int(shape[3]), A: slices.Clone(v)}, nil
-	case model.MapNHWC:
-		return transposed(v, int(shape[1]), int(shape[2]), int(shape[3])), nil
-	}
-	tokens, c := int(shape[1]), int(shape[2])
-	for prefix := range min(tokens, 17) {
-		n := tokens - prefix
-		h := int(math.Round(math.Sqrt(float64(n) * float64(m.h) / float64(m.w))))
-		if h > 0 && n%h == 0 && h*m.w == n/h*m.h {
-			return transposed(v[prefix*c:], h, n/h, c), nil
-		}
-	}
-	return cam.Features{}, fmt.Errorf("%d tokens are no grid in the shape of the %d x %d frame", tokens, m.w, m.h)
-}
-
-// transposed brings values of which the channels of a place lie together into planes.
-func transposed(v []float32, h, w, c int) cam.Features {
-	f := cam.Features{C: c, H: h, W: w, A: make([]float32, c*h*w)}
-	for p := range h * w {
-		for k := range c {
-			f.A[k*h*w+p] = v[p*c+k]
-		}
-	}
-	return f
 }
 
 // mapper turns feature maps into boxes and overlaps, for one goroutine.

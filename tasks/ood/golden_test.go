@@ -155,7 +155,8 @@ func TestPixelsGolden(t *testing.T) {
 		}
 		if f.out.Name == "ood_near_tiny" {
 			for _, v := range [][2]float64{
-				{f.AUPRIn, w.AUPRIn}, {f.FPRIDPositive.FPR, w.FPRIDPositive.FPR}, {f.FPROODPositive.FPR, w.FPROODPositive.FPR}, {f.Accuracy, w.Accuracy},
+				{f.AUPRIn, w.AUPRIn}, {f.FPRIDPositive.FPR, w.FPRIDPositive.FPR},
+				{f.FPROODPositive.FPR, w.FPROODPositive.FPR}, {f.Accuracy, w.Accuracy},
 			} {
 				if math.Abs(v[0]-v[1]) > 0.005 {
 					t.Errorf("%s: %+v, want %+v", f.name, f.Separation, w)

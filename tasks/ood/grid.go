@@ -29,7 +29,8 @@ func (res *result) addGrid(ctx context.Context, c Config, s sets, data scores.Da
 			res.used = append(res.used, f)
 		}
 	}
-	res.warn("the best of many parameters on the sets it is reported for flatters a score; with --ood-val they are chosen on images kept apart")
+	res.warn("the best of many parameters on the sets it is reported for flatters a score; " +
+		"with --ood-val they are chosen on images kept apart")
 	return nil
 }
 

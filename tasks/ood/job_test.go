@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"cutmix-eval/datasets"
+	"cutmix-eval/detector"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/evaluation/evaltest"
 	"cutmix-eval/imageproc"
@@ -58,7 +59,10 @@ func newWorld() *world {
 		name   string
 		n      int
 		signal float64 // how far images are from the middle; 0: OOD images have no label
-	}{{"id-test", 60, 1.5}, {"id-val", 40, 1.5}, {"id-train", 90, 1.5}, {"shift", 30, 1}, {"near", 30, 0}, {"far", 24, 0}, {"farther", 20, 0}, {"ood-val", 25, 0}} {
+	}{
+		{"id-test", 60, 1.5}, {"id-val", 40, 1.5}, {"id-train", 90, 1.5}, {"shift", 30, 1},
+		{"near", 30, 0}, {"far", 24, 0}, {"farther", 20, 0}, {"ood-val", 25, 0},
+	} {
 		first := len(tab.Labels)
 		for i := range set.n {
 			label, f, z := i%classes, make([]float32, features), make([]float32, classes)
@@ -378,7 +382,10 @@ func TestRefused(t *testing.T) {
 		{"a folder of another task", newWorld(), one, dir, "holds a run of finetune; choose another --out"},
 		{"probabilities", probabilities, one, "", "set id-test: model \"table\" gives probabilities"},
 		{"training images without labels", unlabelled, with(Config{}, "id-train", "near"), "", "set id-train: training images need labels"},
-		{"no folder for the detector", newWorld(), Config{Scores: []string{"msp"}, Threshold: 0.9, Detector: filepath.Join(dir, "none", "d")}, "", "writing detector"},
+		{
+			"no folder for the detector", newWorld(),
+			Config{Scores: []string{"msp"}, Threshold: 0.9, Detector: filepath.Join(dir, "none", "d")}, "", "writing detector",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if _, err := c.world.open(t, c.config, evaluation.Store{Dir: c.dir}); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -466,7 +473,9 @@ func TestMeans(t *testing.T) {
 	r := reported(t, newWorld().run(t, with(Config{Scores: []string{"energy"}, Reference: "msp"}, "near", "far", "farther"), ""))
 	energy, msp := report.KeyScore.Is("energy"), report.KeyScore.Is("msp")
 	for group, sets := range map[string][]string{"far": {"far", "farther"}, "all": {"near", "far", "farther"}} {
-		for _, name := range []string{"auroc", "aupr_in", "ap_out", "fpr95_id_positive", "fpr95_ood_positive", "tnr_at_tpr95", "detection_accuracy"} {
+		for _, name := range []string{
+			"auroc", "aupr_in", "ap_out", "fpr95_id_positive", "fpr95_ood_positive", "tnr_at_tpr95", "detection_accuracy",
+		} {
 			want := 0.0
 			for _, s := range sets {
 				want += r.Find(name, report.KeySet.Is(s), energy).Value / float64(len(sets))
@@ -514,7 +523,8 @@ func TestMeans(t *testing.T) {
 // was found is not computed twice.
 func TestDetector(t *testing.T) {
 	w, file := newWorld(), filepath.Join(t.TempDir(), "knn.detector")
-	j, err := w.open(t, with(Config{Scores: []string{"knn_K3"}, Reference: "msp", Threshold: 0.9, Detector: file}, "id-train", "near"), evaluation.Store{})
+	c := with(Config{Scores: []string{"knn_K3"}, Reference: "msp", Threshold: 0.9, Detector: file}, "id-train", "near")
+	j, err := w.open(t, c, evaluation.Store{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -522,7 +532,7 @@ func TestDetector(t *testing.T) {
 	if l != j.result {
 		t.Error("the result is not that of Finish")
 	}
-	d, err := ReadDetector(file)
+	d, err := detector.Read(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -530,8 +540,10 @@ func TestDetector(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	r := reported(t, l)
-	for name, accepted := range map[string]*report.Number{"id-test": r.Find("accepted"), "near": r.Find("accepted", report.KeySet.Is("near"))} {
-		a, err := d.Apply(ctx, w.Classifier(t), w.samples(name), evaluation.Store{})
+	for name, accepted := range map[string]*report.Number{
+		"id-test": r.Find("accepted"), "near": r.Find("accepted", report.KeySet.Is("near")),
+	} {
+		a, err := Apply(ctx, d, w.Classifier(t), w.samples(name), evaluation.Store{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -558,7 +570,8 @@ func TestDetector(t *testing.T) {
 	}
 	other := newWorld()
 	other.Bias[0]++
-	if _, err := d.Apply(ctx, other.Classifier(t), other.samples("near"), evaluation.Store{}); err == nil || !strings.Contains(err.Error(), "is not the one that the detector was made with") {
+	_, err = Apply(ctx, d, other.Classifier(t), other.samples("near"), evaluation.Store{})
+	if err == nil || !strings.Contains(err.Error(), "is not the one that the detector was made with") {
 		t.Errorf("another model: %v", err)
 	}
 }
@@ -621,8 +634,8 @@ func TestSource(t *testing.T) {
 		names = append(names, (&report.Number{Name: m.Name, At: m.At}).Label())
 	}
 	want := []string{
-		"auroc far msp", "fpr95_id_positive far msp", "auroc far mds", "fpr95_id_positive far mds", "auroc near msp", "fpr95_id_positive near msp",
-		"auroc near mds", "fpr95_id_positive near mds", "auroc all msp", "auroc all mds",
+		"auroc far msp", "fpr95_id_positive far msp", "auroc far mds", "fpr95_id_positive far mds", "auroc near msp",
+		"fpr95_id_positive near msp", "auroc near mds", "fpr95_id_positive near mds", "auroc all msp", "auroc all mds",
 	}
 	if d := cmp.Diff(want, names); d != "" {
 		t.Fatalf("-want +got:\n%s", d)

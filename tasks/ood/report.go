@@ -49,7 +49,7 @@ func load(s *results.Study, head *scores.Head, o tasks.Options) (*loaded, error)
 	tasks.Set(&a.Config.Reference, o.Reference)
 	tasks.Set(&a.Config.Grid, o.Grid)
 	if err := a.Config.Validate(); err != nil {
-		return nil, err
+		return nil, &tasks.ValueError{Err: err}
 	}
 	all, err := openSets(s, a.Config)
 	if err != nil {

@@ -67,7 +67,8 @@ func (res *result) data(ctx context.Context, s sets) (scores.Data, error) {
 		t.Done()
 		out.Training, res.bad = t, append(res.bad, bad...)
 		if t.Rule() != "" {
-			res.warn("of %s, scores that compare with images (knn, nnguide, relation, openmax, vim's scale) use %s; sums are of all", o.Name, t.Rule())
+			res.warn("of %s, scores that compare with images (knn, nnguide, relation, openmax, vim's scale) use %s; sums are of all",
+				o.Name, t.Rule())
 		}
 		if n := t.Zeros(); n > 0 {
 			res.warn("%d training images whose features are all 0 have no direction: knn, nnguide and relation leave them out", n)

@@ -40,7 +40,7 @@ func TestValidate(t *testing.T) {
 		{"parameters chosen", Config{Sources: []Source{a, apart, val}, Grid: true}, ""},
 		{"no set", Config{}, "no OOD set is named"},
 		{"one name twice", Config{Sources: []Source{a, a}}, `two sets are called "a"`},
-		{"the name of a file", Config{Sources: []Source{{Name: "study.json", Role: Out}}}, `two sets are called "study.json", or the name is taken`},
+		{"the name of a file", Config{Sources: []Source{{Name: "study.json", Role: Out}}}, `"study.json", or the name is taken`},
 		{"two validation sets", Config{Sources: []Source{a, val, {Name: "more", Role: Val}}}, "there are 2 sets of role val"},
 		{"no such score", Config{Sources: []Source{a}, Scores: []string{"mps"}}, `score "mps" is not one of`},
 		{"OOD validation alone", Config{Sources: []Source{a, apart}}, "give --grid with --ood-val"},
@@ -48,7 +48,7 @@ func TestValidate(t *testing.T) {
 		{"OOD validation without a grid", Config{Sources: []Source{a, apart, val}}, "give --grid with --ood-val"},
 		{"a reference of three scores", Config{Sources: []Source{a}, Reference: "ash"}, `the reference "ash" is not one score`},
 		{"a share above 1", Config{Sources: []Source{a}, Threshold: 1.5, Scores: []string{"msp"}}, "cannot accept a share of 1.5"},
-		{"a threshold of all scores", Config{Threshold: 0.9}, "a threshold is one of one score; name it by --score (as it is, it would be msp, mls, energy ...)"},
+		{"a threshold of all scores", Config{Threshold: 0.9}, "name it by --score (as it is, it would be msp, mls, energy ...)"},
 		{"threshold and grid", Config{Threshold: 0.9, Scores: []string{"msp"}, Grid: true}, "cannot be had at once"},
 		{"a detector without a threshold", Config{Sources: []Source{a}, Detector: "d"}, "give --threshold-at"},
 	} {

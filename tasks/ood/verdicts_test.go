@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"cutmix-eval/detector"
 	"cutmix-eval/report"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,7 +21,7 @@ func TestWriteVerdicts(t *testing.T) {
 	written := func(f report.Format) string {
 		t.Helper()
 		var b strings.Builder
-		if err := WriteVerdicts(&b, &Detector{Score: "energy", Threshold: 1}, verdicts, f); err != nil {
+		if err := WriteVerdicts(&b, &detector.Detector{Score: "energy", Threshold: 1}, verdicts, f); err != nil {
 			t.Fatal(err)
 		}
 		return b.String()
@@ -41,8 +42,9 @@ c.png,,,,,,no picture
 			t.Errorf("%s: %s", f, d)
 		}
 	}
-	if md := written(report.Markdown); !strings.Contains(md, "| a.png | accept  | 1.2346  | 3          | cat, tabby | 98.77 %    |            |") {
-		t.Error(md)
+	md := written(report.Markdown)
+	if row := "| a.png | accept  | 1.2346  | 3          | cat, tabby | 98.77 %    |            |"; !strings.Contains(md, row) {
+		t.Errorf("no %s in\n%s", row, md)
 	}
 	var read struct {
 		Task     string

@@ -1,4 +1,4 @@
-package ood
+package detector
 
 import (
 	"bytes"
@@ -84,7 +84,10 @@ func detectorOf(t testing.TB, s scores.Score, g scores.Data) *Detector {
 	if err != nil {
 		t.Fatalf("%s: %v", s.Name, err)
 	}
-	return &Detector{FormatVersion: detectorVersion, Tool: report.Tool{Name: "t"}, Score: s.Name, Threshold: 0.25, C: g.Head.Out, D: g.Head.In, N: 3, Recipe: imageproc.Standard(), State: st}
+	return &Detector{
+		Tool: report.Tool{Name: "t"}, Score: s.Name, Threshold: 0.25,
+		C: g.Head.Out, D: g.Head.In, N: 3, Recipe: imageproc.Standard(), State: st,
+	}
 }
 
 // TestDetectorFile: every score gives from its file what it gave when it was fitted, to
@@ -112,31 +115,49 @@ func TestDetectorFile(t *testing.T) {
 		if err := os.WriteFile(path, twice[0].Bytes(), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		back, err := ReadDetector(path)
+		back, err := Read(path)
 		if err != nil {
 			t.Errorf("%s: %v", score.Name, err)
 			continue
 		}
-		again, err := back.fit(h)
+		again, err := back.Fit(h)
 		if err != nil {
 			t.Errorf("%s: %v", score.Name, err)
 			continue
 		}
-		if a, b := scoresOf(f, s), scoresOf(again.Func, s); !slices.Equal(a, b) {
+		if a, b := scoresOf(f, s), scoresOf(again, s); !slices.Equal(a, b) {
 			t.Errorf("%s: the file gives other scores", score.Name)
 		}
 		other, _ := madeUp(5, 60)
-		if _, err := back.fit(other); err == nil {
+		if _, err := back.Fit(other); err == nil {
 			t.Errorf("%s: a head of other size fits", score.Name)
 		}
 		if len(back.State) > 0 { // a part is missing
 			for name := range back.State {
 				delete(back.State, name)
 			}
-			if _, err := back.fit(h); err == nil {
+			if _, err := back.Fit(h); err == nil {
 				t.Errorf("%s: fits without its state", score.Name)
 			}
 		}
+	}
+}
+
+// TestVersion1: files of the first version, whose recipes were written otherwise, are read.
+func TestVersion1(t *testing.T) {
+	text := `{"format_version": 1, "score": "msp", "threshold": 0.5, "classes": 3, "features": 0,
+		"recipe": {"resize": {"H": 64, "W": 64}, "fit": "shorter", "interpolation": "bilinear", "crop": {"H": 60, "W": 62}, "range": 1,
+			"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25], "bgr": false, "layout": "NCHW"}}`
+	var b bytes.Buffer
+	if err := (&Detector{}).archive([]byte(text)).Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	d, err := parse(bytes.NewReader(b.Bytes()), int64(b.Len()), maxState)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := d.Recipe.Crop, (imageproc.Size{H: 60, W: 62}); got != want {
+		t.Errorf("images are cropped to %v, want %v", got, want)
 	}
 }
 
@@ -179,12 +200,12 @@ func FuzzDetector(f *testing.F) {
 			return // a name that no archive can have
 		}
 		for _, data := range [][]byte{text, b.Bytes()} {
-			d, err := parseDetector(bytes.NewReader(data), int64(len(data)), 1<<20)
+			d, err := parse(bytes.NewReader(data), int64(len(data)), 1<<20)
 			if err != nil {
 				continue
 			}
-			if fit, err := d.fit(h); err == nil {
-				scoresOf(fit.Func, s)
+			if fit, err := d.Fit(h); err == nil {
+				scoresOf(fit, s)
 			}
 		}
 	})
