@@ -66,13 +66,11 @@ func TestOtherPrograms(t *testing.T) {
 		t.Fatal(err)
 	}
 	value := func(name string) float64 {
-		for _, m := range want.Metrics {
-			if m.Name == name {
-				return m.Value
-			}
+		n := want.Find(name)
+		if n == nil {
+			t.Fatalf("no number %s", name)
 		}
-		t.Fatalf("no metric %s", name)
-		return 0
+		return n.Value
 	}
 	var got struct {
 		Columns              map[string]string
