@@ -53,8 +53,7 @@ func New(s Source, c Config) (*Images, error) {
 }
 
 // Corrupt is the images of a source under one corruption, and in words all that their pixels
-// depend on. textures names a folder as
-// frost.Load takes it.
+// depend on. textures names a folder as frost.Load takes it. The source must stay open as long.
 func Corrupt(s Source, n corrupt.Name, severity int, textures string) (*datasets.Dataset, string, error) {
 	b := Benchmark{Corruptions: []corrupt.Name{n}, Severities: []int{severity}, Frost: textures}
 	if err := b.Validate(); err != nil {

@@ -2,12 +2,14 @@ package variants
 
 import (
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	"cutmix-eval/corrupt"
 	"cutmix-eval/datasets"
 	"cutmix-eval/imageproc"
 )
@@ -104,6 +106,61 @@ func TestPartners(t *testing.T) {
 		if s.Data.Samples[i].Label == s.Data.Samples[o].Label {
 			t.Fatalf("image %d is mixed with one of its class", i)
 		}
+	}
+}
+
+// TestPartnerSize: images of two sizes are not mixed.
+func TestPartnerSize(t *testing.T) {
+	dir := t.TempDir()
+	savePNG(t, filepath.Join(dir, "a", "1.png"), make([]byte, 3*32*16), 32, 16)
+	savePNG(t, filepath.Join(dir, "b", "1.png"), make([]byte, 3*16*32), 16, 32)
+	s := scenesSource(t)
+	s.Size = imageproc.Size{}
+	var err error
+	if s.Data, err = datasets.Open(dir, datasets.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Data.Close()
+	for _, e := range []Experiment{Mixup, CutMix} {
+		_, err := made(t, s, e).Dataset().Loader().Load(1)
+		if err == nil || !strings.HasSuffix(err.Error(), "its partner b/1.png: it has another size") {
+			t.Errorf("%s: %v", e, err)
+		}
+	}
+}
+
+// TestCorrupt: images under one corruption are those among all variants, and the words say
+// what their pixels depend on.
+func TestCorrupt(t *testing.T) {
+	s := scenesSource(t)
+	s.Seed = 7
+	d, words, err := Corrupt(s, corrupt.Frost, 3, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "frost at severity 3, parameters for size 64, seed 7, built-in textures, drawn by this program; " +
+		"published numbers use photographs (--frost), pixels " + s.Recipe.Fingerprint()
+	if words != want {
+		t.Errorf("%q, want %q", words, want)
+	}
+	v := made(t, s, Corruptions)
+	at := slices.Index(v.Variants, Variant{"frost", 3})
+	one, err := d.Loader().Load(5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := v.Dataset().Loader().Load(5*len(v.Variants) + at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(one.Pix, all.Pix) || len(d.Samples) != len(s.Data.Samples) {
+		t.Errorf("%d images, of which the sixth differs from the variant", len(d.Samples))
+	}
+	if k, i := v.Place(5*len(v.Variants) + at); k != at || i != 5 {
+		t.Errorf("it is variant %d of image %d", k, i)
+	}
+	if _, _, err := Corrupt(s, corrupt.Frost, 6, ""); err == nil {
+		t.Error("there is no severity 6")
 	}
 }
 
