@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,34 +21,24 @@ import (
 	"cutmix-eval/internal/long"
 	"cutmix-eval/report"
 	"cutmix-eval/runtime/ortest"
+
+	"github.com/google/go-cmp/cmp"
 )
 
-// tune runs finetune, which must succeed, and parses its report.
-func tune(t *testing.T, args ...string) (report.Report, string) {
+// tune runs finetune, which must succeed, and reads its report.
+func tune(t *testing.T, args ...string) (r *report.Report, errs string) {
 	t.Helper()
 	code, out, errs := command(t, append([]string{"finetune", "--format", "json", "--bootstrap", "100"}, args...)...)
 	if code != exitDone {
 		t.Fatalf("%v: exit code %d: %s", args, code, errs)
 	}
-	var r report.Report
-	d := json.NewDecoder(strings.NewReader(out))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&r); err != nil {
-		t.Fatalf("%v in %s", err, out)
-	}
-	return r, errs
+	return parsed(t, out), errs
 }
 
-// of is a number of a group of a report.
-func of(t *testing.T, r report.Report, kind, group, name string) report.Metric {
+// of is a number of a head on a set of images.
+func of(t *testing.T, r *report.Report, set, head, name string) *report.Number {
 	t.Helper()
-	for _, g := range r.Groups {
-		if g.Kind == kind && g.Name == group {
-			return metric(t, report.Report{Metrics: g.Metrics}, name)
-		}
-	}
-	t.Fatalf("no group %s %s", kind, group)
-	return report.Metric{}
+	return numberOf(t, r, name, report.KeySet.Is(set), report.KeyHead.Is(head))
 }
 
 // TestFinetuneCommand: the file that is written is a classifier with the reported accuracy,
@@ -61,35 +52,44 @@ func TestFinetuneCommand(t *testing.T) {
 	if strings.Count(errs, "epoch ") != 2 || !strings.Contains(errs, "epoch 2/2: loss ") || !strings.Contains(errs, "val top1") {
 		t.Errorf("progress: %s", errs)
 	}
-	tuned := metric(t, r, "top1")
+	tuned := of(t, r, "test", "tuned", "top1")
 	// Chance is 10 %; two epochs on 500 pictures of new classes give about half of them.
 	if tuned.N != 300 || tuned.Value < 0.45 || tuned.Value > 0.8 || tuned.Interval == nil || r.Task != "finetune" {
 		t.Errorf("%+v", tuned)
 	}
-	for _, kind := range []string{"val", "test"} {
+	for set, n := range map[string]int{"val": 200, "test": 300} {
 		for _, head := range []string{"tuned", "linear_probe", "knn_k20"} {
-			m := of(t, r, kind, head, "top1")
-			if m.N != map[string]int{"val": 200, "test": 300}[kind] || m.Value < 0.4 || m.Interval == nil || m.Interval.Low > m.Value || m.Interval.High < m.Value {
-				t.Errorf("%s %s: %+v", kind, head, m)
+			m := of(t, r, set, head, "top1")
+			if m.N != n || m.Value < 0.4 || !surrounded(m) {
+				t.Errorf("%+v", m)
 			}
-			if head != "tuned" {
-				d := of(t, r, kind, head, "top1_difference")
-				if diff := m.Value - of(t, r, kind, "tuned", "top1").Value; d.P == nil || d.Interval == nil || d.Value-diff > 1e-12 || diff-d.Value > 1e-12 {
-					t.Errorf("%s %s: difference %+v", kind, head, d)
-				}
+			if head == "tuned" {
+				continue
+			}
+			d := of(t, r, set, head, "top1_difference")
+			if want := m.Value - of(t, r, set, "tuned", "top1").Value; d.Test == nil || d.Interval == nil || math.Abs(d.Value-want) > 1e-12 {
+				t.Errorf("%+v, want %v", d, want)
 			}
 		}
 	}
 	// The old classes are others: there is nothing to compare with before.
-	for _, g := range r.Groups {
-		if g.Name == "before" {
-			t.Errorf("numbers of the old head on other classes: %+v", g)
+	for _, n := range r.Numbers {
+		if n.At.Get(report.KeyHead) == "before" {
+			t.Errorf("a number of the old head on other classes: %+v", n)
 		}
 	}
 	alone := classifyJSON(t, exitDone, "--model", out, "--data", test)
-	if metric(t, alone, "top1").Value != tuned.Value || !strings.HasPrefix(alone.Dataset.Labels, "by the class names in the model") ||
-		alone.Preprocessing.Source != "ONNX metadata" || alone.Preprocessing.Fingerprint != r.Preprocessing.Fingerprint || alone.Model.Training != "cutmix, beta 1, probability 0.5, 2 epochs, head only" {
-		t.Errorf("classify: %+v %+v %+v %+v, want %+v", metric(t, alone, "top1"), alone.Dataset, alone.Preprocessing, alone.Model, tuned)
+	if top1 := numberOf(t, alone, "top1"); top1.Value != tuned.Value {
+		t.Errorf("classify gives %v, want %v", top1.Value, tuned.Value)
+	}
+	if !strings.HasPrefix(alone.Dataset.Labels, "by the class names in the model") {
+		t.Errorf("labels %s", alone.Dataset.Labels)
+	}
+	if p := alone.Preprocessing; p.Source != "ONNX metadata" || p.Fingerprint != r.Preprocessing.Fingerprint {
+		t.Errorf("%+v, want the pixels of %+v", p, r.Preprocessing)
+	}
+	if alone.Model.Training != "cutmix, beta 1, probability 0.5, 2 epochs, head only" {
+		t.Errorf("training %s", alone.Model.Training)
 	}
 	first, err := os.ReadFile(out)
 	if err != nil {
@@ -99,13 +99,19 @@ func TestFinetuneCommand(t *testing.T) {
 	if second, err := os.ReadFile(out); err != nil || !bytes.Equal(first, second) || strings.Contains(errs, "epoch 1") {
 		t.Errorf("the same command trains again, or writes another file: %v %s", err, errs)
 	}
-	if metric(t, again, "top1").Value != tuned.Value || fmt.Sprint(again.Groups) != fmt.Sprint(r.Groups) && !sameGroups(again.Groups, r.Groups) {
-		t.Error("the same command gives another report")
+	if d := cmp.Diff(r.Numbers, again.Numbers); d != "" {
+		t.Errorf("the same command: %s", d)
 	}
 	code, shown, errs := command(t, "report", filepath.Join(dir, "tuned.run"), "--format", "json")
-	var kept report.Report
-	if err := json.Unmarshal([]byte(shown), &kept); code != exitDone || err != nil || !sameGroups(kept.Groups, r.Groups) {
-		t.Errorf("report: %d %v %s", code, err, errs)
+	if code != exitDone {
+		t.Fatalf("report: %d %s", code, errs)
+	}
+	if d := cmp.Diff(r.Numbers, parsed(t, shown).Numbers); d != "" {
+		t.Errorf("report: %s", d)
+	}
+	var whole struct{ Metrics map[string]float64 }
+	if err := json.Unmarshal([]byte(shown), &whole); err != nil || whole.Metrics["top1"] != tuned.Value {
+		t.Errorf("metrics %v, want the tuned head's: %v", whole.Metrics, err)
 	}
 	log, err := os.ReadFile(filepath.Join(dir, "tuned.run", "log.csv"))
 	if err != nil || strings.Count(string(log), "\n") != 3 || !strings.HasPrefix(string(log), "epoch,lr,train_loss,val_loss,val_top1,") {
@@ -127,15 +133,9 @@ func TestFinetuneCommand(t *testing.T) {
 	if code, shown, errs := command(t, "models", "show", "mine"); code != exitDone || !strings.Contains(shown, "cutmix, beta 1, probability 0.5, 2 epochs, head only") || !strings.Contains(shown, "ONNX metadata") {
 		t.Errorf("%s %s", shown, errs)
 	}
-	if named := classifyJSON(t, exitDone, "--model", "mine", "--data", test, "--bootstrap", "0"); metric(t, named, "top1").Value != tuned.Value {
+	if named := classifyJSON(t, exitDone, "--model", "mine", "--data", test, "--bootstrap", "0"); numberOf(t, named, "top1").Value != tuned.Value {
 		t.Error("the pinned model is another")
 	}
-}
-
-func sameGroups(a, b []report.Group) bool {
-	x, err := json.Marshal(a)
-	y, err2 := json.Marshal(b)
-	return err == nil && err2 == nil && bytes.Equal(x, y)
 }
 
 // TestFinetuneWays: every way of mixing, head and optimiser, by the command line, on few
@@ -144,23 +144,24 @@ func TestFinetuneWays(t *testing.T) {
 	dir := t.TempDir()
 	val := exported(t, filepath.Join(dir, "val"), "new-val", 200)
 	for i, c := range []struct {
-		args  string
-		least float64 // top-1 on validation images; chance is 0.1
-		about string  // in the report's options
+		args   string
+		least  float64 // top-1 on validation images; chance is 0.1
+		about  string  // in the report's options
+		trials int     // of --search
 	}{
-		{"--mix none", 0.4, "no mixing"},
-		{"--mix mixup --alpha 0.2 --mix-prob 1", 0.35, "mixup, alpha 0.2, probability 1"},
-		{"--mix cutout --cutout-length 0.3", 0.35, "cutout of 0.3 of the side"},
-		{"--mix cutmix --cutmix-box gaussian --mix-labels complete --mix-scheduled --mix-per-image", 0.35, "rising from 0, gaussian boxes, complete labels, a box for each image"},
-		{"--mix cutmix --cutmix-box fixed --mix-uncorrected --mix-labels one-hot --augment none --batch-size 7", 0.35, "fixed boxes, one-hot labels, labels by the drawn lambda"},
-		{"--mix feature-cutmix --optimizer adamw --schedule step --warmup 0.1", 0.35, "feature-cutmix"},
-		{"--mix none --augment none --optimizer lbfgs --weight-decay 0.01", 0.4, "optimum by L-BFGS"},
-		{"--mix none --augment none --optimizer lbfgs --search", 0.4, "optimum by L-BFGS"},
-		{"--mix feature-cutmix --search --epochs 3", 0.35, "feature-cutmix"},
-		{"--mix cutmix --hidden 24 --dropout 0.2 --label-smoothing 0.1 --class-weights balanced", 0.3, "new head with 24 hidden units, dropout 0.2"},
-		{"--mix none --augment flip --standardize=false --schedule constant --momentum 0", 0.2, "flips 0.5"},
-		{"--mix none --augment crop --crop-scale 0.7,0.9 --crop-ratio 1,1 --select last", 0.35, "random crops of 0.7 to 0.9"},
-		{"--patience 1 --epochs 30 --mix none", 0.35, "of "},
+		{"--mix none", 0.4, "no mixing", 0},
+		{"--mix mixup --alpha 0.2 --mix-prob 1", 0.35, "mixup, alpha 0.2, probability 1", 0},
+		{"--mix cutout --cutout-length 0.3", 0.35, "cutout of 0.3 of the side", 0},
+		{"--mix cutmix --cutmix-box gaussian --mix-labels complete --mix-scheduled --mix-per-image", 0.35, "rising from 0, gaussian boxes, complete labels, a box for each image", 0},
+		{"--mix cutmix --cutmix-box fixed --mix-uncorrected --mix-labels one-hot --augment none --batch-size 7", 0.35, "fixed boxes, one-hot labels, labels by the drawn lambda", 0},
+		{"--mix feature-cutmix --optimizer adamw --schedule step --warmup 0.1", 0.35, "feature-cutmix", 0},
+		{"--mix none --augment none --optimizer lbfgs --weight-decay 0.01", 0.4, "optimum by L-BFGS", 0},
+		{"--mix none --augment none --optimizer lbfgs --search", 0.4, "optimum by L-BFGS", 5},
+		{"--mix feature-cutmix --search --epochs 3", 0.35, "feature-cutmix", 20},
+		{"--mix cutmix --hidden 24 --dropout 0.2 --label-smoothing 0.1 --class-weights balanced", 0.3, "new head with 24 hidden units, dropout 0.2", 0},
+		{"--mix none --augment flip --standardize=false --schedule constant --momentum 0", 0.2, "flips 0.5", 0},
+		{"--mix none --augment crop --crop-scale 0.7,0.9 --crop-ratio 1,1 --select last", 0.35, "random crops of 0.7 to 0.9", 0},
+		{"--patience 1 --epochs 30 --mix none", 0.35, "of ", 0},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			if i%4 != 1 {
@@ -171,21 +172,18 @@ func TestFinetuneWays(t *testing.T) {
 				args = append(args, "--epochs", "5")
 			}
 			r, _ := tune(t, args...)
-			if m := metric(t, r, "top1"); m.N != 200 || m.Value < c.least || m.Value > 0.85 || !strings.Contains(r.Options, c.about) {
-				t.Errorf("%v of %d; %s", m.Value, m.N, r.Options)
+			if m := of(t, r, "val", "tuned", "top1"); m.N != 200 || m.Value < c.least || m.Value > 0.85 {
+				t.Errorf("%+v", m)
 			}
-			table := func(name string) int {
-				for _, one := range r.Tables {
-					if one.Name == name {
-						return len(one.Rows)
-					}
+			if !strings.Contains(r.Options, c.about) {
+				t.Errorf("no %q in %s", c.about, r.Options)
+			}
+			if c.trials > 0 {
+				if rows := len(tableOf(t, r, "search").Rows); rows != c.trials {
+					t.Errorf("%d trials", rows)
 				}
-				return 0
 			}
-			if rows := table("search"); strings.Contains(c.args, "--search") != (rows > 0) || strings.Contains(c.args, "lbfgs --search") && rows != 5 || strings.Contains(c.args, "--search --epochs") && rows != 20 {
-				t.Errorf("%d trials", rows)
-			}
-			if epochs := table("epochs"); strings.Contains(c.args, "--patience") && epochs >= 30 {
+			if epochs := len(tableOf(t, r, "epochs").Rows); strings.Contains(c.args, "--patience") && epochs >= 30 {
 				t.Errorf("it trained for %d epochs", epochs)
 			}
 		})
@@ -201,12 +199,12 @@ func TestFinetuneKeep(t *testing.T) {
 	if before.Value != after.Value || before.N != 500 || before.Value < 0.85 {
 		t.Errorf("before %+v, after %+v", before, after)
 	}
-	if d := of(t, r, "val", "before", "top1_difference"); d.Value != 0 || *d.P != 1 {
+	if d := of(t, r, "val", "before", "top1_difference"); d.Value != 0 || d.Test.P != 1 {
 		t.Errorf("%+v", d)
 	}
 	// A class that is missing stays in the head.
 	alone := classifyJSON(t, exitDone, "--model", out, "--data", "scenes:test", "--limit", "300", "--bootstrap", "0")
-	if m := metric(t, alone, "top1"); m.Value < 0.9 {
+	if m := numberOf(t, alone, "top1"); m.Value < 0.9 {
 		t.Errorf("the kept head: %+v", m)
 	}
 	if code, _, errs := command(t, "finetune", "--train", "scenes:new-train", "--head", "keep", "--out", out+".2.onnx"); code != exitFailed || !strings.Contains(errs, "model's classes") {
@@ -368,8 +366,9 @@ func TestFinetuneData(t *testing.T) {
 	}
 	// Weights in an external file come along.
 	ext, _ := tune(t, append([]string{"--model", "../../model/testdata/heads/external.onnx", "--out", in("external.onnx"), "--quiet", "--train", "scenes:new-train", "--val", "scenes:new-val"}, tiny[:6]...)...)
-	if alone := classifyJSON(t, exitDone, "--model", in("external.onnx"), "--data", "scenes:new-val", "--bootstrap", "0"); metric(t, alone, "top1").Value != metric(t, ext, "top1").Value {
-		t.Error("external weights: classify gives another accuracy")
+	alone := classifyJSON(t, exitDone, "--model", in("external.onnx"), "--data", "scenes:new-val", "--bootstrap", "0")
+	if got, want := numberOf(t, alone, "top1"), of(t, ext, "val", "tuned", "top1"); got.Value != want.Value {
+		t.Errorf("external weights: classify gives %v, want %v", got.Value, want.Value)
 	}
 	// What was computed before the error is kept; no half file is.
 	if _, err := os.Stat(in("c.onnx")); err == nil {
@@ -400,21 +399,25 @@ func TestFinetuneMultiLabel(t *testing.T) {
 	for _, mix := range []string{"cutmix", "feature-cutmix", "none --augment none --optimizer lbfgs"} {
 		out := filepath.Join(dir, strings.Fields(mix)[0]+".onnx")
 		r, _ := tune(t, append([]string{"--train", filepath.Join(dir, "images"), "--multi-label", labels, "--split", "0.5", "--out", out, "--quiet", "--mix"}, strings.Fields(mix)...)...)
-		m := metric(t, r, "map")
-		if m.Value < 0.5 || m.Value > 1 || m.Interval == nil || m.Interval.Low > m.Value || m.Interval.High < m.Value || r.Model.Classes != 5 {
+		m := of(t, r, "val", "tuned", "map")
+		if m.Value < 0.5 || m.Value > 1 || !surrounded(m) || r.Model.Classes != 5 {
 			t.Errorf("%s: %+v of %d classes", mix, m, r.Model.Classes)
 		}
 		if of(t, r, "val", "linear_probe", "map").Interval == nil {
 			t.Errorf("%s: no interval of the probe", mix)
 		}
-		sum := 0.0
-		for _, c := range append(slices.Clone(classes), "late") {
-			one := of(t, r, "val class", c, "average_precision")
-			if sum += one.Value; c == "late" && one.Value > 0.8 {
-				t.Errorf("%s: chance is learnt: %+v", mix, one)
-			}
+		precision := func(class string) float64 {
+			return numberOf(t, r, "average_precision", report.KeySet.Is("val"), report.KeyClass.Is(class)).Value
 		}
-		if d := sum/5 - m.Value; d > 1e-9 || d < -1e-9 {
+		late := precision("late")
+		if late > 0.8 {
+			t.Errorf("%s: chance is learnt: %v", mix, late)
+		}
+		sum := late
+		for _, c := range classes {
+			sum += precision(c)
+		}
+		if math.Abs(sum/5-m.Value) > 1e-9 {
 			t.Errorf("%s: mAP %v is not the mean of %v", mix, m.Value, sum)
 		}
 	}
@@ -434,20 +437,25 @@ func TestFinetuneSuite(t *testing.T) {
 	args := []string{"--suite", file, "--mix", "feature-cutmix", "--epochs", "3", "--out", filepath.Join(dir, "out"), "--quiet"}
 	r, _ := tune(t, args...)
 	again, _ := tune(t, args...)
-	if !sameGroups(r.Groups, again.Groups) || len(r.Groups) != 4 || len(r.Tables) != 2 || len(r.Tables[1].Rows) != 2 || len(r.Tables[0].Rows) != 2 {
-		t.Fatalf("%+v", r)
+	if d := cmp.Diff(r.Numbers, again.Numbers); d != "" {
+		t.Errorf("the same command: %s", d)
 	}
-	code, shown, errs := command(t, "report", filepath.Join(dir, "out"), "--format", "json")
-	var kept report.Report
-	if err := json.Unmarshal([]byte(shown), &kept); code != exitDone || err != nil || !sameGroups(kept.Groups, r.Groups) {
-		t.Errorf("report: %d %v %s", code, err, errs)
+	if kept := reportOf(t, "report", filepath.Join(dir, "out")); cmp.Diff(r.Numbers, kept.Numbers) != "" {
+		t.Errorf("report: %s", cmp.Diff(r.Numbers, kept.Numbers))
 	}
-	for _, data := range []string{"few", "split"} {
-		n := map[string]int{"few": 100, "split": 40}[data]
-		a, b := of(t, r, data, "base", "top1"), of(t, r, data, "cutmix", "top1")
-		d := of(t, r, data, "cutmix", "top1_difference")
-		if a.N != n || b.N != n || d.N != n || d.P == nil || d.PAdjusted == nil || *d.PAdjusted < *d.P || d.Value-(b.Value-a.Value) > 1e-12 || b.Value-a.Value-d.Value > 1e-12 {
+	if rows := len(tableOf(t, r, "models").Rows); rows != 2 {
+		t.Errorf("%d backbones", rows)
+	}
+	for data, n := range map[string]int{"few": 100, "split": 40} {
+		number := func(model, name string) *report.Number {
+			return numberOf(t, r, name, report.KeyDataset.Is(data), report.KeyModel.Is(model))
+		}
+		a, b, d := number("base", "top1"), number("cutmix", "top1"), number("cutmix", "top1_difference")
+		if a.N != n || b.N != n || d.N != n || math.Abs(d.Value-(b.Value-a.Value)) > 1e-12 {
 			t.Errorf("%s: %+v, %+v, difference %+v", data, a, b, d)
+		}
+		if d.Test == nil || d.Test.PAdjusted < d.Test.P {
+			t.Errorf("%s: %+v", data, d.Test)
 		}
 	}
 	for _, name := range []string{"few/base.onnx", "few/cutmix.onnx", "split/base.onnx", "split/cutmix.onnx"} {
@@ -469,8 +477,8 @@ func TestFinetuneCIFAR(t *testing.T) {
 	}{{"--mix none --augment none", 0.8329}, {"--mix cutmix --augment none", 0.8314}, {"--mix feature-cutmix", 0.8343}, {"--mix feature-cutmix --optimizer adamw --lr 0.01", 0.8339}} {
 		t.Run(c.args, func(t *testing.T) {
 			r, _ := tune(t, append([]string{"--model", model, "--train", train, "--val", test, "--standardize=false", "--lr", "0.1", "--select", "last", "--epochs", "10", "--quiet", "--out", filepath.Join(t.TempDir(), "tuned.onnx")}, strings.Fields(c.args)...)...)
-			m := metric(t, r, "top1")
-			if d := m.Value - c.want; m.N != 10000 || d > 0.005 || d < -0.005 {
+			m := of(t, r, "val", "tuned", "top1")
+			if m.N != 10000 || math.Abs(m.Value-c.want) > 0.005 {
 				t.Errorf("top1 %v of %d, PyTorch's is %v", m.Value, m.N, c.want)
 			}
 			t.Logf("top1 %v, PyTorch %v", m.Value, c.want)
@@ -498,14 +506,16 @@ func TestFinetuneTinyImageNet(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, _ := tune(t, "--suite", file, "--mix", "feature-cutmix", "--epochs", "10", "--out", filepath.Join(dir, "out"), "--quiet")
+	tiny := report.KeyDataset.Is("Tiny-ImageNet")
 	for _, name := range []string{"baseline", "CutMix"} {
-		m := of(t, r, "Tiny-ImageNet", name, "top1")
+		m := numberOf(t, r, "top1", tiny, report.KeyModel.Is(name))
 		if m.N != 800 || m.Value < 0.04 || m.Value > 0.25 {
 			t.Errorf("%s: %+v", name, m)
 		}
 		t.Logf("%s: top1 %v of %d", name, m.Value, m.N)
 	}
-	if d := of(t, r, "Tiny-ImageNet", "CutMix", "top1_difference"); d.Interval.Low == d.Interval.High || d.P == nil || d.Interval.Low > d.Value || d.Interval.High < d.Value {
+	d := numberOf(t, r, "top1_difference", tiny, report.KeyModel.Is("CutMix"))
+	if d.Test == nil || !surrounded(d) || d.Interval.Low == d.Interval.High {
 		t.Errorf("%+v", d)
 	}
 }
@@ -682,7 +692,7 @@ func TestFinetuneVOC(t *testing.T) {
 		if m := of(t, r, kind, "tuned", "map"); m.N != n || m.Value < 0.6 {
 			t.Errorf("%s: %+v, want %d images", kind, m, n)
 		}
-		if m := of(t, r, kind+" class", "two", "average_precision"); m.N != n-2 {
+		if m := numberOf(t, r, "average_precision", report.KeySet.Is(kind), report.KeyClass.Is("two")); m.N != n-2 {
 			t.Errorf("%s: %d images are known to be of class two, or not", kind, m.N)
 		}
 	}
