@@ -20,6 +20,8 @@ import (
 	"cutmix-eval/internal/long"
 	"cutmix-eval/report"
 	"cutmix-eval/runtime/ortest"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // tune runs finetune, which must succeed, and parses its report.
@@ -38,16 +40,36 @@ func tune(t *testing.T, args ...string) (report.Report, string) {
 	return r, errs
 }
 
-// of is a number of a group of a report.
-func of(t *testing.T, r report.Report, kind, group, name string) report.Metric {
+// of is a number of a head on a set.
+func of(t *testing.T, r report.Report, set, head, name string) *report.Number {
 	t.Helper()
-	for _, g := range r.Groups {
-		if g.Kind == kind && g.Name == group {
-			return metric(t, report.Report{Metrics: g.Metrics}, name)
+	return numberOf(t, &r, name, report.KeySet.Is(set), report.KeyHead.Is(head))
+}
+
+// transferred is a number of a suite.
+func transferred(t *testing.T, r report.Report, data, model, name string) *report.Number {
+	t.Helper()
+	return numberOf(t, &r, name, report.KeyDataset.Is(data), report.KeyModel.Is(model))
+}
+
+// sameNumbers says whether reports have the same numbers, to the bit.
+func sameNumbers(t *testing.T, a, b report.Report) bool {
+	t.Helper()
+	d := cmp.Diff(a.Numbers, b.Numbers)
+	if d != "" {
+		t.Log(d)
+	}
+	return d == ""
+}
+
+// tableRows is the number of rows of a table.
+func tableRows(r report.Report, name string) int {
+	for _, s := range r.Sections {
+		if table, ok := s.(report.Table); ok && table.Name == name {
+			return len(table.Rows)
 		}
 	}
-	t.Fatalf("no group %s %s", kind, group)
-	return report.Metric{}
+	return 0
 }
 
 // TestFinetuneCommand: the file that is written is a classifier with the reported accuracy,
@@ -61,35 +83,33 @@ func TestFinetuneCommand(t *testing.T) {
 	if strings.Count(errs, "epoch ") != 2 || !strings.Contains(errs, "epoch 2/2: loss ") || !strings.Contains(errs, "val top1") {
 		t.Errorf("progress: %s", errs)
 	}
-	tuned := metric(t, r, "top1")
+	tuned := of(t, r, "test", "tuned", "top1")
 	// Chance is 10 %; two epochs on 500 pictures of new classes give about half of them.
 	if tuned.N != 300 || tuned.Value < 0.45 || tuned.Value > 0.8 || tuned.Interval == nil || r.Task != "finetune" {
 		t.Errorf("%+v", tuned)
 	}
-	for _, kind := range []string{"val", "test"} {
+	for set, n := range map[string]int{"val": 200, "test": 300} {
 		for _, head := range []string{"tuned", "linear_probe", "knn_k20"} {
-			m := of(t, r, kind, head, "top1")
-			if m.N != map[string]int{"val": 200, "test": 300}[kind] || m.Value < 0.4 || m.Interval == nil || m.Interval.Low > m.Value || m.Interval.High < m.Value {
-				t.Errorf("%s %s: %+v", kind, head, m)
-			}
-			if head != "tuned" {
-				d := of(t, r, kind, head, "top1_difference")
-				if diff := m.Value - of(t, r, kind, "tuned", "top1").Value; d.P == nil || d.Interval == nil || d.Value-diff > 1e-12 || diff-d.Value > 1e-12 {
-					t.Errorf("%s %s: difference %+v", kind, head, d)
-				}
+			m := of(t, r, set, head, "top1")
+			if m.N != n || m.Value < 0.4 || m.Interval.Low > m.Value || m.Interval.High < m.Value {
+				t.Errorf("%s %s: %+v", set, head, m)
 			}
 		}
 	}
 	// The old classes are others: there is nothing to compare with before.
-	for _, g := range r.Groups {
-		if g.Name == "before" {
-			t.Errorf("numbers of the old head on other classes: %+v", g)
+	for _, n := range r.Numbers {
+		if n.At.Get(report.KeyHead) == "before" {
+			t.Errorf("a number of the old head on other classes: %+v", n)
 		}
 	}
 	alone := classifyJSON(t, exitDone, "--model", out, "--data", test)
-	if metric(t, alone, "top1").Value != tuned.Value || !strings.HasPrefix(alone.Dataset.Labels, "by the class names in the model") ||
-		alone.Preprocessing.Source != "ONNX metadata" || alone.Preprocessing.Fingerprint != r.Preprocessing.Fingerprint || alone.Model.Training != "cutmix, beta 1, probability 0.5, 2 epochs, head only" {
-		t.Errorf("classify: %+v %+v %+v %+v, want %+v", metric(t, alone, "top1"), alone.Dataset, alone.Preprocessing, alone.Model, tuned)
+	if v := numberOf(t, &alone, "top1").Value; v != tuned.Value {
+		t.Errorf("classify: top-1 is %v, not %v", v, tuned.Value)
+	}
+	want := []string{"by the class names in the model", "ONNX metadata", r.Preprocessing.Fingerprint, "cutmix, beta 1, probability 0.5, 2 epochs, head only"}
+	got := []string{alone.Dataset.Labels, alone.Preprocessing.Source, alone.Preprocessing.Fingerprint, alone.Model.Training}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("classify: %s", d)
 	}
 	first, err := os.ReadFile(out)
 	if err != nil {
@@ -99,12 +119,12 @@ func TestFinetuneCommand(t *testing.T) {
 	if second, err := os.ReadFile(out); err != nil || !bytes.Equal(first, second) || strings.Contains(errs, "epoch 1") {
 		t.Errorf("the same command trains again, or writes another file: %v %s", err, errs)
 	}
-	if metric(t, again, "top1").Value != tuned.Value || fmt.Sprint(again.Groups) != fmt.Sprint(r.Groups) && !sameGroups(again.Groups, r.Groups) {
+	if !sameNumbers(t, again, r) {
 		t.Error("the same command gives another report")
 	}
 	code, shown, errs := command(t, "report", filepath.Join(dir, "tuned.run"), "--format", "json")
 	var kept report.Report
-	if err := json.Unmarshal([]byte(shown), &kept); code != exitDone || err != nil || !sameGroups(kept.Groups, r.Groups) {
+	if err := json.Unmarshal([]byte(shown), &kept); code != exitDone || err != nil || !sameNumbers(t, kept, r) {
 		t.Errorf("report: %d %v %s", code, err, errs)
 	}
 	log, err := os.ReadFile(filepath.Join(dir, "tuned.run", "log.csv"))
@@ -115,8 +135,19 @@ func TestFinetuneCommand(t *testing.T) {
 	if code, _, errs := command(t, append([]string{"finetune", "--seed", "1"}, args...)...); code == exitDone || !strings.Contains(errs, "seed") {
 		t.Errorf("another seed in the same folder: %d %s", code, errs)
 	}
-	if code, _, errs := command(t, "compare", filepath.Join(dir, "tuned.run"), filepath.Join(dir, "tuned.run")); code != exitFailed || !strings.Contains(errs, "tuned-val") {
-		t.Errorf("compare: %d %s", code, errs)
+	// The tuned head is compared, on the test images; parts are runs of their own.
+	for _, runs := range [][]string{{"tuned.run", "tuned.run"}, {"tuned.run/linear_probe-test", "tuned.run/tuned-test"}} {
+		code, out, errs := command(t, "compare", filepath.Join(dir, runs[0]), filepath.Join(dir, runs[1]), "--bootstrap", "100")
+		if code != exitDone || !strings.Contains(out, "300 images that all runs share") {
+			t.Errorf("compare %v: %d %s %s", runs, code, out, errs)
+		}
+	}
+	if code, _, errs := command(t, "report", filepath.Join(dir, "tuned.run"), "--export", "csv"); code != exitFailed || !strings.Contains(errs, "tuned-test") {
+		t.Errorf("export: %d %s", code, errs)
+	}
+	code, shown, errs = command(t, "report", filepath.Join(dir, "tuned.run"), "--bins", "3", "--bootstrap", "200", "--seed", "5", "--format", "json")
+	if code != exitDone || !strings.Contains(shown, `"bins": 3`) || !strings.Contains(shown, `"bootstrap": 200`) || !strings.Contains(shown, `"seed": 5`) {
+		t.Errorf("report with other options: %d %s", code, errs)
 	}
 	// Pinned under a name.
 	t.Setenv("ONNXRUNTIME_SHARED_LIBRARY_PATH", ortest.Load(t).Path) // the cache is about to be empty
@@ -127,15 +158,9 @@ func TestFinetuneCommand(t *testing.T) {
 	if code, shown, errs := command(t, "models", "show", "mine"); code != exitDone || !strings.Contains(shown, "cutmix, beta 1, probability 0.5, 2 epochs, head only") || !strings.Contains(shown, "ONNX metadata") {
 		t.Errorf("%s %s", shown, errs)
 	}
-	if named := classifyJSON(t, exitDone, "--model", "mine", "--data", test, "--bootstrap", "0"); metric(t, named, "top1").Value != tuned.Value {
+	if named := classifyJSON(t, exitDone, "--model", "mine", "--data", test, "--bootstrap", "0"); numberOf(t, &named, "top1").Value != tuned.Value {
 		t.Error("the pinned model is another")
 	}
-}
-
-func sameGroups(a, b []report.Group) bool {
-	x, err := json.Marshal(a)
-	y, err2 := json.Marshal(b)
-	return err == nil && err2 == nil && bytes.Equal(x, y)
 }
 
 // TestFinetuneWays: every way of mixing, head and optimiser, by the command line, on few
@@ -171,21 +196,20 @@ func TestFinetuneWays(t *testing.T) {
 				args = append(args, "--epochs", "5")
 			}
 			r, _ := tune(t, args...)
-			if m := metric(t, r, "top1"); m.N != 200 || m.Value < c.least || m.Value > 0.85 || !strings.Contains(r.Options, c.about) {
+			if m := of(t, r, "val", "tuned", "top1"); m.N != 200 || m.Value < c.least || m.Value > 0.85 || !strings.Contains(r.Options, c.about) {
 				t.Errorf("%v of %d; %s", m.Value, m.N, r.Options)
 			}
-			table := func(name string) int {
-				for _, one := range r.Tables {
-					if one.Name == name {
-						return len(one.Rows)
-					}
-				}
-				return 0
+			trials := 0
+			switch {
+			case strings.Contains(c.args, "lbfgs --search"):
+				trials = 5
+			case strings.Contains(c.args, "--search"):
+				trials = 20
 			}
-			if rows := table("search"); strings.Contains(c.args, "--search") != (rows > 0) || strings.Contains(c.args, "lbfgs --search") && rows != 5 || strings.Contains(c.args, "--search --epochs") && rows != 20 {
-				t.Errorf("%d trials", rows)
+			if n := tableRows(r, "search"); n != trials {
+				t.Errorf("%d trials, want %d", n, trials)
 			}
-			if epochs := table("epochs"); strings.Contains(c.args, "--patience") && epochs >= 30 {
+			if epochs := tableRows(r, "epochs"); strings.Contains(c.args, "--patience") && epochs >= 30 {
 				t.Errorf("it trained for %d epochs", epochs)
 			}
 		})
@@ -201,12 +225,12 @@ func TestFinetuneKeep(t *testing.T) {
 	if before.Value != after.Value || before.N != 500 || before.Value < 0.85 {
 		t.Errorf("before %+v, after %+v", before, after)
 	}
-	if d := of(t, r, "val", "before", "top1_difference"); d.Value != 0 || *d.P != 1 {
+	if d := of(t, r, "val", "before", "top1_difference"); d.Value != 0 || d.Test.P != 1 {
 		t.Errorf("%+v", d)
 	}
 	// A class that is missing stays in the head.
 	alone := classifyJSON(t, exitDone, "--model", out, "--data", "scenes:test", "--limit", "300", "--bootstrap", "0")
-	if m := metric(t, alone, "top1"); m.Value < 0.9 {
+	if m := numberOf(t, &alone, "top1"); m.Value < 0.9 {
 		t.Errorf("the kept head: %+v", m)
 	}
 	if code, _, errs := command(t, "finetune", "--train", "scenes:new-train", "--head", "keep", "--out", out+".2.onnx"); code != exitFailed || !strings.Contains(errs, "model's classes") {
@@ -368,7 +392,7 @@ func TestFinetuneData(t *testing.T) {
 	}
 	// Weights in an external file come along.
 	ext, _ := tune(t, append([]string{"--model", "../../model/testdata/heads/external.onnx", "--out", in("external.onnx"), "--quiet", "--train", "scenes:new-train", "--val", "scenes:new-val"}, tiny[:6]...)...)
-	if alone := classifyJSON(t, exitDone, "--model", in("external.onnx"), "--data", "scenes:new-val", "--bootstrap", "0"); metric(t, alone, "top1").Value != metric(t, ext, "top1").Value {
+	if alone := classifyJSON(t, exitDone, "--model", in("external.onnx"), "--data", "scenes:new-val", "--bootstrap", "0"); numberOf(t, &alone, "top1").Value != of(t, ext, "val", "tuned", "top1").Value {
 		t.Error("external weights: classify gives another accuracy")
 	}
 	// What was computed before the error is kept; no half file is.
@@ -400,7 +424,7 @@ func TestFinetuneMultiLabel(t *testing.T) {
 	for _, mix := range []string{"cutmix", "feature-cutmix", "none --augment none --optimizer lbfgs"} {
 		out := filepath.Join(dir, strings.Fields(mix)[0]+".onnx")
 		r, _ := tune(t, append([]string{"--train", filepath.Join(dir, "images"), "--multi-label", labels, "--split", "0.5", "--out", out, "--quiet", "--mix"}, strings.Fields(mix)...)...)
-		m := metric(t, r, "map")
+		m := of(t, r, "val", "tuned", "map")
 		if m.Value < 0.5 || m.Value > 1 || m.Interval == nil || m.Interval.Low > m.Value || m.Interval.High < m.Value || r.Model.Classes != 5 {
 			t.Errorf("%s: %+v of %d classes", mix, m, r.Model.Classes)
 		}
@@ -409,7 +433,7 @@ func TestFinetuneMultiLabel(t *testing.T) {
 		}
 		sum := 0.0
 		for _, c := range append(slices.Clone(classes), "late") {
-			one := of(t, r, "val class", c, "average_precision")
+			one := numberOf(t, &r, "average_precision", report.KeySet.Is("val"), report.KeyClass.Is(c))
 			if sum += one.Value; c == "late" && one.Value > 0.8 {
 				t.Errorf("%s: chance is learnt: %+v", mix, one)
 			}
@@ -434,19 +458,22 @@ func TestFinetuneSuite(t *testing.T) {
 	args := []string{"--suite", file, "--mix", "feature-cutmix", "--epochs", "3", "--out", filepath.Join(dir, "out"), "--quiet"}
 	r, _ := tune(t, args...)
 	again, _ := tune(t, args...)
-	if !sameGroups(r.Groups, again.Groups) || len(r.Groups) != 4 || len(r.Tables) != 2 || len(r.Tables[1].Rows) != 2 || len(r.Tables[0].Rows) != 2 {
+	if !sameNumbers(t, r, again) || tableRows(r, "models") != 2 {
 		t.Fatalf("%+v", r)
 	}
 	code, shown, errs := command(t, "report", filepath.Join(dir, "out"), "--format", "json")
 	var kept report.Report
-	if err := json.Unmarshal([]byte(shown), &kept); code != exitDone || err != nil || !sameGroups(kept.Groups, r.Groups) {
+	if err := json.Unmarshal([]byte(shown), &kept); code != exitDone || err != nil || !sameNumbers(t, kept, r) {
 		t.Errorf("report: %d %v %s", code, err, errs)
 	}
 	for _, data := range []string{"few", "split"} {
 		n := map[string]int{"few": 100, "split": 40}[data]
-		a, b := of(t, r, data, "base", "top1"), of(t, r, data, "cutmix", "top1")
-		d := of(t, r, data, "cutmix", "top1_difference")
-		if a.N != n || b.N != n || d.N != n || d.P == nil || d.PAdjusted == nil || *d.PAdjusted < *d.P || d.Value-(b.Value-a.Value) > 1e-12 || b.Value-a.Value-d.Value > 1e-12 {
+		a, b := transferred(t, r, data, "base", "top1"), transferred(t, r, data, "cutmix", "top1")
+		d := transferred(t, r, data, "cutmix", "top1_difference")
+		if a.N != n || b.N != n || d.N != n {
+			t.Errorf("%s: %d, %d and %d images, want %d", data, a.N, b.N, d.N, n)
+		}
+		if diff := d.Value - (b.Value - a.Value); diff > 1e-12 || diff < -1e-12 || d.Test.PAdjusted < d.Test.P {
 			t.Errorf("%s: %+v, %+v, difference %+v", data, a, b, d)
 		}
 	}
@@ -469,7 +496,7 @@ func TestFinetuneCIFAR(t *testing.T) {
 	}{{"--mix none --augment none", 0.8329}, {"--mix cutmix --augment none", 0.8314}, {"--mix feature-cutmix", 0.8343}, {"--mix feature-cutmix --optimizer adamw --lr 0.01", 0.8339}} {
 		t.Run(c.args, func(t *testing.T) {
 			r, _ := tune(t, append([]string{"--model", model, "--train", train, "--val", test, "--standardize=false", "--lr", "0.1", "--select", "last", "--epochs", "10", "--quiet", "--out", filepath.Join(t.TempDir(), "tuned.onnx")}, strings.Fields(c.args)...)...)
-			m := metric(t, r, "top1")
+			m := of(t, r, "val", "tuned", "top1")
 			if d := m.Value - c.want; m.N != 10000 || d > 0.005 || d < -0.005 {
 				t.Errorf("top1 %v of %d, PyTorch's is %v", m.Value, m.N, c.want)
 			}
@@ -499,13 +526,13 @@ func TestFinetuneTinyImageNet(t *testing.T) {
 	}
 	r, _ := tune(t, "--suite", file, "--mix", "feature-cutmix", "--epochs", "10", "--out", filepath.Join(dir, "out"), "--quiet")
 	for _, name := range []string{"baseline", "CutMix"} {
-		m := of(t, r, "Tiny-ImageNet", name, "top1")
+		m := transferred(t, r, "Tiny-ImageNet", name, "top1")
 		if m.N != 800 || m.Value < 0.04 || m.Value > 0.25 {
 			t.Errorf("%s: %+v", name, m)
 		}
 		t.Logf("%s: top1 %v of %d", name, m.Value, m.N)
 	}
-	if d := of(t, r, "Tiny-ImageNet", "CutMix", "top1_difference"); d.Interval.Low == d.Interval.High || d.P == nil || d.Interval.Low > d.Value || d.Interval.High < d.Value {
+	if d := transferred(t, r, "Tiny-ImageNet", "CutMix", "top1_difference"); d.Interval.Low == d.Interval.High || d.Test == nil || d.Interval.Low > d.Value || d.Interval.High < d.Value {
 		t.Errorf("%+v", d)
 	}
 }
@@ -682,7 +709,7 @@ func TestFinetuneVOC(t *testing.T) {
 		if m := of(t, r, kind, "tuned", "map"); m.N != n || m.Value < 0.6 {
 			t.Errorf("%s: %+v, want %d images", kind, m, n)
 		}
-		if m := of(t, r, kind+" class", "two", "average_precision"); m.N != n-2 {
+		if m := numberOf(t, &r, "average_precision", report.KeySet.Is(kind), report.KeyClass.Is("two")); m.N != n-2 {
 			t.Errorf("%s: %d images are known to be of class two, or not", kind, m.N)
 		}
 	}
