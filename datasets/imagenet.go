@@ -7,9 +7,10 @@ import (
 	"sync"
 )
 
-// imagenetText lists the 1000 classes of ILSVRC 2012: synset, number in the
-// devkit, name; sorted by synset, so that the line is the class index of
-// torchvision, timm and nearly every model. Source: the devkit's synset list.
+// imagenetText lists the 1000 classes of ILSVRC 2012: synset, number in the devkit, name;
+// sorted by synset, so that the line is the class index of torchvision, timm and nearly every
+// model. Source: the devkit's list (map_clsloc.txt), sorted, in which two names stand for two
+// classes each; these are told apart: crane_bird and crane, maillot_1 and maillot_2.
 //
 //go:embed imagenet.txt
 var imagenetText string

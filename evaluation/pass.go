@@ -583,7 +583,7 @@ func (c *Classifier) describe(outputs int) report.Model {
 // records with these options: the one place that says how numbers were made.
 func Reported(h report.Head, run *results.Run, options any) *report.Report {
 	m := run.Manifest
-	h.Config.Limit, h.Config.Task = m.Limit, options
+	h.Task, h.Config.Limit, h.Config.Task = m.Key.Task, m.Limit, options
 	h.Runtime = report.Runtime{ORT: m.Key.Device.ORT, Device: m.Key.Device.Name, Reused: m.Reused}
 	return &report.Report{Head: h}
 }

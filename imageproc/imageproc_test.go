@@ -17,6 +17,9 @@ import (
 	"testing"
 )
 
+// The pictures of testdata are made, and expected.json is computed, with Debian 12's python3-pil.
+//go:generate sh -c "cd testdata && python3 make.py"
+
 // expectedSet is testdata/expected.json; testdata/make.py says how it was made.
 type expectedSet struct {
 	RGB     map[string]string `json:"rgb"`

@@ -8,6 +8,9 @@ import (
 	"testing"
 )
 
+// paired.json is computed with Debian 12's python3-statsmodels and python3-scipy.
+//go:generate python3 testdata/make_paired.py
+
 // lcg is the generator of testdata/make_paired.py.
 type lcg uint64
 

@@ -12,6 +12,10 @@ import (
 	"cutmix-eval/models"
 )
 
+// The models of testdata are made with Debian 12's python3-torch, python3-torchvision and
+// python3-onnx.
+//go:generate sh -c "cd testdata && python3 make.py && python3 make_heads.py"
+
 func TestEmbeddedModels(t *testing.T) {
 	for _, name := range models.Names() {
 		data, ok := models.Bytes(name)

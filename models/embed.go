@@ -7,6 +7,8 @@ import (
 	"strings"
 )
 
+// tools/scenes-pair makes the files, in hours: train.py there says how.
+//
 //go:embed *.onnx
 var files embed.FS
 

@@ -15,6 +15,9 @@ import (
 	"cutmix-eval/runtime/ortest"
 )
 
+// The models of testdata are made with Debian 12's python3-onnx.
+//go:generate sh -c "cd testdata && python3 make.py"
+
 func open(t *testing.T, file string, o runtime.Options) *runtime.Session {
 	t.Helper()
 	s, err := tryOpen(t, file, o)

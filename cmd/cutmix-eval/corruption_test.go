@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"os"
@@ -17,16 +16,6 @@ import (
 	"cutmix-eval/tasks/corruption"
 )
 
-// numberOf is a number of a report, which must have it.
-func numberOf(t *testing.T, r *report.Report, name string, at ...report.Key) *report.Number {
-	t.Helper()
-	n := r.Find(name, at...)
-	if n == nil {
-		t.Fatalf("the report has no %s %v", name, at)
-	}
-	return n
-}
-
 // TestCorruptionCommand: numbers reach the report, a run is resumed, reported, exported and
 // compared, and what makes no sense is refused.
 func TestCorruptionCommand(t *testing.T) {
@@ -37,20 +26,17 @@ func TestCorruptionCommand(t *testing.T) {
 	if code != exitDone {
 		t.Fatalf("%d %s", code, errs)
 	}
-	var r report.Report
-	if err := json.Unmarshal([]byte(out), &r); err != nil {
-		t.Fatal(err)
-	}
+	r := parsed(t, out)
 	for _, name := range []string{"clean_error", "error", "mce", "relative_mce"} {
-		if n := numberOf(t, &r, name); n.N != 20 || n.Interval == nil || n.Better != report.Lower {
+		if n := numberOf(t, r, name); n.N != 20 || n.Interval == nil || n.Better != report.Lower {
 			t.Errorf("%s is %+v", name, n)
 		}
 	}
-	if clean, corrupted := numberOf(t, &r, "clean_error"), numberOf(t, &r, "error"); corrupted.Value <= clean.Value {
+	if clean, corrupted := numberOf(t, r, "clean_error"), numberOf(t, r, "error"); corrupted.Value <= clean.Value {
 		t.Errorf("the error of clean images is %v, of corrupted ones %v", clean.Value, corrupted.Value)
 	}
 	for _, name := range corrupt.Benchmark() {
-		numberOf(t, &r, "ce", report.KeyCorruption.Is(string(name)))
+		numberOf(t, r, "ce", report.KeyCorruption.Is(string(name)))
 	}
 	if code, again, errs := command(t, append(base, "--out", in("cut"))...); code != exitDone || again != out {
 		t.Errorf("answered from the run: %d %s", code, errs)
@@ -147,15 +133,11 @@ func TestExperimentCommand(t *testing.T) {
 		{corruption.CutMix, "mean_neither", []string{"error", "top5_error", "neither", "second"}},
 	} {
 		t.Run(string(c.experiment), func(t *testing.T) {
-			code, out, errs := command(t, "corruption", "--experiment", string(c.experiment), "--steps", "3", "--limit", "12", "--format", "json", "--quiet")
-			var r report.Report
-			if err := json.Unmarshal([]byte(out), &r); code != exitDone || err != nil {
-				t.Fatalf("%d %s %v", code, errs, err)
-			}
-			numberOf(t, &r, c.mean)
+			r := reportOf(t, "corruption", "--experiment", string(c.experiment), "--steps", "3", "--limit", "12", "--quiet")
+			numberOf(t, r, c.mean)
 			for _, level := range []string{"0", "0.3333", "0.6667", "1"} {
 				for _, name := range c.names {
-					numberOf(t, &r, name, report.KeyExperiment.Is(string(c.experiment)), report.KeyLevel.Is(level))
+					numberOf(t, r, name, report.KeyExperiment.Is(string(c.experiment)), report.KeyLevel.Is(level))
 				}
 			}
 			if want := 1 + 4*len(c.names); len(r.Numbers) != want {
@@ -169,24 +151,11 @@ func TestExperimentCommand(t *testing.T) {
 // number for clean images is that of ood itself, and localization.
 func TestCorruptionTogether(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ood")
-	code, out, errs := command(t, "ood", "--limit", "60", "--ood-limit", "50", "--train-limit", "60", "--score", "msp", "--out", dir, "--quiet", "--format", "json")
-	if code != exitDone {
-		t.Fatal(errs)
-	}
-	var o, r report.Report
-	if err := json.Unmarshal([]byte(out), &o); err != nil {
-		t.Fatal(err)
-	}
+	o := reportOf(t, "ood", "--limit", "60", "--ood-limit", "50", "--train-limit", "60", "--score", "msp", "--out", dir, "--quiet")
 	texture := report.KeySet.Is("texture")
-	want := numberOf(t, &o, "auroc", texture, report.KeyScore.Is("msp")).Value
-	code, out, errs = command(t, "corruption", "--limit", "60", "--corruption", "fog", "--severity", "3", "--ood-run", dir, "--format", "json", "--quiet")
-	if code != exitDone {
-		t.Fatal(errs)
-	}
-	if err := json.Unmarshal([]byte(out), &r); err != nil {
-		t.Fatal(err)
-	}
-	if n := numberOf(t, &r, "auroc", texture); math.Abs(n.Value-want) > 1e-6 { // confidences are kept as float32 here
+	want := numberOf(t, o, "auroc", texture, report.KeyScore.Is("msp")).Value
+	r := reportOf(t, "corruption", "--limit", "60", "--corruption", "fog", "--severity", "3", "--ood-run", dir, "--quiet")
+	if n := numberOf(t, r, "auroc", texture); math.Abs(n.Value-want) > 1e-6 { // confidences are kept as float32 here
 		t.Errorf("AUROC of clean images %v, want %v", n.Value, want)
 	}
 	if code, _, errs := command(t, "corruption", "--limit", "5", "--model", "scenes-base", "--corruption", "fog", "--ood-run", dir); code != exitFailed || !strings.Contains(errs, "is of another model") {
@@ -197,17 +166,10 @@ func TestCorruptionTogether(t *testing.T) {
 	}
 	var value [2]float64
 	for i, severity := range []string{"1", "5"} {
-		code, out, errs := command(t, "localize", "--limit", "60", "--corruption", "gaussian_noise", "--severity", severity, "--bootstrap", "0", "--format", "json", "--quiet")
-		if code != exitDone {
-			t.Fatal(errs)
-		}
-		var r report.Report
-		if err := json.Unmarshal([]byte(out), &r); err != nil {
-			t.Fatal(err)
-		}
-		value[i] = numberOf(t, &r, "top1_loc").Value
-		if !strings.Contains(out, "gaussian_noise at severity "+severity) {
-			t.Error("the report does not say what was done to the images")
+		r := reportOf(t, "localize", "--limit", "60", "--corruption", "gaussian_noise", "--severity", severity, "--bootstrap", "0", "--quiet")
+		value[i] = numberOf(t, r, "top1_loc").Value
+		if !strings.Contains(r.Options, "gaussian_noise at severity "+severity) {
+			t.Errorf("the report does not say what was done to the images: %s", r.Options)
 		}
 	}
 	if value[0] <= value[1] {
@@ -245,15 +207,8 @@ func TestCorruptionRefuses(t *testing.T) {
 		if err := os.WriteFile(in("map.txt"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		code, out, errs := command(t, "corruption", "--corrupted", in("c"), "--severity", "1", "--labels", in("map.txt"), "--format", "json", "--quiet")
-		if code != exitDone {
-			t.Fatal(errs)
-		}
-		var r report.Report
-		if err := json.Unmarshal([]byte(out), &r); err != nil {
-			t.Fatal(err)
-		}
-		value[i] = numberOf(t, &r, "error_subset").Value
+		r := reportOf(t, "corruption", "--corrupted", in("c"), "--severity", "1", "--labels", in("map.txt"), "--quiet")
+		value[i] = numberOf(t, r, "error_subset").Value
 		if r.Dataset.Path != in("c") {
 			t.Errorf("the data are %q", r.Dataset.Path)
 		}

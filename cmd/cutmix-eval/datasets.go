@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"cutmix-eval/corrupt/frost"
 	"cutmix-eval/datasets"
 	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/imageproc"
@@ -375,7 +376,7 @@ into the cache, checked against pinned checksums; --frost fetched then uses them
 }
 
 func runFetchFrost(ctx context.Context, s streams, o fetchFrostOptions) error {
-	dir, err := corruption.FetchFrosts(ctx, func(name string, done, total int64) {
+	dir, err := frost.Fetch(ctx, func(name string, done, total int64) {
 		if !o.Quiet && done == total {
 			fmt.Fprintf(s.err, "%s: %d bytes\n", name, total)
 		}

@@ -12,15 +12,18 @@ import (
 	"strings"
 	"testing"
 
+	"cutmix-eval/augment"
 	"cutmix-eval/cam"
 	"cutmix-eval/corrupt"
 	"cutmix-eval/datasets"
 	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/evaluation"
+	"cutmix-eval/heads"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/runtime"
+	"cutmix-eval/tasks"
 	"cutmix-eval/tasks/bench"
 	"cutmix-eval/tasks/classify"
 	"cutmix-eval/tasks/compare"
@@ -97,32 +100,32 @@ func testFlags[O any](t *testing.T, make maker[O], base string, defaults O, case
 
 func TestClassifyFlags(t *testing.T) {
 	type o = classifyOptions
-	testFlags(t, newClassify, "", o{options{Config: evaluation.DefaultConfig(), Format: report.Text}, classify.DefaultConfig()},
-		flagCase[o]{"--model net.onnx --output scores", func(w *o) { w.Config.Model, w.Config.Output = "net.onnx", "scores" }},
+	testFlags(t, newClassify, "", o{newOptions(), classify.DefaultConfig()},
+		flagCase[o]{"--model net.onnx --output scores", func(w *o) { w.Model.Model, w.Model.Output = "net.onnx", "scores" }},
 		flagCase[o]{"--data val --data-format folders --labels l.csv --data-root r --split train --subset ids", func(w *o) {
-			c := &w.Config
-			c.Data, c.Format, c.Labels, c.Root, c.Split, c.Subset = "val", datasets.ClassFolders, "l.csv", "r", "train", "ids"
+			d := &w.Data
+			d.Path, d.Format, d.Labels, d.Root, d.Split, d.Subset = "val", datasets.ClassFolders, "l.csv", "r", "train", "ids"
 		}},
-		flagCase[o]{"--limit 10", func(w *o) { w.Config.Limit = 10 }},
+		flagCase[o]{"--limit 10", func(w *o) { w.Data.Limit = 10 }},
 		flagCase[o]{"--limit 10 --limit 0", func(*o) {}},
-		flagCase[o]{"--recipe cifar10", func(w *o) { w.Config.Recipe = "cifar10" }},
+		flagCase[o]{"--recipe cifar10", func(w *o) { w.Model.Recipe = "cifar10" }},
 		flagCase[o]{"--resize 256 --crop 224x192", func(w *o) {
-			w.Config.Changes.Resize, w.Config.Changes.Crop = &imageproc.Size{H: 256, W: 256}, &imageproc.Size{H: 224, W: 192}
+			w.Model.Changes.Resize, w.Model.Changes.Crop = &imageproc.Size{H: 256, W: 256}, &imageproc.Size{H: 224, W: 192}
 		}},
 		flagCase[o]{"--resize none --fit squash --interpolation bicubic", func(w *o) {
-			ch := &w.Config.Changes
+			ch := &w.Model.Changes
 			ch.Resize, ch.Fit, ch.Interpolation = &imageproc.Size{}, new(imageproc.Squash), new(imageproc.Bicubic)
 		}},
 		flagCase[o]{"--mean 0.5,0.25,0 --std 1,2,0.1 --color bgr --range 0..255", func(w *o) {
-			ch := &w.Config.Changes
+			ch := &w.Model.Changes
 			ch.Mean, ch.Std, ch.BGR, ch.Range = &[3]float32{0.5, 0.25, 0}, &[3]float32{1, 2, 0.1}, new(true), new(255)
 		}},
-		flagCase[o]{"--color rgb --range 0..1", func(w *o) { w.Config.Changes.BGR, w.Config.Changes.Range = new(false), new(1) }},
+		flagCase[o]{"--color rgb --range 0..1", func(w *o) { w.Model.Changes.BGR, w.Model.Changes.Range = new(false), new(1) }},
 		flagCase[o]{"--device cuda:1 --threads 2 --workers 3 --batch 4 --ort-lib lib", func(w *o) {
-			c := &w.Config
-			c.Device, c.Threads, c.Workers, c.Batch, c.Library = runtime.Device{Name: "cuda", Index: 1}, 2, 3, 4, "lib"
+			r := &w.Running
+			r.Device, r.Threads, r.Workers, r.Batch, r.Library = runtime.Device{Name: "cuda", Index: 1}, 2, 3, 4, "lib"
 		}},
-		flagCase[o]{"--seed 18446744073709551615", func(w *o) { w.Config.Seed = math.MaxUint64 }},
+		flagCase[o]{"--seed 18446744073709551615", func(w *o) { w.Data.Seed = math.MaxUint64 }},
 		flagCase[o]{"--format md --quiet", func(w *o) { w.Format, w.Quiet = report.Markdown, true }},
 		flagCase[o]{"--out runs/a --shard 1/3 --save features,logits --save maps --reuse runs/b --allow-bad 5", func(w *o) {
 			w.Store = evaluation.Store{
@@ -165,7 +168,11 @@ func TestCorruptionFlags(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := t.TempDir()
-	if err := os.WriteFile(filepath.Join(run, "ood.json"), nil, 0o600); err != nil {
+	study, err := results.NewStudy(ood.Name, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := study.Save(run); err != nil {
 		t.Fatal(err)
 	}
 	testFlags(t, newCorruption, "", o{newOptions(), corruption.DefaultConfig()},
@@ -201,7 +208,7 @@ func TestOODFlags(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.Config.Data, w.Task.Sources, w.Task.Notes = sets.Data, sets.Sources, sets.Notes
+		w.Data.Path, w.Task.Sources, w.Task.Notes = sets.Data, sets.Sources, sets.Notes
 	}
 	dir := t.TempDir()
 	lists := filepath.Join(dir, "benchmark_imglist", "imagenet")
@@ -242,10 +249,10 @@ func TestOODFlags(t *testing.T) {
 
 func TestApplyFlags(t *testing.T) {
 	defaults := applyOptions{options: newOptions(), Detector: "d"}
-	defaults.Config.Model, defaults.Config.Unlabelled = "", true
+	defaults.Model.Model, defaults.Data.Unlabelled = "", true
 	testFlags(t, newOODApply, "d", defaults,
 		flagCase[applyOptions]{"--model m --output o --out run", func(w *applyOptions) {
-			w.Config.Model, w.Config.Output, w.Store.Dir = "m", "o", "run"
+			w.Model.Model, w.Model.Output, w.Store.Dir = "m", "o", "run"
 		}},
 	)
 }
@@ -254,29 +261,29 @@ func TestFinetuneFlags(t *testing.T) {
 	type o = finetuneOptions
 	defaults := o{options: newOptions(), Task: finetune.DefaultConfig()}
 	defaults.Files = finetune.Options{Val: "scenes:new-val", Test: "scenes:new-test", Out: "o.onnx"}
-	defaults.Config.Data = "scenes:new-train"
+	defaults.Data.Path = "scenes:new-train"
 	testFlags(t, newFinetune, "--out o.onnx", defaults,
 		flagCase[o]{"--out p.onnx --run r --restart", func(w *o) { w.Files.Out, w.Files.Dir, w.Files.Restart = "p.onnx", "r", true }},
 		flagCase[o]{"--train t --test e --limit 9", func(w *o) {
-			w.Config.Data, w.Files.Val, w.Files.Test, w.Config.Limit = "t", "", "e", 9
+			w.Data.Path, w.Files.Val, w.Files.Test, w.Data.Limit = "t", "", "e", 9
 		}},
-		flagCase[o]{"--train t --val v", func(w *o) { w.Config.Data, w.Files.Val, w.Files.Test = "t", "v", "" }},
+		flagCase[o]{"--train t --val v", func(w *o) { w.Data.Path, w.Files.Val, w.Files.Test = "t", "v", "" }},
 		flagCase[o]{"--split 0.5", func(w *o) { w.Task.Split, w.Files.Val = 0.5, "" }}, // not another default set
 		flagCase[o]{"--suite s.json --out folder", func(w *o) {
 			w.Suite, w.Files = "s.json", finetune.Options{Out: "folder"}
-			w.Config.Data = ""
+			w.Data.Path = ""
 		}},
 		flagCase[o]{"--multi-label m --multi-split a --multi-val-split b --multi-test-split c", func(w *o) {
 			w.Task.Multi, w.Task.MultiSplit, w.Task.MultiVal, w.Task.MultiTest = "m", "a", "b", "c"
 		}},
 		flagCase[o]{"--mix feature-cutmix --alpha 0.3 --mix-prob 1 --cutmix-box gaussian --mix-labels complete", func(w *o) {
 			m := &w.Task.Mix
-			m.Method, m.Alpha, m.Prob, m.Box, m.Labels = finetune.FeatureCutMix, 0.3, 1, "gaussian", "complete"
+			m.Method, m.Alpha, m.Prob, m.Box, m.Labels = augment.FeatureCutMix, 0.3, 1, "gaussian", "complete"
 		}},
 		flagCase[o]{"--mix-scheduled --mix-per-image --mix-uncorrected", func(w *o) {
 			w.Task.Mix.Scheduled, w.Task.Mix.PerImage, w.Task.Mix.Uncorrected = true, true, true
 		}},
-		flagCase[o]{"--mix cutout --cutout-length 0.25", func(w *o) { w.Task.Mix.Method, w.Task.Mix.Length = finetune.Cutout, 0.25 }},
+		flagCase[o]{"--mix cutout --cutout-length 0.25", func(w *o) { w.Task.Mix.Method, w.Task.Mix.Length = augment.Cutout, 0.25 }},
 		flagCase[o]{"--crop-scale 0.7,0.9 --crop-ratio 1,2", func(w *o) {
 			w.Task.Augment.Scale, w.Task.Augment.Ratio = [2]float64{0.7, 0.9}, [2]float64{1, 2}
 		}},
@@ -287,10 +294,10 @@ func TestFinetuneFlags(t *testing.T) {
 		flagCase[o]{"--head keep --dropout 0.1 --class-weights balanced", func(w *o) {
 			w.Task.Keep, w.Task.Dropout, w.Task.Balanced = true, 0.1, true
 		}},
-		flagCase[o]{"--head keep --head new --hidden 24 --standardize=false", func(w *o) { w.Task.Hidden, w.Task.Standardise = 24, false }},
+		flagCase[o]{"--head keep --head new --hidden 24 --standardize=false", func(w *o) { w.Task.Hidden, w.Task.Standardize = 24, false }},
 		flagCase[o]{"--epochs 7 --batch-size 8 --optimizer adamw --lr 0.01 --weight-decay 0", func(w *o) {
 			c := &w.Task
-			c.Epochs, c.Batch, c.Optimiser, c.Rate, c.Decay = 7, 8, finetune.AdamWName, 0.01, 0
+			c.Epochs, c.Batch, c.Optimizer, c.Rate, c.Decay = 7, 8, heads.AdamWName, 0.01, 0
 		}},
 		flagCase[o]{"--schedule step --warmup 0.1 --label-smoothing 0.2", func(w *o) {
 			w.Task.Schedule.Kind, w.Task.Schedule.Warmup, w.Task.Smoothing = "step", 0.1, 0.2
@@ -307,10 +314,10 @@ func TestReportFlags(t *testing.T) {
 	type o = reportArgs
 	testFlags(t, newReport, "a b", o{Dirs: []string{"a", "b"}, Format: report.Text},
 		flagCase[o]{"--by class,object --worst 0 --bins 3 --bootstrap 0 --seed 0", func(w *o) { // 0 is not: as in the run
-			w.Options = reportOptions{By: &[]string{"class", "object"}, Worst: new(0), Bins: new(3), Bootstrap: new(0), Seed: new(uint64(0))}
+			w.Options = tasks.Options{By: &[]string{"class", "object"}, Worst: new(0), Bins: new(3), Bootstrap: new(0), Seed: new(uint64(0))}
 		}},
 		flagCase[o]{"--score msp,mds --reference msp --grid", func(w *o) {
-			w.Options = reportOptions{Score: &[]string{"msp", "mds"}, Reference: new("msp"), Grid: new(true)}
+			w.Options = tasks.Options{Score: &[]string{"msp", "mds"}, Reference: new("msp"), Grid: new(true)}
 		}},
 		flagCase[o]{"--export jsonl --partial --allow-bad 3 --format csv --quiet", func(w *o) {
 			w.Export, w.Partial, w.AllowBad, w.Format, w.Quiet = "jsonl", true, 3, report.CSV, true
@@ -330,12 +337,12 @@ func TestSmallCommandsFlags(t *testing.T) {
 			}})
 	})
 	t.Run("demo", func(t *testing.T) {
-		testFlags(t, newDemo, "", demoOptions{evaluation.DefaultConfig(), demo.DefaultConfig(), report.Text, false},
+		testFlags(t, newDemo, "", demoOptions{Running: evaluation.DefaultRunning(), Task: demo.DefaultConfig(), Format: report.Text},
 			flagCase[demoOptions]{"--bootstrap 100 --limit 5", func(w *demoOptions) {
-				w.Task.Classify.Replicates, w.Task.Localize.Replicates, w.Task.Finetune.Replicates, w.Config.Limit = 100, 100, 100, 5
+				w.Task.Classify.Replicates, w.Task.Localize.Replicates, w.Task.Finetune.Replicates, w.Limit = 100, 100, 100, 5
 			}},
 			flagCase[demoOptions]{"--device cuda --ort-lib l --seed 2 --format md --quiet", func(w *demoOptions) {
-				w.Config.Device.Name, w.Config.Library, w.Config.Seed, w.Format, w.Quiet = "cuda", "l", 2, report.Markdown, true
+				w.Running.Device.Name, w.Running.Library, w.Seed, w.Format, w.Quiet = "cuda", "l", 2, report.Markdown, true
 			}})
 	})
 	t.Run("check", func(t *testing.T) {
@@ -462,7 +469,7 @@ func TestRefused(t *testing.T) {
 		{"classify --save logits,x", `--save "x" is not one of logits, features, maps`},
 		{"classify --shard 2/2", `--shard "2/2" is not i/n with i from 0 to n-1, as in 0/4, nor auto`},
 		{"classify --bins 1", "1 bins: at least 2 are needed"},
-		{"classify --bootstrap 5", "5 bootstrap replicates: 0 for none, or at least 100"},
+		{"classify --bootstrap 5", "5 bootstrap replicates: at least 100, or 0 for none"},
 		{"localize --method gradcm",
 			`--method "gradcm" is not one of cam, gradcam, gradcam++, xgradcam, hirescam, layercam, eigencam, eigengradcam, ` +
 				"ablationcam, scorecam, fem; did you mean gradcam?"},
@@ -553,24 +560,19 @@ func TestFirstWrongFlag(t *testing.T) {
 // TestReportRefuses: an option that a run does not have is refused before anything is read,
 // and always the same of several.
 func TestReportRefuses(t *testing.T) {
-	given := reportOptions{Worst: new(3), Score: &[]string{"msp"}, Grid: new(true)}
-	for _, c := range []struct {
-		run    opened
-		export bool
-		want   string
-	}{
-		{opened{task: tasks[classify.Name], name: classify.Name}, false, "--score says nothing about a run of classify"},
-		{opened{task: tasks[classify.Name], name: classify.Name}, true, "--worst says nothing about a run of classify's records"},
-		{opened{task: tasks[corruption.Name], name: corruption.Name}, false, "--worst says nothing about a run of corruption"},
-		{opened{task: oodTask(nil), name: ood.Name}, true, "--worst says nothing about a run of ood's records"},
-		{opened{task: finetuneTask("", nil), name: finetune.Name}, false, "--worst says nothing about a run of finetune"},
+	given := tasks.Options{Worst: new(3), Score: &[]string{"msp"}, Grid: new(true)}
+	for name, want := range map[string]string{
+		classify.Name: "--score", localize.Name: "--score", ood.Name: "--worst", finetune.Name: "--worst", finetune.SuiteName: "--worst",
 	} {
-		for range 50 {
-			err := c.run.refuse(given, c.export)
-			if got, ok := err.(usageError); !ok || got.Error() != c.want {
-				t.Fatalf("%s: %v, want %s", c.run.name, err, c.want)
+		t.Run(name, func(t *testing.T) {
+			k := slices.IndexFunc(all, func(task tasks.Task) bool { return task.Name() == name })
+			for range 50 {
+				_, err := loaded(context.Background(), all[k], nil, given)
+				if got, ok := err.(usageError); !ok || got.Error() != want+" says nothing about a run of "+name {
+					t.Fatalf("%v, want one about %s", err, want)
+				}
 			}
-		}
+		})
 	}
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,26 +23,30 @@ func TestLocalizeCommand(t *testing.T) {
 	if got := reported(t, dir); got != out {
 		t.Errorf("report prints\n%s\nthe run printed\n%s", got, out)
 	}
-	var r report.Report
-	if err := json.Unmarshal([]byte(out), &r); err != nil {
-		t.Fatal(err)
-	}
+	r := parsed(t, out)
 	for _, name := range []string{"top1", "top1_loc", "top5_loc", "gt_known_loc", "max_box_acc", "max_box_acc_v2", "px_ap", "top1_loc_at_max_box_acc"} {
-		if m := metric(t, r, name); m.Interval == nil || m.N != 200 || m.Interval.Low > m.Value+1e-9 || m.Interval.High < m.Value-1e-9 {
-			t.Errorf("%+v", m)
+		n := numberOf(t, r, name)
+		if iv := n.Interval; n.N != 200 || iv == nil || iv.Low > n.Value+1e-9 || iv.High < n.Value-1e-9 {
+			t.Errorf("%+v", n)
 		}
 	}
-	kinds := map[string]int{}
-	for _, g := range r.Groups {
-		kinds[g.Kind]++
+	kinds := map[report.KeyName]map[string]bool{}
+	for _, n := range r.Numbers {
+		for _, k := range n.At {
+			if kinds[k.Name] == nil {
+				kinds[k.Name] = map[string]bool{}
+			}
+			kinds[k.Name][k.Value] = true
+		}
 	}
-	if kinds["floor"] != 3 || kinds["class"] != 10 || kinds["object"] < 2 {
+	if len(kinds[report.KeyFloor]) != 3 || len(kinds[report.KeyClass]) != 10 || len(kinds[report.KeyObject]) < 2 {
 		t.Errorf("%v", kinds)
 	}
 	// A trained model looks at the object: it must beat what needs no model.
-	for _, g := range r.Groups {
-		if g.Kind == "floor" && g.Metrics[2].Value > metric(t, r, "max_box_acc_v2").Value-0.1 {
-			t.Errorf("the floor %s reaches %v", g.Name, g.Metrics[2].Value)
+	for name := range kinds[report.KeyFloor] {
+		floor, trained := numberOf(t, r, "max_box_acc_v2", report.KeyFloor.Is(name)), numberOf(t, r, "max_box_acc_v2")
+		if floor.Value > trained.Value-0.1 {
+			t.Errorf("the floor %s reaches %v, the model %v", name, floor.Value, trained.Value)
 		}
 	}
 	pictures, err := filepath.Glob(filepath.Join(dir, "overlays", "*.png"))

@@ -27,8 +27,11 @@ import (
 	"cutmix-eval/results"
 	"cutmix-eval/runtime"
 	"cutmix-eval/runtime/ortest"
+	"cutmix-eval/tasks"
 	"cutmix-eval/tasks/classify"
 	"cutmix-eval/tasks/demo"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // command runs one command line in this process.
@@ -40,107 +43,155 @@ func command(t *testing.T, args ...string) (code int, out, errs string) {
 	return code, o.String(), e.String()
 }
 
-// classifyJSON runs classify and parses its report, which must be all of stdout.
-func classifyJSON(t *testing.T, wantCode int, args ...string) report.Report {
+// parsed is a report in JSON, which is all of what a command printed.
+func parsed(t *testing.T, out string) *report.Report {
+	t.Helper()
+	var r report.Report
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	return &r
+}
+
+// reportOf runs a command, which must succeed, and reads its report.
+func reportOf(t *testing.T, args ...string) *report.Report {
+	t.Helper()
+	code, out, errs := command(t, append(args, "--format", "json")...)
+	if code != exitDone {
+		t.Fatalf("%v: exit code %d: %s", args, code, errs)
+	}
+	return parsed(t, out)
+}
+
+// classifyJSON runs classify, which must end with that exit code, and reads its report.
+func classifyJSON(t *testing.T, wantCode int, args ...string) *report.Report {
 	t.Helper()
 	code, out, errs := command(t, append([]string{"classify", "--format", "json"}, args...)...)
 	if code != wantCode {
 		t.Fatalf("exit code %d, want %d: %s", code, wantCode, errs)
 	}
-	var r report.Report
-	d := json.NewDecoder(strings.NewReader(out))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&r); err != nil {
-		t.Fatalf("%v in %s", err, out)
-	}
-	return r
+	return parsed(t, out)
 }
 
-func metric(t *testing.T, r report.Report, name string) report.Metric {
+// numberOf is a number of a report, which must have it.
+func numberOf(t *testing.T, r *report.Report, name string, at ...report.Key) *report.Number {
 	t.Helper()
-	for _, m := range r.Metrics {
-		if m.Name == name {
-			return m
+	n := r.Find(name, at...)
+	if n == nil {
+		t.Fatalf("the report has no %s %v", name, at)
+	}
+	return n
+}
+
+// tableOf is a table of a report, which must have it.
+func tableOf(t *testing.T, r *report.Report, name string) report.Table {
+	t.Helper()
+	for _, s := range r.Sections {
+		if table, ok := s.(report.Table); ok && table.Name == name {
+			return table
 		}
 	}
-	t.Fatalf("no metric %s", name)
-	return report.Metric{}
+	t.Fatalf("the report has no table %s", name)
+	return report.Table{}
+}
+
+// surrounded says whether a number has an interval that it lies in.
+func surrounded(n *report.Number) bool {
+	return n.Interval != nil && n.Interval.Low <= n.Value && n.Value <= n.Interval.High
 }
 
 // The command without flags: the embedded model on the embedded scenes.
 func TestDefault(t *testing.T) {
 	r := classifyJSON(t, exitDone)
-	top1 := metric(t, r, "top1")
 	// 2000 scenes, ten classes; how good the embedded model is, models/README.md
 	// says and TestEmbeddedPair checks. Far from chance is enough here.
-	if r.Dataset.N != 2000 || top1.N != 2000 || top1.Value < 0.7 || top1.Value > 0.99 || top1.Interval.Method != "Wilson" {
-		t.Errorf("%+v %+v", r.Dataset, top1)
+	top1 := numberOf(t, r, "top1")
+	if top1.N != 2000 || top1.Value < 0.7 || top1.Value > 0.99 || top1.Interval.Method != "Wilson" {
+		t.Errorf("%+v", top1)
 	}
-	if r.Model.Name != evaluation.DefaultModel || len(r.Groups) != 10 || r.SchemaVersion != 1 || r.Runtime.Device != "cpu" || r.Timing == nil || r.Timing.ImagesPerSecond <= 0 {
-		t.Errorf("%+v %+v", r.Model, r.Runtime)
+	if r.Dataset.N != 2000 || r.Model.Name != evaluation.DefaultModel || r.Runtime.Device != "cpu" {
+		t.Errorf("%+v %+v %+v", r.Dataset, r.Model, r.Runtime)
 	}
-	for _, m := range r.Metrics {
-		if m.Interval == nil || m.Interval.Level != 0.95 || m.Interval.Low > m.Interval.High {
-			t.Errorf("%s: interval %+v", m.Name, m.Interval)
+	if r.Timing == nil || r.Timing.ImagesPerSecond <= 0 {
+		t.Errorf("timing %+v", r.Timing)
+	}
+	classes := 0
+	for _, n := range r.Numbers {
+		if n.Interval == nil || n.Interval.Level != 0.95 || n.Interval.Low > n.Interval.High {
+			t.Errorf("%s: interval %+v", n.Label(), n.Interval)
 		}
+		if n.At.Get(report.KeyClass) != "" {
+			classes++
+		}
+	}
+	if classes != 10 {
+		t.Errorf("numbers of %d classes", classes)
 	}
 	// The same command gives the same numbers, whatever batch, workers, threads.
 	// Batches of another size may sum in another order, so logits agree to
 	// rounding, not to the bit: counts must be equal, NLL to 1e-6.
 	first := classifyJSON(t, exitDone, "--limit", "500")
 	again := classifyJSON(t, exitDone, "--limit", "500")
-	other := classifyJSON(t, exitDone, "--limit", "500", "--batch", "7", "--workers", "3", "--threads", "1")
-	for i, m := range first.Metrics {
-		if again.Metrics[i].Value != m.Value || *again.Metrics[i].Interval != *m.Interval {
-			t.Errorf("%s: %v, then %v", m.Name, m.Value, again.Metrics[i].Value)
-		}
+	if d := cmp.Diff(first.Numbers, again.Numbers); d != "" {
+		t.Error(d)
 	}
-	if metric(t, other, "top1").Value != metric(t, first, "top1").Value || math.Abs(metric(t, other, "nll").Value-metric(t, first, "nll").Value) > 1e-6 {
-		t.Error("batch, workers or threads changed the result")
+	other := classifyJSON(t, exitDone, "--limit", "500", "--batch", "7", "--workers", "3", "--threads", "1")
+	if d := cmp.Diff(numberOf(t, first, "top1"), numberOf(t, other, "top1")); d != "" {
+		t.Error(d)
+	}
+	if a, b := numberOf(t, first, "nll"), numberOf(t, other, "nll"); math.Abs(a.Value-b.Value) > 1e-6 {
+		t.Errorf("nll %v, with other batches, workers and threads %v", a.Value, b.Value)
 	}
 }
 
-// classified evaluates a setup without a run directory.
-func classified(t *testing.T, setup *evaluation.Setup) (*report.Report, *classify.Result) {
+// classified evaluates a model without a run directory and returns the whole records, too.
+func classified(t *testing.T, m evaluation.ModelConfig, d evaluation.DataConfig) (*report.Report, []classify.Record) {
 	t.Helper()
-	job, err := classify.Open(context.Background(), setup, classify.DefaultConfig(), evaluation.Store{}, tool(), nil)
+	ortest.Load(t)
+	ctx := context.Background()
+	c, err := evaluation.OpenClassifier(m, evaluation.DefaultRunning())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	im, err := c.Images(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer im.Close()
+	job, err := classify.Open(ctx, c, im, classify.DefaultConfig(), evaluation.Store{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer job.Close()
-	if _, err := job.Collect(context.Background(), nil); err != nil {
-		t.Fatal(err)
-	}
-	r, res, err := classify.Report(context.Background(), job.Run, nil)
+	res, err := tasks.Do(ctx, job, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	res.Records = nil // the whole records
-	if err := results.Each[classify.Record](context.Background(), job.Run, nil, func(rec *classify.Record, _ [][]float32) error {
-		res.Records = append(res.Records, *rec)
+	r, err := res.Report(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var records []classify.Record
+	if err := results.Each(ctx, job.Pass.Run, nil, func(rec *classify.Record, _ [][]float32) error {
+		records = append(records, *rec)
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	return r, res
+	return r, records
 }
 
 // TestCIFARGolden is the whole way from JPEG files in a tar to predictions,
 // against PyTorch's on 10,000 images, or on some of them.
 func TestCIFARGolden(t *testing.T) {
-	ortest.Load(t)
 	mean, std := imageproc.ImageNetMean, imageproc.ImageNetStd
 	size := imageproc.Size{H: 32, W: 32}
-	c := evaluation.DefaultConfig()
-	c.Model, c.Data = golden.Path(t, "models", "resnet20-cifar10.onnx"), golden.Path(t, "data", "cifar10-jpeg-test.tar")
-	c.Changes = evaluation.Changes{Resize: &size, Crop: &size, Mean: &mean, Std: &std}
-	c.Limit = long.Or(0, 1000)
-	setup, err := evaluation.Open(context.Background(), c, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer setup.Close()
-	_, res := classified(t, setup)
+	m, d := evaluation.DefaultModelConfig(), evaluation.DefaultDataConfig()
+	m.Model, d.Path = golden.Path(t, "models", "resnet20-cifar10.onnx"), golden.Path(t, "data", "cifar10-jpeg-test.tar")
+	m.Changes = evaluation.Changes{Resize: &size, Crop: &size, Mean: &mean, Std: &std}
+	d.Limit = long.Or(0, 1000)
+	r, records := classified(t, m, d)
 	f, err := os.Open(golden.Path(t, "golden", "classify", "cifar10-test-resnet20.csv"))
 	if err != nil {
 		t.Fatal(err)
@@ -151,11 +202,11 @@ func TestCIFARGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows = rows[1:]
-	if len(rows) != 10000 || len(res.Records) != long.Or(10000, 1000) {
-		t.Fatalf("%d rows, %d records", len(rows), len(res.Records))
+	if len(rows) != 10000 || len(records) != long.Or(10000, 1000) {
+		t.Fatalf("%d rows, %d records", len(rows), len(records))
 	}
 	flips, tops := 0, 0
-	for _, rec := range res.Records {
+	for _, rec := range records {
 		row := rows[rec.Index]
 		if rec.ID != "test/"+row[0] || strconv.Itoa(int(rec.Label)) != row[1] || rec.Status != results.OK {
 			t.Fatalf("row %d: %+v, want %v", rec.Index, rec, row[:2])
@@ -171,11 +222,11 @@ func TestCIFARGolden(t *testing.T) {
 			tops++
 		}
 	}
-	t.Logf("top-1 %.4f; %d predictions and %d top-5 lists differ from PyTorch's", res.Whole.Top1, flips, tops)
+	t.Logf("top-1 %.4f; %d predictions and %d top-5 lists differ from PyTorch's", numberOf(t, r, "top1").Value, flips, tops)
 	if flips != 0 || tops != 0 {
-		t.Errorf("%d of %d predictions and %d top-5 lists differ", flips, len(res.Records), tops)
+		t.Errorf("%d of %d predictions and %d top-5 lists differ", flips, len(records), tops)
 	}
-	if c.Limit > 0 {
+	if d.Limit > 0 {
 		return // the numbers are those of all images
 	}
 	var want struct {
@@ -188,19 +239,18 @@ func TestCIFARGolden(t *testing.T) {
 	golden.JSON(t, &want, "golden", "classify", "cifar10-test-resnet20.json")
 	for _, c := range []struct {
 		name      string
-		got, want float64
-		tol       float64
+		want, tol float64
 	}{
-		{"top1", res.Whole.Top1, want.Metrics.Top1, 0},
-		{"top5", res.Whole.Top5, want.Metrics.Top5, 0},
+		{"top1", want.Metrics.Top1, 0},
+		{"top5", want.Metrics.Top5, 0},
 		// Logits differ by up to 2e-5 through the order of float32 sums.
-		{"nll", res.Whole.NLL, want.Metrics.NLL, 1e-5},
-		{"brier", res.Whole.Brier, want.Metrics.Brier, 1e-5},
-		{"ece", res.Whole.Width.ECE, want.Metrics.ECE, 1e-5},
-		{"mce", res.Whole.Width.MCE, want.Metrics.MCE, 1e-3}, // one image may cross a bin's edge
+		{"nll", want.Metrics.NLL, 1e-5},
+		{"brier", want.Metrics.Brier, 1e-5},
+		{"ece", want.Metrics.ECE, 1e-5},
+		{"max_calibration_error", want.Metrics.MCE, 1e-3}, // one image may cross a bin's edge
 	} {
-		if math.Abs(c.got-c.want) > c.tol {
-			t.Errorf("%s = %v, want %v", c.name, c.got, c.want)
+		if got := numberOf(t, r, c.name).Value; math.Abs(got-c.want) > c.tol {
+			t.Errorf("%s = %v, want %v", c.name, got, c.want)
 		}
 	}
 }
@@ -208,7 +258,6 @@ func TestCIFARGolden(t *testing.T) {
 // TestImageNetShape runs a 224 model of 1000 outputs over the 100 ImageNet
 // samples, by synset and by label file, against PyTorch's predictions.
 func TestImageNetShape(t *testing.T) {
-	ortest.Load(t)
 	data, err := os.ReadFile("testdata/tiny224.json")
 	if err != nil {
 		t.Fatal(err)
@@ -217,26 +266,21 @@ func TestImageNetShape(t *testing.T) {
 	if err := json.Unmarshal(data, &want); err != nil {
 		t.Fatal(err)
 	}
-	c := evaluation.DefaultConfig()
-	c.Model, c.Data = "testdata/tiny224.onnx", golden.Path(t, "data", "imagenet-samples-100.tar")
-	setup, err := evaluation.Open(context.Background(), c, nil)
-	if err != nil {
-		t.Fatal(err)
+	m, d := evaluation.DefaultModelConfig(), evaluation.DefaultDataConfig()
+	m.Model, d.Path = "testdata/tiny224.onnx", golden.Path(t, "data", "imagenet-samples-100.tar")
+	r, records := classified(t, m, d)
+	if len(records) != 100 || r.Dataset.Labels != "by ImageNet synset" || records[99].Label != 990 {
+		t.Fatalf("%d records, labels %s, last output %d", len(records), r.Dataset.Labels, records[99].Label)
 	}
-	defer setup.Close()
-	rep, res := classified(t, setup)
-	if len(res.Records) != 100 || rep.Dataset.Labels != "by ImageNet synset" || res.Records[99].Label != 990 {
-		t.Fatalf("%d records, labels %s, last output %d", len(res.Records), rep.Dataset.Labels, res.Records[99].Label)
-	}
-	for _, rec := range res.Records {
+	for _, rec := range records {
 		if w := want[strings.TrimPrefix(rec.ID, "imagenet-samples-100/")]; rec.Status != results.OK || int(rec.Prediction) != int(w[0]) {
 			t.Errorf("%s: %d %v, want %v", rec.ID, rec.Prediction, rec.Error, w[0])
 		}
 	}
-	bySynset := classifyJSON(t, exitDone, "--model", c.Model, "--data", c.Data)
-	byFile := classifyJSON(t, exitDone, "--model", c.Model, "--data", c.Data, "--labels", golden.Path(t, "data", "imagenet-samples-100.csv"))
-	soft := classifyJSON(t, exitDone, "--model", "testdata/tiny224-softmax.onnx", "--data", c.Data)
-	a, b, s := metric(t, bySynset, "nll"), metric(t, byFile, "nll"), metric(t, soft, "nll")
+	bySynset := classifyJSON(t, exitDone, "--model", m.Model, "--data", d.Path)
+	byFile := classifyJSON(t, exitDone, "--model", m.Model, "--data", d.Path, "--labels", golden.Path(t, "data", "imagenet-samples-100.csv"))
+	soft := classifyJSON(t, exitDone, "--model", "testdata/tiny224-softmax.onnx", "--data", d.Path)
+	a, b, s := numberOf(t, bySynset, "nll"), numberOf(t, byFile, "nll"), numberOf(t, soft, "nll")
 	if a.Value != b.Value {
 		t.Errorf("NLL %v by synset, %v by label file", a.Value, b.Value)
 	}
@@ -266,7 +310,7 @@ func TestBadImages(t *testing.T) {
 	}
 	args := []string{"--data", dir, "--labels", list}
 	r := classifyJSON(t, exitBadImages, args...)
-	if r.Dataset.Bad != 11 || r.Dataset.N != 50 || len(r.BadImages) != 11 || metric(t, r, "top1").N != 50 {
+	if r.Dataset.Bad != 11 || r.Dataset.N != 50 || len(r.BadImages) != 11 || numberOf(t, r, "top1").N != 50 {
 		t.Errorf("%+v", r.Dataset)
 	}
 	for _, b := range r.BadImages {
@@ -332,7 +376,7 @@ func TestFormats(t *testing.T) {
 	for format, want := range map[string][]string{
 		"text": {"model     scenes-cutmix", "top1", "%", "most confused", "by class"},
 		"md":   {"### classify: scenes-cutmix on scenes:test", "| top1 "},
-		"csv":  {"task,model,dataset,kind,group,metric,value,unit,n,low,high", "classify,scenes-cutmix,scenes:test,all,,top1,"},
+		"csv":  {"task,model,dataset,class,metric,value,unit,n,low,high", "classify,scenes-cutmix,scenes:test,,top1,"},
 	} {
 		code, out, errs := command(t, "classify", "--limit", "100", "--format", format)
 		if code != exitDone {
@@ -350,53 +394,54 @@ func TestFormats(t *testing.T) {
 // prediction or two of 2,000 and change the last digits of the rest.
 func TestDemo(t *testing.T) {
 	long.Skip(t, "the whole demo takes half a minute")
-	code, out, errs := command(t, "demo", "--format", "json")
-	if code != exitDone {
-		t.Fatal(errs)
+	r := reportOf(t, "demo")
+	if r.Task != "demo" || r.Dataset.N != 2000 {
+		t.Fatalf("%s %+v", r.Task, r.Dataset)
 	}
-	var r report.Report
-	if err := json.Unmarshal([]byte(out), &r); err != nil {
-		t.Fatal(err)
-	}
-	if r.Task != "demo" || len(r.Groups) != 5 || r.Dataset.N != 2000 {
-		t.Fatalf("%+v", r)
-	}
-	for i, want := range []struct {
-		name          string
-		top1, nll, ec float64
-	}{{"scenes-base", 0.9175, 0.276, 0.0250}, {"scenes-cutmix", 0.9160, 0.405, 0.1501}} {
-		g := r.Groups[i]
-		got := map[string]float64{}
-		for _, m := range g.Metrics {
-			got[m.Name] = m.Value
-		}
-		if g.Name != want.name || math.Abs(got["top1"]-want.top1) > 0.002 || math.Abs(got["nll"]-want.nll) > 0.002 || math.Abs(got["ece"]-want.ec) > 0.002 {
-			t.Errorf("%s: %v, want %+v", g.Name, got, want)
+	base, cutmix := report.KeyModel.Is(demo.Baseline), report.KeyModel.Is(demo.CutMix)
+	for _, c := range []struct {
+		name string
+		at   report.Keys
+		want float64
+	}{
+		{"top1", report.Keys{base}, 0.9175}, {"nll", report.Keys{base}, 0.276}, {"ece", report.Keys{base}, 0.0250},
+		{"top1", report.Keys{cutmix}, 0.9160}, {"nll", report.Keys{cutmix}, 0.405}, {"ece", report.Keys{cutmix}, 0.1501},
+	} {
+		if n := numberOf(t, r, c.name, c.at...); math.Abs(n.Value-c.want) > 0.002 {
+			t.Errorf("%s: %v, want %v", n.Label(), n.Value, c.want)
 		}
 	}
-	for _, m := range r.Metrics {
-		if !strings.HasSuffix(m.Name, "_difference") || m.Interval == nil || m.Note == "" {
-			t.Errorf("%+v", m)
+	pair := report.KeyPair.Is(demo.CutMix + " - " + demo.Baseline)
+	differences, floors := 0, 0
+	for _, n := range r.Numbers {
+		switch {
+		case n.At.Get(report.KeyPair) != "":
+			if differences++; !strings.HasSuffix(n.Name, "_difference") || n.Interval == nil || n.Note == "" {
+				t.Errorf("%+v", n)
+			}
+		case n.At.Get(report.KeyFloor) != "":
+			floors++
 		}
 	}
-	if d := metric(t, r, "top1_difference"); !strings.Contains(d.Note, "no difference shown") {
-		t.Errorf("%+v", d)
-	}
-	if d := metric(t, r, "nll_difference"); d.Note != "the baseline is better" || d.Interval.Low <= 0 {
-		t.Errorf("%+v", d)
-	}
-	// Heads of ten new classes, far above chance.
-	if d := metric(t, r, "new_head_top1_difference"); d.Interval.Low > d.Value || d.Interval.High < d.Value || math.Abs(d.Value) > 0.1 {
-		t.Errorf("%+v", d)
-	}
-	for _, g := range r.Groups[:2] {
-		if m := metric(t, report.Report{Metrics: g.Metrics}, "new_head_top1"); m.N != 2000 || m.Value < 0.55 || m.Value > 0.75 {
-			t.Errorf("%s: %+v", g.Name, m)
-		}
+	if differences != 16 || floors == 0 {
+		t.Errorf("%d differences, %d numbers without a model", differences, floors)
 	}
 	// On these small models the baseline looks at the object more closely; that is said.
-	if d := metric(t, r, "max_box_acc_v2_difference"); d.Note != "the baseline is better" || d.Interval.High >= 0 {
-		t.Errorf("%+v", d)
+	if n := numberOf(t, r, "top1_difference", pair); !strings.Contains(n.Note, "no difference shown") {
+		t.Errorf("%+v", n)
+	}
+	if n := numberOf(t, r, "nll_difference", pair); n.Note != "the baseline is better" || n.Interval.Low <= 0 {
+		t.Errorf("%+v", n)
+	}
+	if n := numberOf(t, r, "max_box_acc_v2_difference", pair); n.Note != "the baseline is better" || n.Interval.High >= 0 {
+		t.Errorf("%+v", n)
+	}
+	// Heads of ten new classes, far above chance.
+	heads := report.Keys{report.KeySet.Is("test"), report.KeyHead.Is("tuned")}
+	for _, model := range []report.Key{base, cutmix} {
+		if n := numberOf(t, r, "top1", heads.And(model)...); n.N != 2000 || n.Value < 0.55 || n.Value > 0.75 {
+			t.Errorf("%+v", n)
+		}
 	}
 }
 
@@ -426,15 +471,12 @@ func TestDemoPart(t *testing.T) {
 	if code, _, _ := command(t, "demo", "--bootstrap", "0"); code != exitUsage {
 		t.Errorf("no bootstrap: %d", code)
 	}
-	task := demo.DefaultConfig()
+	o := demoOptions{Running: evaluation.DefaultRunning(), Limit: 20, Task: demo.DefaultConfig(), Format: report.Text, Quiet: true}
+	task := &o.Task
 	task.Classify.Replicates, task.Localize.Replicates, task.Finetune.Replicates = 100, 100, 100
 	task.Corruption.Corruptions, task.Corruption.Severities = []corrupt.Name{corrupt.Fog}, []int{3}
-	for i := range task.OOD.Sources {
-		task.OOD.Sources[i].Limit = 50
-	}
 	task.Finetune.Epochs = 1
 	var out, errs bytes.Buffer
-	o := demoOptions{Running: evaluation.DefaultRunning(), Limit: 20, Task: task, Format: report.Text, Quiet: true}
 	if err := runDemo(context.Background(), streams{out: &out, err: &errs}, o); err != nil {
 		t.Fatalf("%v %s", err, errs.String())
 	}
@@ -519,7 +561,7 @@ func TestExport(t *testing.T) {
 	if written, err := filepath.Glob(filepath.Join(masks, "*", "*.png")); err != nil || len(written) != 200 {
 		t.Errorf("%d masks", len(written))
 	}
-	if top1 := metric(t, a, "top1").Value; top1 < 0.8 {
+	if top1 := numberOf(t, a, "top1").Value; top1 < 0.8 {
 		t.Errorf("top-1 %v on exported scenes", top1)
 	}
 	for args, want := range map[string]int{
@@ -561,17 +603,20 @@ func TestSmallCommands(t *testing.T) {
 
 func TestBench(t *testing.T) {
 	ortest.Load(t)
-	code, out, errs := command(t, "bench", "--rounds", "2", "--images", "256", "--format", "json")
-	var r report.Report
-	if err := json.Unmarshal([]byte(out), &r); code != exitDone || err != nil {
-		t.Fatalf("%d %v %s", code, err, errs)
-	}
-	for _, name := range []string{"end_to_end_ratio", "decode_images_per_s", "resize_cpu_ms", "model_images_per_s", "end_to_end_cpu_ms", "allocations"} {
-		if m := metric(t, r, name); !(m.Value > 0) || m.Interval == nil || m.N != 256 {
-			t.Errorf("%+v", m)
+	r := reportOf(t, "bench", "--rounds", "2", "--images", "256")
+	positive := func(name string, at ...report.Key) {
+		t.Helper()
+		if n := numberOf(t, r, name, at...); !(n.Value > 0) || n.Interval == nil || n.N != 256 {
+			t.Errorf("%+v", n)
 		}
 	}
-	code, out, _ = command(t, "bench", "--rounds", "1", "--images", "128")
+	for _, stage := range []string{"decode", "resize", "model", "end_to_end"} {
+		positive("images_per_s", report.KeyStage.Is(stage))
+		positive("cpu_ms", report.KeyStage.Is(stage))
+	}
+	positive("end_to_end_ratio")
+	positive("allocations")
+	code, out, _ := command(t, "bench", "--rounds", "1", "--images", "128")
 	if code != exitDone || !strings.Contains(out, "end to end / model alone") || !strings.Contains(out, "peak memory") {
 		t.Errorf("%d %s", code, out)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cutmix-eval/datasets"
+	"cutmix-eval/detector"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/tasks"
 	"cutmix-eval/tasks/ood"
@@ -186,7 +187,7 @@ looked for where it was then, or named by --model; it must be the same.`,
 }
 
 func runOODApply(ctx context.Context, s streams, o applyOptions) error {
-	d, err := ood.ReadDetector(o.Detector)
+	d, err := detector.Read(o.Detector)
 	if err != nil {
 		return err
 	}
@@ -202,7 +203,7 @@ func runOODApply(ctx context.Context, s streams, o applyOptions) error {
 		return err
 	}
 	defer im.Close()
-	a, err := d.Apply(ctx, c, im, o.Store)
+	a, err := ood.Apply(ctx, d, c, im, o.Store)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,8 @@ import (
 	"cutmix-eval/internal/long"
 	"cutmix-eval/report"
 	"cutmix-eval/runtime/ortest"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // programDir is where the program was built, for tests that need a process; empty before.
@@ -402,23 +404,20 @@ func TestReportCommand(t *testing.T) {
 	if reported(t, dir) != printed {
 		t.Error("report prints something else than the run did")
 	}
-	var r report.Report
-	code, out, errs := command(t, "report", dir, "--by", "size,confidence,predicted", "--worst", "3", "--seed", "5", "--format", "json")
-	if err := json.Unmarshal([]byte(out), &r); code != exitDone || err != nil {
-		t.Fatalf("%d %v %s", code, err, errs)
+	r := reportOf(t, "report", dir, "--by", "size,confidence,predicted", "--worst", "3", "--seed", "5")
+	n := map[report.KeyName]int{}
+	for _, one := range r.Numbers {
+		if one.Name == "top1" && len(one.At) == 1 {
+			n[one.At[0].Name] += one.N
+		}
 	}
-	n := map[string]int{}
-	for _, g := range r.Groups {
-		n[g.Kind] += g.Metrics[0].N
+	if d := cmp.Diff(map[report.KeyName]int{report.KeySize: 500, report.KeyConfidence: 500, report.KeyPredicted: 500}, n); d != "" {
+		t.Errorf("images by kind of group: %s", d)
 	}
-	if len(n) != 3 || n["size"] != 500 || n["confidence"] != 500 || n["predicted"] != 500 {
-		t.Errorf("%v", n)
-	}
-	worst := r.Tables[len(r.Tables)-1]
-	if worst.Name != "worst" || len(worst.Rows) != 3 {
+	if worst := tableOf(t, r, "worst"); len(worst.Rows) != 3 {
 		t.Errorf("%+v", worst)
 	}
-	_, out, _ = command(t, "report", dir, "--export", "csv")
+	_, out, _ := command(t, "report", dir, "--export", "csv")
 	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 	if err != nil || len(rows) != 501 {
 		t.Fatalf("%d rows, %v", len(rows), err)
@@ -430,7 +429,7 @@ func TestReportCommand(t *testing.T) {
 			hits++
 		}
 	}
-	if top1 := metric(t, r, "top1"); float64(hits)/500 != top1.Value {
+	if top1 := numberOf(t, r, "top1"); float64(hits)/500 != top1.Value {
 		t.Errorf("%d hits in the export, top1 %v", hits, top1.Value)
 	}
 	_, out, _ = command(t, "report", dir, "--export", "jsonl")
@@ -463,20 +462,27 @@ func TestCompareCommand(t *testing.T) {
 	if code != exitDone || !strings.Contains(out, "nll: cutmix is worse than base by 0.") || !strings.Contains(out, "top1: no difference shown between cutmix and base") || !strings.Contains(out, "n = 1000") {
 		t.Errorf("%d %s%s", code, out, errs)
 	}
-	var r report.Report
-	code, out, _ = command(t, "compare", dir("base"), dir("cutmix"), dir("other"), "--all-pairs", "--bootstrap", "200", "--format", "json", "--quiet")
-	if err := json.Unmarshal([]byte(out), &r); err != nil || code != exitDone {
-		t.Fatalf("%d %v", code, err)
+	r := reportOf(t, "compare", dir("base"), dir("cutmix"), dir("other"), "--all-pairs", "--bootstrap", "200", "--quiet")
+	if len(r.Warnings) == 0 || !strings.Contains(r.Warnings[0], "preprocessing differs") {
+		t.Errorf("%q", r.Warnings)
 	}
-	if len(r.Groups) != 6 || len(r.Warnings) == 0 || !strings.Contains(r.Warnings[0], "preprocessing differs") {
-		t.Errorf("%d groups, %q", len(r.Groups), r.Warnings)
-	}
-	for _, g := range r.Groups[3:] {
-		for _, m := range g.Metrics {
-			if ece := m.Name == "ece_difference"; m.Interval == nil || ece != (m.P == nil) || !ece && *m.PAdjusted < *m.P {
-				t.Errorf("%+v", m)
-			}
+	runs, pairs := map[string]bool{}, map[string]bool{}
+	for _, n := range r.Numbers {
+		runs[n.At.Get(report.KeyRun)] = true
+		pair := n.At.Get(report.KeyPair)
+		if pairs[pair] = true; pair == "" {
+			continue
 		}
+		if n.Interval == nil || (n.Name == "ece_difference") != (n.Test == nil) {
+			t.Errorf("%+v", n)
+		} else if n.Test != nil && n.Test.PAdjusted < n.Test.P {
+			t.Errorf("%s: %+v", n.Label(), n.Test)
+		}
+	}
+	wantRuns := map[string]bool{"": true, "base": true, "cutmix": true, "other": true}
+	wantPairs := map[string]bool{"": true, "cutmix - base": true, "other - base": true, "other - cutmix": true}
+	if d := cmp.Diff(wantRuns, runs) + cmp.Diff(wantPairs, pairs); d != "" {
+		t.Error(d)
 	}
 	code, out, _ = command(t, "compare", dir("base"), dir("few"), "--bootstrap", "100")
 	if code != exitDone || !strings.Contains(out, "only the 100 images") {

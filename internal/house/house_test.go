@@ -33,6 +33,7 @@ var floors = []string{
 	"cam",
 	"boxes",
 	"augment",
+	"corrupt/frost",
 	"corrupt",
 	"heads",
 	"datasets/annotations",

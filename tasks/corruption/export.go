@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 
 	"cutmix-eval/corrupt"
+	"cutmix-eval/corrupt/frost"
 	"cutmix-eval/datasets"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/imageproc/jpeg"
@@ -92,13 +93,13 @@ func Write(ctx context.Context, d *datasets.Dataset, e Export, dir string, progr
 	if err := e.Settle(d); err != nil {
 		return 0, nil, err
 	}
-	frosts, frost, err := loadFrosts(e.Config.Frost)
+	frosts, textures, err := frost.Load(e.Config.Frost)
 	if err != nil {
 		return 0, nil, err
 	}
 	x := &exporting{Export: e, dir: dir, at: e.images(d), progress: progress}
 	if x.names, err = e.names(d, x.at); err == nil {
-		err = e.claim(dir, d, frost)
+		err = e.claim(dir, d, textures)
 	}
 	if err != nil {
 		return 0, nil, err
@@ -171,7 +172,7 @@ func (x *exporting) work(ctx context.Context) error {
 const claimName = "corrupt.json"
 
 // claim marks the folder as one of these images, and refuses one of others.
-func (e Export) claim(dir string, d *datasets.Dataset, frost string) error {
+func (e Export) claim(dir string, d *datasets.Dataset, textures string) error {
 	r := e.Recipe
 	what := struct {
 		Data    string `json:"data"`
@@ -183,7 +184,7 @@ func (e Export) claim(dir string, d *datasets.Dataset, frost string) error {
 		Quality int    `json:"quality,omitempty"`
 	}{
 		d.Fingerprint(), fmt.Sprintf("%v, crop %v, %s, %s", r.Resize, r.Crop, r.Fit, r.Interpolation),
-		int(e.Config.Set), e.Seed, frost, e.PNG, e.Quality,
+		int(e.Config.Set), e.Seed, textures, e.PNG, e.Quality,
 	}
 	if e.PNG {
 		what.Quality = 0

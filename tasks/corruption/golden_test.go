@@ -135,7 +135,7 @@ func TestEndToEndGolden(t *testing.T) {
 	if exact < long.Or(30, 3) {
 		t.Errorf("%d deterministic variants have the reference's errors exactly", exact)
 	}
-	t.Logf("%d of 95 inside, %d of 40 deterministic ones equal", inside, exact)
+	t.Logf("%d of %d inside, %d deterministic ones equal", inside, compared, exact)
 }
 
 // TestDerivedGeometry: boxes of images that were made at the model's size lie where those

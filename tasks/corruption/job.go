@@ -116,7 +116,10 @@ func (Task) Load(_ context.Context, s *results.Study, o tasks.Options) (tasks.Re
 		return nil, err
 	}
 	tasks.Set(&a.Config.Bins, o.Bins)
-	return &loaded{a, s.Run()}, a.Config.Validate()
+	if err := a.Config.Validate(); err != nil {
+		return nil, &tasks.ValueError{Err: err}
+	}
+	return &loaded{a, s.Run()}, nil
 }
 
 // Export writes the records.

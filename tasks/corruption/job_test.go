@@ -303,17 +303,18 @@ func TestOptions(t *testing.T) {
 		}
 	})
 	for _, c := range []struct {
-		name, run, want string
-		options         tasks.Options
+		name, run string
+		options   tasks.Options
+		want      error
 	}{
-		{"no bins", "corruptions", "0 bins", tasks.Options{Bins: new(int)}},
-		{"another task's", "corruptions", "--by says nothing about a run of corruption", tasks.Options{By: &names}},
-		{"another experiment's", "occlusion", "--bins says nothing about a run of center-occlusion", tasks.Options{Bins: &three}},
+		{"no bins", "corruptions", tasks.Options{Bins: new(int)}, &tasks.ValueError{Err: errors.New("0 bins")}},
+		{"another task's", "corruptions", tasks.Options{By: &names}, &tasks.OptionError{Option: "by", Task: Name}},
+		{"another experiment's", "occlusion", tasks.Options{Bins: &three}, &tasks.OptionError{Option: "bins", Task: string(Centre)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := loadedReport(t, c.options, filepath.Join(dir, c.run))
-			if err == nil || err.Error() != c.want {
-				t.Errorf("%v, want %s", err, c.want)
+			if got, want := fmt.Sprintf("%T %v", err, err), fmt.Sprintf("%T %v", c.want, c.want); got != want {
+				t.Errorf("%s, want %s", got, want)
 			}
 		})
 	}

@@ -27,7 +27,7 @@ type samples struct {
 
 // derive makes variants of the clean images on the fly.
 func derive(c *evaluation.Classifier, images *evaluation.Images, config Config) (*samples, error) {
-	v, frost, err := variantsOf(c, images, config)
+	v, textures, err := variantsOf(c, images, config)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func derive(c *evaluation.Classifier, images *evaluation.Images, config Config) 
 	s := &samples{
 		config: config, variants: v.list, n: images.Len(), close: func() error { return nil },
 		identity: fmt.Sprintf("%s of %s, set %d, seed %d, jpeg %d, frost %s",
-			config.Experiment, v.recipe.Fingerprint(), v.set, v.seed, config.JPEG, frost),
+			config.Experiment, v.recipe.Fingerprint(), v.set, v.seed, config.JPEG, textures),
 		place: func(sample int) (variant, image int) { return sample % len(v.list), sample / len(v.list) },
 		second: func(image int) int {
 			if v.partner == nil {
@@ -50,17 +50,17 @@ func derive(c *evaluation.Classifier, images *evaluation.Images, config Config) 
 	}
 	s.images = v.derived(images, names, c.Cropped())
 	if config.Experiment == Corruptions && slices.Contains(config.Corruptions, corrupt.Frost) {
-		s.notes = append(s.notes, "frost: "+frost)
+		s.notes = append(s.notes, "frost: "+textures)
 	}
 	return s, nil
 }
 
 // Corrupt is images under one corruption, for other tasks, and in words all that their
 // pixels depend on. The images that are given must stay open as long.
-func Corrupt(c *evaluation.Classifier, images *evaluation.Images, n corrupt.Name, severity int, frost string,
+func Corrupt(c *evaluation.Classifier, images *evaluation.Images, n corrupt.Name, severity int, textures string,
 ) (*evaluation.Images, string, error) {
 	config := DefaultConfig()
-	config.Corruptions, config.Severities, config.Frost = []corrupt.Name{n}, []int{severity}, frost
+	config.Corruptions, config.Severities, config.Frost = []corrupt.Name{n}, []int{severity}, textures
 	if err := config.Validate(); err != nil {
 		return nil, "", err
 	}

@@ -2,9 +2,11 @@ package corruption
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"cutmix-eval/corrupt"
+	"cutmix-eval/corrupt/frost"
 	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/imageproc"
@@ -32,7 +34,7 @@ func variantsOf(c *evaluation.Classifier, images *evaluation.Images, config Conf
 	if config.Set == 0 {
 		config.Set = corrupt.SetFor(size.W, size.H)
 	}
-	frosts, about, err := loadFrosts(config.Frost)
+	frosts, about, err := frost.Load(config.Frost)
 	if err != nil {
 		return nil, "", err
 	}
@@ -97,7 +99,8 @@ func (m *maker) load(i int) (imageproc.Image, error) {
 			return im, fmt.Errorf("the preprocessing makes it %d x %d pixels, and the model takes %s", im.W, im.H, m.size)
 		}
 		im.Of = picture
-		return copied(im), nil
+		im.Pix = slices.Clone(im.Pix)
+		return im, nil
 	})
 }
 

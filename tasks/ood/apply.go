@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"cutmix-eval/detector"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/metrics"
 	"cutmix-eval/results"
@@ -15,14 +16,14 @@ import (
 // Application is a detector at work on images. Close it.
 type Application struct {
 	Pass     *evaluation.Pass
-	detector *Detector
+	detector *detector.Detector
 	part     *part
 }
 
 // Apply opens images, which need no labels, for a detector: c holds its model, with the
 // detector's preprocessing. A model that is another one is an error.
-func (d *Detector) Apply(
-	ctx context.Context, c *evaluation.Classifier, s evaluation.Samples, store evaluation.Store,
+func Apply(
+	ctx context.Context, d *detector.Detector, c *evaluation.Classifier, s evaluation.Samples, store evaluation.Store,
 ) (*Application, error) {
 	if m := evaluation.ModelKey(c.Model); m != d.Model {
 		return nil, fmt.Errorf("model %q (%s) is not the one that the detector was made with (%q, %s)",
@@ -61,12 +62,12 @@ func (a *Application) Verdicts(ctx context.Context) ([]Verdict, error) {
 		}
 		head = h
 	}
-	f, err := d.fit(head)
+	f, err := d.Fit(head)
 	if err != nil {
 		return nil, err
 	}
 	s := &set{Source: Source{Role: Test}, Run: a.Pass.Run, head: head}
-	sc, err := s.score(ctx, []scores.Func{f.Func})
+	sc, err := s.score(ctx, []scores.Func{f})
 	if err != nil && !errors.Is(err, errNone) { // each has its reason
 		return nil, err
 	}

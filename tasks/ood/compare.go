@@ -1,12 +1,12 @@
 package ood
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
 
+	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/tasks/compare"
@@ -126,7 +126,7 @@ func (s *source) Good() []int { return s.good }
 
 // At prepares images. None is right or wrong by itself.
 func (s *source) At(at []int) compare.Sample {
-	var all []ranked // by set, then score
+	var all []*metrics.Ranking // by set, then score
 	for _, set := range s.out {
 		for k := range s.scores {
 			all = append(all, s.rank(at, set, k))
@@ -136,7 +136,7 @@ func (s *source) At(at []int) compare.Sample {
 		var out []float64
 		means := make([]float64, len(s.scores))
 		for i, r := range all {
-			auroc, fpr := r.evaluate(count)
+			auroc, fpr := r.Evaluate(count)
 			out = append(out, auroc, fpr)
 			means[i%len(means)] += auroc / float64(len(s.out))
 		}
@@ -147,69 +147,17 @@ func (s *source) At(at []int) compare.Sample {
 	}}
 }
 
-// ranked are images of two kinds by falling score.
-type ranked struct {
-	image []int32
-	id    []bool
-	last  []bool // of those with the same score
-}
-
 // rank ranks the ID images among the images at, and those of an OOD set, by score k.
-func (s *source) rank(at []int, set *numbered, k int) ranked {
+func (s *source) rank(at []int, set *numbered, k int) *metrics.Ranking {
 	var v []float64
 	var id []bool
-	var image []int32
+	var image []int
 	for i, index := range at {
 		for _, n := range []*numbered{s.id, set} {
 			if place, ok := n.place[index]; ok {
-				v, id, image = append(v, n.values[k][place]), append(id, n == s.id), append(image, int32(i))
+				v, id, image = append(v, n.values[k][place]), append(id, n == s.id), append(image, i)
 			}
 		}
 	}
-	order := make([]int, len(v))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(v[b], v[a]) })
-	var r ranked
-	for n, o := range order {
-		r.image, r.id = append(r.image, image[o]), append(r.id, id[o])
-		r.last = append(r.last, n+1 == len(order) || v[order[n+1]] != v[o])
-	}
-	return r
-}
-
-// evaluate walks from the highest score down, image i counting count[i] times; NaN where a
-// kind of image has none.
-func (r ranked) evaluate(count []uint16) (auroc, fpr float64) {
-	var ids, outs int64
-	for i, at := range r.image {
-		if r.id[i] {
-			ids += int64(count[at])
-		} else {
-			outs += int64(count[at])
-		}
-	}
-	n, m := float64(ids), float64(outs)
-	var above, passed, equalID, equalOut int64
-	twice := int64(0) // pairs that are in order, in halves
-	found := false
-	for i, at := range r.image {
-		c := int64(count[at])
-		if r.id[i] {
-			equalID += c
-		} else {
-			equalOut += c
-		}
-		if !r.last[i] {
-			continue
-		}
-		twice += equalOut * (2*above + equalID)
-		above, passed = above+equalID, passed+equalOut
-		equalID, equalOut = 0, 0
-		if !found && float64(above)/n >= 0.95 {
-			fpr, found = float64(passed)/m, true
-		}
-	}
-	return float64(twice) / 2 / n / m, fpr
+	return metrics.NewRanking(v, id, image)
 }

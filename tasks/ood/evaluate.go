@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"cutmix-eval/detector"
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/scores"
@@ -22,8 +23,8 @@ type result struct {
 	id       []*scored // the ID test images, and those under covariate shift
 	out      []*scored // the OOD sets
 	found    []*found
-	chosen   []choice  // parameters; nil where none were chosen
-	detector *Detector // nil unless a threshold was asked for
+	chosen   []choice           // parameters; nil where none were chosen
+	detector *detector.Detector // nil unless a threshold was asked for
 	bad      []report.BadImage
 	warnings []string
 }
@@ -237,4 +238,29 @@ func histogram(id, out []float64) report.Histogram {
 		h.Parts = append(h.Parts, pop)
 	}
 	return h
+}
+
+// detector makes the detector of the score that is named, from the ID test images.
+func (l *loaded) detector(res *result) (*detector.Detector, error) {
+	a, first := l.about, l.sets[0]
+	wanted := res.wanted[len(res.wanted)-1].Name // behind the reference, if there is one
+	k := slices.IndexFunc(res.used, func(u fitted) bool { return u.Name == wanted })
+	if k < 0 {
+		return nil, fmt.Errorf("score %s cannot be computed: %s", wanted, strings.Join(res.warnings, "; "))
+	}
+	u, id := res.used[k], res.id[0]
+	if err := id.finite(k, u.Name); err != nil {
+		return nil, fmt.Errorf("no threshold can be found: %w", err)
+	}
+	threshold, reached := metrics.ThresholdAt(id.values[k], a.Config.Threshold)
+	d := &detector.Detector{
+		Tool: a.Head.Tool, Score: u.Name, Threshold: threshold, TPR: a.Config.Threshold,
+		Reached: float64(reached) / float64(len(id.ids)), Accepted: metrics.Wilson(reached, len(id.ids)), N: len(id.ids),
+		Data: a.Head.Dataset.Name, Model: first.Manifest.Key.Model, Source: a.Model, Output: a.Output,
+		Recipe: a.Head.Preprocessing.Recipe, C: first.head.Out, State: u.State,
+	}
+	if u.Needs&scores.NeedFeatures != 0 {
+		d.D = first.head.In
+	}
+	return d, nil
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"cutmix-eval/datasets"
+	"cutmix-eval/detector"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/evaluation/evaltest"
 	"cutmix-eval/imageproc"
@@ -531,7 +532,7 @@ func TestDetector(t *testing.T) {
 	if l != j.result {
 		t.Error("the result is not that of Finish")
 	}
-	d, err := ReadDetector(file)
+	d, err := detector.Read(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -542,7 +543,7 @@ func TestDetector(t *testing.T) {
 	for name, accepted := range map[string]*report.Number{
 		"id-test": r.Find("accepted"), "near": r.Find("accepted", report.KeySet.Is("near")),
 	} {
-		a, err := d.Apply(ctx, w.Classifier(t), w.samples(name), evaluation.Store{})
+		a, err := Apply(ctx, d, w.Classifier(t), w.samples(name), evaluation.Store{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -569,7 +570,7 @@ func TestDetector(t *testing.T) {
 	}
 	other := newWorld()
 	other.Bias[0]++
-	_, err = d.Apply(ctx, other.Classifier(t), other.samples("near"), evaluation.Store{})
+	_, err = Apply(ctx, d, other.Classifier(t), other.samples("near"), evaluation.Store{})
 	if err == nil || !strings.Contains(err.Error(), "is not the one that the detector was made with") {
 		t.Errorf("another model: %v", err)
 	}

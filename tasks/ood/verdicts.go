@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 
+	"cutmix-eval/detector"
 	"cutmix-eval/report"
 )
 
@@ -20,16 +21,16 @@ type Verdict struct {
 
 // WriteVerdicts writes what a detector says of images: a table, in CSV with all digits, or
 // JSON with the detector beside them.
-func WriteVerdicts(w io.Writer, d *Detector, verdicts []Verdict, format report.Format) error {
+func WriteVerdicts(w io.Writer, d *detector.Detector, verdicts []Verdict, format report.Format) error {
 	if format == report.JSON {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		e.SetEscapeHTML(false)
 		return e.Encode(struct {
-			SchemaVersion int       `json:"schema_version"`
-			Task          string    `json:"task"`
-			Detector      *Detector `json:"detector"`
-			Images        []Verdict `json:"images"`
+			SchemaVersion int                `json:"schema_version"`
+			Task          string             `json:"task"`
+			Detector      *detector.Detector `json:"detector"`
+			Images        []Verdict          `json:"images"`
 		}{report.SchemaVersion, Name + " apply", d, verdicts})
 	}
 	t := report.Table{Columns: report.Columns("id", "verdict", "score", "prediction", "class", "confidence", "error")}

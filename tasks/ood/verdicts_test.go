@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"cutmix-eval/detector"
 	"cutmix-eval/report"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,7 +21,7 @@ func TestWriteVerdicts(t *testing.T) {
 	written := func(f report.Format) string {
 		t.Helper()
 		var b strings.Builder
-		if err := WriteVerdicts(&b, &Detector{Score: "energy", Threshold: 1}, verdicts, f); err != nil {
+		if err := WriteVerdicts(&b, &detector.Detector{Score: "energy", Threshold: 1}, verdicts, f); err != nil {
 			t.Fatal(err)
 		}
 		return b.String()

@@ -1,4 +1,5 @@
-package ood
+// Package detector is files of a fitted OOD score with its threshold.
+package detector
 
 import (
 	"bytes"
@@ -42,37 +43,13 @@ type Detector struct {
 	State         scores.State     `json:"-"`
 }
 
-// detectorVersion is raised when a reader of detectors would have to change. In version 1
+// version is raised when a reader of detectors would have to change. In version 1
 // the sizes of the recipe were objects.
-const detectorVersion = 2
-
-// detector makes the detector of the score that is named, from the ID test images.
-func (l *loaded) detector(res *result) (*Detector, error) {
-	a, first := l.about, l.sets[0]
-	wanted := res.wanted[len(res.wanted)-1].Name // behind the reference, if there is one
-	k := slices.IndexFunc(res.used, func(u fitted) bool { return u.Name == wanted })
-	if k < 0 {
-		return nil, fmt.Errorf("score %s cannot be computed: %s", wanted, strings.Join(res.warnings, "; "))
-	}
-	u, id := res.used[k], res.id[0]
-	if err := id.finite(k, u.Name); err != nil {
-		return nil, fmt.Errorf("no threshold can be found: %w", err)
-	}
-	threshold, reached := metrics.ThresholdAt(id.values[k], a.Config.Threshold)
-	d := &Detector{
-		FormatVersion: detectorVersion, Tool: a.Head.Tool, Score: u.Name, Threshold: threshold, TPR: a.Config.Threshold,
-		Reached: float64(reached) / float64(len(id.ids)), Accepted: metrics.Wilson(reached, len(id.ids)), N: len(id.ids),
-		Data: a.Head.Dataset.Name, Model: first.Manifest.Key.Model, Source: a.Model, Output: a.Output,
-		Recipe: a.Head.Preprocessing.Recipe, C: first.head.Out, State: u.State,
-	}
-	if u.Needs&scores.NeedFeatures != 0 {
-		d.D = first.head.In
-	}
-	return d, nil
-}
+const version = 2
 
 // Write writes the detector. Equal detectors give equal files.
 func (d *Detector) Write(w io.Writer) error {
+	d.FormatVersion = version
 	text, err := json.MarshalIndent(d, "", "  ")
 	if err != nil {
 		return err
@@ -82,7 +59,7 @@ func (d *Detector) Write(w io.Writer) error {
 
 // archive is the file with the text.
 func (d *Detector) archive(text []byte) npy.Archive {
-	a := npy.Archive{Texts: map[string][]byte{detectorText: text}, Arrays: map[string]npy.Array{}}
+	a := npy.Archive{Texts: map[string][]byte{textName: text}, Arrays: map[string]npy.Array{}}
 	for name, m := range d.State {
 		rows, cols := m.Dims()
 		a.Arrays[stateFolder+name] = npy.Array{Shape: []int{rows, cols}, Data: mat.DenseCopyOf(m).RawMatrix().Data}
@@ -92,15 +69,15 @@ func (d *Detector) archive(text []byte) npy.Archive {
 
 // Names in a detector's archive.
 const (
-	detectorText = "detector.json"
-	stateFolder  = "state/"
+	textName    = "detector.json"
+	stateFolder = "state/"
 )
 
 // maxState bounds what is unpacked of a detector.
 const maxState = 2 << 30
 
-// ReadDetector reads a detector's file.
-func ReadDetector(path string) (*Detector, error) {
+// Read reads a detector's file.
+func Read(path string) (*Detector, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -109,7 +86,7 @@ func ReadDetector(path string) (*Detector, error) {
 	info, err := f.Stat()
 	var d *Detector
 	if err == nil {
-		d, err = parseDetector(f, info.Size(), maxState)
+		d, err = parse(f, info.Size(), maxState)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("detector %q: %w", path, err)
@@ -117,18 +94,18 @@ func ReadDetector(path string) (*Detector, error) {
 	return d, nil
 }
 
-func parseDetector(r io.ReaderAt, size, most int64) (*Detector, error) {
+func parse(r io.ReaderAt, size, most int64) (*Detector, error) {
 	a, err := npy.ReadArchive(r, size, most)
 	if err != nil {
 		return nil, fmt.Errorf("it is not a detector, which ood --threshold-at writes: %w", err)
 	}
-	text, found := a.Texts[detectorText]
+	text, found := a.Texts[textName]
 	if !found {
-		return nil, fmt.Errorf("it holds no %s", detectorText)
+		return nil, fmt.Errorf("it holds no %s", textName)
 	}
 	d := &Detector{State: scores.State{}}
 	if err := json.NewDecoder(bytes.NewReader(text)).Decode(d); err != nil {
-		return nil, fmt.Errorf("%s: %w", detectorText, err)
+		return nil, fmt.Errorf("%s: %w", textName, err)
 	}
 	for name, v := range a.Arrays {
 		name, ours := strings.CutPrefix(name, stateFolder)
@@ -144,8 +121,8 @@ func parseDetector(r io.ReaderAt, size, most int64) (*Detector, error) {
 		d.State[name] = mat.NewDense(v.Shape[0], v.Shape[1], v.Data)
 	}
 	switch {
-	case d.FormatVersion < 1 || d.FormatVersion > detectorVersion:
-		return nil, fmt.Errorf("it is of format %d, and this program reads 1 to %d", d.FormatVersion, detectorVersion)
+	case d.FormatVersion < 1 || d.FormatVersion > version:
+		return nil, fmt.Errorf("it is of format %d, and this program reads 1 to %d", d.FormatVersion, version)
 	case d.C < 1 || d.C > 1<<24, d.D < 0 || d.D > 1<<24, !metrics.Finite(d.Threshold):
 		return nil, errors.New("its numbers make no sense")
 	}
@@ -155,15 +132,14 @@ func parseDetector(r io.ReaderAt, size, most int64) (*Detector, error) {
 	return d, nil
 }
 
-// fit makes the detector's score for a head.
-func (d *Detector) fit(h *scores.Head) (fitted, error) {
+// Fit makes the detector's score for the head of a model.
+func (d *Detector) Fit(h *scores.Head) (scores.Func, error) {
 	s, err := scores.Parse(d.Score)
 	if err != nil {
-		return fitted{}, err
+		return nil, err
 	}
 	if h.Out != d.C || s.Needs&scores.NeedFeatures != 0 && h.In != d.D {
-		return fitted{}, fmt.Errorf("the model has %d classes and %d features, the detector is of %d and %d", h.Out, h.In, d.C, d.D)
+		return nil, fmt.Errorf("the model has %d classes and %d features, the detector is of %d and %d", h.Out, h.In, d.C, d.D)
 	}
-	f, err := s.With(d.State, h)
-	return fitted{s, f, d.State}, err
+	return s.With(d.State, h)
 }

@@ -1,4 +1,4 @@
-package ood
+package detector
 
 import (
 	"bytes"
@@ -85,7 +85,7 @@ func detectorOf(t testing.TB, s scores.Score, g scores.Data) *Detector {
 		t.Fatalf("%s: %v", s.Name, err)
 	}
 	return &Detector{
-		FormatVersion: detectorVersion, Tool: report.Tool{Name: "t"}, Score: s.Name, Threshold: 0.25,
+		Tool: report.Tool{Name: "t"}, Score: s.Name, Threshold: 0.25,
 		C: g.Head.Out, D: g.Head.In, N: 3, Recipe: imageproc.Standard(), State: st,
 	}
 }
@@ -115,28 +115,28 @@ func TestDetectorFile(t *testing.T) {
 		if err := os.WriteFile(path, twice[0].Bytes(), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		back, err := ReadDetector(path)
+		back, err := Read(path)
 		if err != nil {
 			t.Errorf("%s: %v", score.Name, err)
 			continue
 		}
-		again, err := back.fit(h)
+		again, err := back.Fit(h)
 		if err != nil {
 			t.Errorf("%s: %v", score.Name, err)
 			continue
 		}
-		if a, b := scoresOf(f, s), scoresOf(again.Func, s); !slices.Equal(a, b) {
+		if a, b := scoresOf(f, s), scoresOf(again, s); !slices.Equal(a, b) {
 			t.Errorf("%s: the file gives other scores", score.Name)
 		}
 		other, _ := madeUp(5, 60)
-		if _, err := back.fit(other); err == nil {
+		if _, err := back.Fit(other); err == nil {
 			t.Errorf("%s: a head of other size fits", score.Name)
 		}
 		if len(back.State) > 0 { // a part is missing
 			for name := range back.State {
 				delete(back.State, name)
 			}
-			if _, err := back.fit(h); err == nil {
+			if _, err := back.Fit(h); err == nil {
 				t.Errorf("%s: fits without its state", score.Name)
 			}
 		}
@@ -152,7 +152,7 @@ func TestVersion1(t *testing.T) {
 	if err := (&Detector{}).archive([]byte(text)).Write(&b); err != nil {
 		t.Fatal(err)
 	}
-	d, err := parseDetector(bytes.NewReader(b.Bytes()), int64(b.Len()), maxState)
+	d, err := parse(bytes.NewReader(b.Bytes()), int64(b.Len()), maxState)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,12 +200,12 @@ func FuzzDetector(f *testing.F) {
 			return // a name that no archive can have
 		}
 		for _, data := range [][]byte{text, b.Bytes()} {
-			d, err := parseDetector(bytes.NewReader(data), int64(len(data)), 1<<20)
+			d, err := parse(bytes.NewReader(data), int64(len(data)), 1<<20)
 			if err != nil {
 				continue
 			}
-			if fit, err := d.fit(h); err == nil {
-				scoresOf(fit.Func, s)
+			if fit, err := d.Fit(h); err == nil {
+				scoresOf(fit, s)
 			}
 		}
 	})

@@ -1,4 +1,6 @@
-package corruption
+// Package frost finds the textures that the corruption frost is made of: the benchmark's
+// photographs, downloaded or in a folder, or those that package corrupt draws.
+package frost
 
 import (
 	"context"
@@ -9,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"cutmix-eval/corrupt"
@@ -17,12 +20,12 @@ import (
 	"cutmix-eval/internal/pin"
 )
 
-// fetched stands for the folder of textures that FetchFrosts makes.
-const fetched = "fetched"
+// Fetched stands for the folder that Fetch makes.
+const Fetched = "fetched"
 
-// frostFiles are the benchmark's textures, of the repository hendrycks/robustness
+// files are the benchmark's textures, of the repository hendrycks/robustness
 // (Apache-2.0). Its frost6 is used by none of its scripts.
-func frostFiles() []pin.File {
+func files() []pin.File {
 	const at = "https://raw.githubusercontent.com/hendrycks/robustness/8190fe329f5f072a06e3a2aea02bb5dda69aed9f/ImageNet-C/create_c/"
 	file := func(name, sum string, size int64) pin.File {
 		return pin.File{Name: name, URL: at + name, SHA256: sum, Size: size}
@@ -36,19 +39,19 @@ func frostFiles() []pin.File {
 	}
 }
 
-func frostDir() (string, error) {
+func fetchedDir() (string, error) {
 	dir, err := cache.Dir()
 	return filepath.Join(dir, "frost"), err
 }
 
-// FetchFrosts downloads the benchmark's textures into the cache, verified, and returns
-// their folder. progress, if not nil, is told the bytes of each file.
-func FetchFrosts(ctx context.Context, progress func(name string, done, total int64)) (string, error) {
-	dir, err := frostDir()
+// Fetch downloads the benchmark's textures into the cache, verified, and returns their folder.
+// progress, if not nil, is given the bytes of each file.
+func Fetch(ctx context.Context, progress func(name string, done, total int64)) (string, error) {
+	dir, err := fetchedDir()
 	if err != nil {
 		return "", err
 	}
-	for _, f := range frostFiles() {
+	for _, f := range files() {
 		tell := func(done, total int64) {
 			if progress != nil {
 				progress(f.Name, done, total)
@@ -61,11 +64,12 @@ func FetchFrosts(ctx context.Context, progress func(name string, done, total int
 	return dir, nil
 }
 
-// loadFrosts reads the benchmark's textures, frost1 to frost5 (.png or .jpg), from a
-// folder, or those that were fetched; without one they are built in. about says which they are.
-func loadFrosts(dir string) (frosts corrupt.Frosts, about string, err error) {
-	if dir == fetched {
-		if dir, err = frostDir(); err != nil {
+// Load reads the benchmark's textures, frost1 to frost5 (.png or .jpg), from a folder, or those
+// that were fetched; without one they are nil, which corrupt.New takes for the built-in ones.
+// about says which they are.
+func Load(dir string) (frosts corrupt.Frosts, about string, err error) {
+	if dir == Fetched {
+		if dir, err = fetchedDir(); err != nil {
 			return nil, "", err
 		}
 		if _, err := os.Stat(dir); err != nil {
@@ -93,12 +97,8 @@ func loadFrosts(dir string) (frosts corrupt.Frosts, about string, err error) {
 			return nil, "", fmt.Errorf("frost textures: frost%d of %q: %w", k, dir, err)
 		}
 		h.Write(data)
-		frosts = append(frosts, copied(im))
+		im.Pix = slices.Clone(im.Pix)
+		frosts = append(frosts, im)
 	}
 	return frosts, fmt.Sprintf("textures of a folder (sha256 %s)", hex.EncodeToString(h.Sum(nil)[:6])), nil
-}
-
-func copied(im imageproc.Image) imageproc.Image {
-	im.Pix = append([]byte(nil), im.Pix...)
-	return im
 }
