@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"cutmix-eval/corrupt"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/cache"
@@ -465,8 +464,7 @@ func TestDemoLimit(t *testing.T) {
 	demoText(t, out, "error under 15 corruptions")
 }
 
-// TestDemoPart: the demo under one corruption instead of fifteen, with few images to detect
-// and one epoch.
+// TestDemoPart: the demo on very few scenes, with one epoch.
 func TestDemoPart(t *testing.T) {
 	if code, _, _ := command(t, "demo", "--bootstrap", "0"); code != exitUsage {
 		t.Errorf("no bootstrap: %d", code)
@@ -474,13 +472,12 @@ func TestDemoPart(t *testing.T) {
 	o := demoOptions{Running: evaluation.DefaultRunning(), Limit: 20, Task: demo.DefaultConfig(), Format: report.Text, Quiet: true}
 	task := &o.Task
 	task.Classify.Replicates, task.Localize.Replicates, task.Finetune.Replicates = 100, 100, 100
-	task.Corruption.Corruptions, task.Corruption.Severities = []corrupt.Name{corrupt.Fog}, []int{3}
-	task.Finetune.Epochs = 1
+	task.Corrupted, task.Finetune.Epochs = 3, 1
 	var out, errs bytes.Buffer
 	if err := runDemo(context.Background(), streams{out: &out, err: &errs}, o); err != nil {
 		t.Fatalf("%v %s", err, errs.String())
 	}
-	demoText(t, out.String())
+	demoText(t, out.String(), "error under 15 corruptions (3 scenes)")
 }
 
 // A local model: added, listed, shown, used by name, verified, refused once it

@@ -12,7 +12,6 @@ import (
 	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/detector"
 	"cutmix-eval/report"
-	"cutmix-eval/tasks/ood"
 )
 
 // TestOODCommand: numbers and conventions reach the report, a run that is there gives

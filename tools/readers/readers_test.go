@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"cutmix-eval/evaluation"
-	"cutmix-eval/imageproc"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/runtime/ortest"
@@ -66,13 +65,11 @@ func TestOtherPrograms(t *testing.T) {
 		t.Fatal(err)
 	}
 	value := func(name string) float64 {
-		for _, m := range want.Metrics {
-			if m.Name == name {
-				return m.Value
-			}
+		n := want.Find(name)
+		if n == nil {
+			t.Fatalf("no number %s", name)
 		}
-		t.Fatalf("no metric %s", name)
-		return 0
+		return n.Value
 	}
 	var got struct {
 		Columns              map[string]string
@@ -118,22 +115,23 @@ func TestTunedModel(t *testing.T) {
 			t.Fatalf("%v: %s", err, out)
 		}
 		const n = 32
-		s, err := evaluation.Prepare(evaluation.Config{Model: file, Data: "scenes:new-test", Limit: 0})
+		c, err := evaluation.OpenClassifier(evaluation.ModelConfig{Model: file}, evaluation.DefaultRunning())
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer s.Close()
-		transform, err := imageproc.NewTransform(s.Recipe)
+		images, err := c.Images(evaluation.DataConfig{Path: "scenes:new-test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer images.Close()
+		fill, err := images.Filler()
 		if err != nil {
 			t.Fatal(err)
 		}
 		var tensors bytes.Buffer
-		load, one := s.Data.Loader(), make([]float32, 3*64*64)
+		one := make([]float32, 3*64*64)
 		for i := range n {
-			im, err := load.Load(i)
-			if err == nil {
-				err = transform.Apply(im, one)
-			}
+			_, err := fill(i, one)
 			if err == nil {
 				err = binary.Write(&tensors, binary.LittleEndian, one)
 			}
