@@ -60,7 +60,7 @@ var pure = map[string][]string{
 	"metrics":         {},
 	"cam":             {},
 	"boxes":           {},
-	"augment":         {},
+	"augment":         {"imageproc"},
 	"heads":           {"linear"},
 	"linear":          {},
 	"overlay":         {"boxes", "imageproc"},
