@@ -61,7 +61,7 @@ var pure = map[string][]string{
 	"metrics":         {},
 	"cam":             {},
 	"boxes":           {},
-	"augment":         {},
+	"augment":         {"imageproc"},
 	"heads":           {"linear"},
 	"linear":          {},
 	"overlay":         {"boxes", "imageproc"},
