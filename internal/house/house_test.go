@@ -31,6 +31,7 @@ var floors = []string{
 	"report",
 	"results",
 	"pipeline",
+	"variants",
 	"scores",
 	"metrics",
 	"overlay",
