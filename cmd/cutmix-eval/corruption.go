@@ -135,6 +135,9 @@ func oodRun(s string) (string, error) {
 	if err != nil {
 		return dir, err
 	}
+	if _, err := results.OpenStudy(true, dir); errors.Is(err, results.ErrOldStudy) {
+		return dir, err
+	}
 	if task, err := results.TaskOf(dir); err != nil || task != ood.Name {
 		return dir, refuse("%q is not a run of ood", s)
 	}
