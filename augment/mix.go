@@ -156,25 +156,6 @@ func deep(b image.Rectangle, depth int) image.Rectangle {
 	return b
 }
 
-// Pooled writes to dst the mean over places of a map of channels x h x w values, with the box taken
-// from another.
-func Pooled(dst, own, other []float32, channels, h, w int, b image.Rectangle) {
-	for c := range channels {
-		at := c * h * w
-		sum := 0.0
-		for _, v := range own[at : at+h*w] {
-			sum += float64(v)
-		}
-		for y := b.Min.Y; y < b.Max.Y; y++ {
-			row := at + y*w
-			for x := row + b.Min.X; x < row+b.Max.X; x++ {
-				sum += float64(other[x]) - float64(own[x])
-			}
-		}
-		dst[c] = float32(sum / float64(h*w))
-	}
-}
-
 // String is the mixing in words.
 func (m Mix) String() string {
 	number := func(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }

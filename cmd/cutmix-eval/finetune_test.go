@@ -121,8 +121,22 @@ func TestFinetuneCommand(t *testing.T) {
 	if code, _, errs := command(t, append([]string{"finetune", "--seed", "1"}, args...)...); code == exitDone || !strings.Contains(errs, "seed") {
 		t.Errorf("another seed in the same folder: %d %s", code, errs)
 	}
-	if code, _, errs := command(t, "compare", filepath.Join(dir, "tuned.run"), filepath.Join(dir, "tuned.run")); code != exitFailed || !strings.Contains(errs, "tuned-val") {
-		t.Errorf("compare: %d %s", code, errs)
+	// The tuned head is compared, on the test images; the heads are runs of their own.
+	for _, runs := range [][]string{{"tuned.run", "tuned.run"}, {"tuned.run/linear_probe-test", "tuned.run/tuned-test"}} {
+		code, out, errs := command(t, "compare", filepath.Join(dir, runs[0]), filepath.Join(dir, runs[1]), "--bootstrap", "100")
+		if code != exitDone || !strings.Contains(out, "300 images that all runs share") {
+			t.Errorf("compare %v: %d %s %s", runs, code, out, errs)
+		}
+	}
+	code, _, errs = command(t, "report", filepath.Join(dir, "tuned.run"), "--export", "csv")
+	if code != exitFailed || !strings.Contains(errs, "tuned-test") {
+		t.Errorf("export: %d %s", code, errs)
+	}
+	code, shown, errs = command(t, "report", filepath.Join(dir, "tuned.run"), "--bins", "3", "--bootstrap", "200", "--seed", "5", "--format", "json")
+	for _, want := range []string{`"bins": 3`, `"bootstrap": 200`, `"seed": 5`} {
+		if code != exitDone || !strings.Contains(shown, want) {
+			t.Errorf("report with other options does not say %s: %d %s", want, code, errs)
+		}
 	}
 	// Pinned under a name.
 	t.Setenv("ONNXRUNTIME_SHARED_LIBRARY_PATH", ortest.Load(t).Path) // the cache is about to be empty

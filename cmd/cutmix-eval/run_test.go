@@ -459,7 +459,7 @@ func TestCompareCommand(t *testing.T) {
 		}
 	}
 	code, out, errs := command(t, "compare", dir("base"), dir("cutmix"), "--bootstrap", "500")
-	if code != exitDone || !strings.Contains(out, "nll: cutmix is worse than base by 0.") || !strings.Contains(out, "top1: no difference shown between cutmix and base") || !strings.Contains(out, "n = 1000") {
+	if code != exitDone || !strings.Contains(out, "nll: cutmix is worse than base (+0.") || !strings.Contains(out, "top1: no difference shown between cutmix and base") || !strings.Contains(out, "n = 1000") {
 		t.Errorf("%d %s%s", code, out, errs)
 	}
 	r := reportOf(t, "compare", dir("base"), dir("cutmix"), dir("other"), "--all-pairs", "--bootstrap", "200", "--quiet")

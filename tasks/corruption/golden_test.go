@@ -60,7 +60,9 @@ func TestEndToEndGolden(t *testing.T) {
 	s.config.Frost = golden.Path(t, "data", "frost")
 	variants := long.Or(95, 5) // 96,000 images take a minute
 	if variants == 5 {
-		s.config.Corruptions = []corrupt.Name{corrupt.GaussianNoise, corrupt.DefocusBlur, corrupt.Contrast, corrupt.Pixelate, corrupt.JPEGCompression}
+		s.config.Corruptions = []corrupt.Name{
+			corrupt.GaussianNoise, corrupt.DefocusBlur, corrupt.Contrast, corrupt.Pixelate, corrupt.JPEGCompression,
+		}
 		s.config.Severities = []int{3}
 	}
 	r, g := s.run(t, classifier(t, evaluation.ModelConfig{Model: golden.Path(t, "models", "resnet20-cifar10.onnx")}))

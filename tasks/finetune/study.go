@@ -134,7 +134,7 @@ func load(s *results.Study, o tasks.Options) (*loaded, error) {
 	tasks.Set(&l.about.Config.Replicates, o.Bootstrap)
 	tasks.Set(&l.seed, o.Seed)
 	if err := l.about.Config.Validate(); err != nil {
-		return nil, err
+		return nil, &tasks.ValueError{Err: err}
 	}
 	if l.log, err = readLog(s.Dir()); err == nil && a.Config.Search {
 		l.search, err = readSearch(s.Dir())
