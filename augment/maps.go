@@ -3,8 +3,39 @@ package augment
 import (
 	"image"
 	"math"
+	"math/rand/v2"
 	"slices"
 )
+
+// Maps are feature maps of Channels x H x W values, whose means over places are features. Not safe
+// for concurrent use.
+type Maps struct {
+	Channels, H, W int
+	Read           func(dst []float32, i int) error // map i
+
+	buf [][]float32
+}
+
+// Mix draws how a batch of maps is mixed, as Plan does, and writes the features of the mixed maps at
+// to x. nil: nothing is mixed, and x stays as it is.
+func (m *Maps) Mix(x []float32, at []int, mix Mix, rng *rand.Rand, progress float64) (*Plan, error) {
+	p := mix.Plan(rng, len(at), m.H, m.W, progress)
+	if p == nil {
+		return nil, nil
+	}
+	for k, i := range at {
+		if k == len(m.buf) {
+			m.buf = append(m.buf, make([]float32, m.Channels*m.H*m.W))
+		}
+		if err := m.Read(m.buf[k], i); err != nil {
+			return nil, err
+		}
+	}
+	for k, partner := range p.Partner {
+		Pooled(x[k*m.Channels:(k+1)*m.Channels], m.buf[k], m.buf[partner], m.Channels, m.H, m.W, p.Box[k])
+	}
+	return p, nil
+}
 
 // Planar puts values of places whose channels lie together into planes of channels. It returns dst,
 // which may be too short.

@@ -75,6 +75,15 @@ type Plan struct {
 	Lambda, Own []float64
 }
 
+// Labels says how labels are mixed: image i keeps the share own[i] of its own and gets the rest of
+// image partner[i]'s. Of nil, nothing is mixed, and both are nil.
+func (p *Plan) Labels() (partner []int, own []float64) {
+	if p == nil {
+		return nil, nil
+	}
+	return p.Partner, p.Own
+}
+
 // Plan draws how n images, or maps, of h x w places are mixed. progress is the share of the
 // training that is done. nil: nothing is mixed.
 func (m Mix) Plan(rng *rand.Rand, n, h, w int, progress float64) *Plan {

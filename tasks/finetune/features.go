@@ -238,7 +238,7 @@ func (j *Job) suspicious(train *examples, judged []*examples) (warnings []string
 		}
 		return warnings, nil
 	}
-	count := counts(train)
+	count := train.Counts()
 	if none := named(func(k int) bool { return count[k] == 0 }); len(none) > 0 {
 		warn("%d of %d classes have no training image (%s): they are not predicted but by chance", len(none), len(count), text.Some(none, most))
 	}
@@ -256,7 +256,7 @@ func (j *Job) suspicious(train *examples, judged []*examples) (warnings []string
 			"(--class-weights balanced evens it out; see balanced_accuracy)", least, largest)
 	}
 	for _, s := range judged {
-		has := counts(s)
+		has := s.Counts()
 		if missing := named(func(k int) bool { return has[k] == 0 && count[k] > 0 }); len(missing) > 0 {
 			warn("%d of %d classes have no %s image (%s): nothing is known about them", len(missing), len(count), s.name, text.Some(missing, most))
 		}
@@ -277,13 +277,4 @@ func shared(a, b *examples) int {
 		}
 	}
 	return n
-}
-
-// counts are the numbers of images by class, where each has one.
-func counts(e *examples) []int {
-	out := make([]int, e.Classes)
-	for _, c := range e.Class {
-		out[c]++
-	}
-	return out
 }

@@ -81,11 +81,8 @@ func (s *pixels) Epoch(ctx context.Context, epoch int, each func(x []float32, y 
 			return nil
 		}
 		at := order[r.Index/s.config.Batch*s.config.Batch : r.Index+1]
-		if mix != nil {
-			s.y = s.targets.Mixed(s.y, at, mix.Partner, mix.Own)
-		} else {
-			s.y = s.targets.Mixed(s.y, at, nil, nil)
-		}
+		partner, own := mix.Labels()
+		s.y = s.targets.Mixed(s.y, at, partner, own)
 		err := each(s.x, s.y)
 		s.x = s.x[:0]
 		return err
