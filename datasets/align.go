@@ -95,7 +95,8 @@ func (d *Dataset) align(outputs int, names []string) (Alignment, error) {
 			}
 		}
 		if len(missing) < n {
-			return a, fmt.Errorf("the model names its classes (%s), but has no %s; rename the classes or give a class map with --labels", text.Some(names, 3), text.Some(missing, 3))
+			return a, fmt.Errorf("the model names its classes (%s), but has no %s; rename the classes or give a class map with --labels",
+				text.Some(names, 3), text.Some(missing, 3))
 		}
 		others = "; the model calls its classes otherwise (" + text.Some(names, 3) + ")"
 	}

@@ -33,6 +33,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// The network of testdata is made, and what PyTorch makes of pictures with it is computed,
+// with Debian 12's python3-torch, python3-torchvision and python3-pil.
+//go:generate sh -c "cd testdata && python3 make.py ../../../../shared/data/imagenet-samples-100.tar"
+
 // command runs one command line in this process.
 func command(t *testing.T, args ...string) (code int, out, errs string) {
 	t.Helper()
