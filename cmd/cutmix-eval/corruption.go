@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"cutmix-eval/corrupt"
+	"cutmix-eval/corrupt/baseline"
 	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/results"
@@ -56,7 +57,7 @@ or by pasting the middle of another; each as a curve over its level.`,
 	number(cmd, &c.CleanError, "clean-error", "with --corrupted, the model's top-1 error on clean images as a fraction, for relative mCE")
 	count(cmd, &c.JPEG, "jpeg", "put images through a JPEG file of this quality, as the published ones were through 85; 0 for none")
 	count(cmd, &c.Steps, "steps", "levels of the other experiments")
-	declare(cmd, "baseline", "NAME", "alexnet", "errors that CE is relative to: alexnet, none or a JSON file", into(&c.Baseline, baseline))
+	declare(cmd, "baseline", "NAME", "alexnet", "errors that CE is relative to: alexnet, none or a JSON file", into(&c.Baseline, errorsOf))
 	complete(cmd, "baseline", "alexnet", "none")
 	declare(cmd, "ood-run", "RUN", "",
 		"run of ood with the same model: also measure how well msp separates corrupted images from its sets", into(&c.OOD, oodRun))
@@ -113,15 +114,15 @@ func severity(s string) (int, error) {
 	return within(s, 1, corrupt.Severities)
 }
 
-// baseline is nil for none.
-func baseline(s string) (*corruption.Baseline, error) {
+// errorsOf are those of a baseline; nil for none.
+func errorsOf(s string) (*baseline.Errors, error) {
 	switch s {
 	case "", "alexnet":
-		return new(corruption.AlexNet()), nil
+		return new(baseline.AlexNet()), nil
 	case "none":
 		return nil, nil
 	}
-	b, err := corruption.ReadBaseline(s)
+	b, err := baseline.Read(s)
 	return &b, err
 }
 
@@ -132,6 +133,9 @@ func oodRun(s string) (string, error) {
 	}
 	dir, err := filepath.Abs(s)
 	if err != nil {
+		return dir, err
+	}
+	if _, err := results.OpenStudy(true, dir); errors.Is(err, results.ErrOldStudy) {
 		return dir, err
 	}
 	if task, err := results.TaskOf(dir); err != nil || task != ood.Name {

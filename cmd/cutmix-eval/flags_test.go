@@ -15,6 +15,7 @@ import (
 	"cutmix-eval/augment"
 	"cutmix-eval/cam"
 	"cutmix-eval/corrupt"
+	"cutmix-eval/corrupt/baseline"
 	"cutmix-eval/datasets"
 	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/evaluation"
@@ -195,7 +196,7 @@ func TestCorruptionFlags(t *testing.T) {
 		flagCase[o]{"--baseline none --baseline alexnet", func(*o) {}},
 		flagCase[o]{"--baseline " + file, func(w *o) {
 			errors := map[corrupt.Name][5]float64{corrupt.Fog: {0.1, 0.2, 0.3, 0.4, 0.5}}
-			w.Task.Baseline = &corruption.Baseline{Name: "mine", Clean: 0.1, Errors: errors}
+			w.Task.Baseline = &baseline.Errors{Name: "mine", Clean: 0.1, By: errors}
 		}},
 		flagCase[o]{"--ood-run " + run, func(w *o) { w.Task.OOD = run }},
 	)

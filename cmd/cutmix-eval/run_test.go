@@ -447,6 +447,153 @@ func TestReportCommand(t *testing.T) {
 	}
 }
 
+// TestReportOptions: a report that is made with other options says so, and is what a run with
+// them would have printed. What a run does not have, and what makes no sense, is refused.
+func TestReportOptions(t *testing.T) {
+	tmp := t.TempDir()
+	in := func(name string) string { return filepath.Join(tmp, name) }
+	runs := map[string][]string{
+		"classify":   {"classify", "--limit", "40", "--bootstrap", "100", "--out", in("classify")},
+		"localize":   {"localize", "--limit", "20", "--bootstrap", "100", "--out", in("localize")},
+		"corruption": {"corruption", "--limit", "10", "--corruption", "fog", "--severity", "3", "--out", in("corruption")},
+		"occlusion":  {"corruption", "--limit", "10", "--experiment", "center-occlusion", "--steps", "2", "--out", in("occlusion")},
+		"ood": {
+			"ood", "--limit", "30", "--ood", "noise:gaussian", "--ood-limit", "20", "--train-limit", "30", "--score", "msp",
+			"--threshold-at", "tpr=0.9", "--detector", in("detector"), "--out", in("ood"),
+		},
+		"tuned.run": {
+			"finetune", "--train", "scenes:new-train", "--val", exported(t, in("val"), "new-val", 30), "--limit", "40",
+			"--mix", "feature-cutmix", "--epochs", "1", "--bootstrap", "100", "--out", in("tuned.onnx"),
+		},
+	}
+	printed := map[string]string{}
+	for name, args := range runs {
+		code, out, errs := command(t, append(args, "--quiet", "--format", "json")...)
+		if code != exitDone {
+			t.Fatalf("%v: %d %s", args, code, errs)
+		}
+		if got := reported(t, in(name)); got != out {
+			t.Errorf("%s: report prints\n%s\nthe run printed\n%s", name, got, out)
+		}
+		printed[name] = out
+	}
+	for _, c := range []struct {
+		run, options string
+		task         map[string]any // of the configuration: what differs from the run's
+	}{
+		{"classify", "--bins 3", map[string]any{"bins": 3.0}},
+		{"classify", "--bootstrap 0 --by size --worst 2", map[string]any{"bootstrap": 0.0, "by": []any{"size"}, "worst": 2.0}},
+		{"localize", "--bootstrap 0 --by object --worst 2", map[string]any{"bootstrap": 0.0, "by": []any{"object"}, "worst": 2.0}},
+		{"corruption", "--bins 3", map[string]any{"bins": 3.0}},
+		{"tuned.run", "--bins 3 --bootstrap 200", map[string]any{"bins": 3.0, "bootstrap": 200.0}},
+		{"ood", "--reference energy", map[string]any{"reference": "energy"}},
+		{"ood", "--score energy --reference msp", map[string]any{
+			"scores": []any{"energy"}, "reference": "msp", "threshold_at": nil, // the threshold is msp's
+		}},
+		{"ood", "--score msp,energy --grid", map[string]any{"scores": []any{"msp", "energy"}, "grid": true, "threshold_at": nil}},
+	} {
+		t.Run(c.run+" "+c.options, func(t *testing.T) {
+			want := parsed(t, printed[c.run]).Config
+			task := want.Task.(map[string]any)
+			for k, v := range c.task {
+				if task[k] = v; v == nil {
+					delete(task, k)
+				}
+			}
+			args := append([]string{"report", in(c.run)}, strings.Fields(c.options)...)
+			if d := cmp.Diff(want, reportOf(t, args...).Config); d != "" {
+				t.Errorf("-want +got:\n%s", d)
+			}
+		})
+	}
+	for _, name := range []string{"classify", "corruption"} {
+		t.Run("numbers of "+name, func(t *testing.T) {
+			args := slices.Concat(runs[name], []string{"--out", in(name + "-again"), "--quiet", "--bins", "3"})
+			if d := cmp.Diff(reportOf(t, args...), reportOf(t, "report", in(name), "--bins", "3")); d != "" {
+				t.Errorf("-a run with --bins 3 +the report: %s", d)
+			}
+		})
+	}
+	for _, c := range []struct{ run, options, want string }{
+		{"classify", "--score msp --grid", "--score says nothing about a run of classify"},
+		{"classify", "--bins 1", "1 bins: at least 2 are needed"},
+		{"classify", "--bootstrap 5", "5 bootstrap replicates: at least 100, or 0 for none"},
+		{"classify", "--by object", `grouping "object" is not one of class, predicted, size, confidence`},
+		{"localize", "--reference msp --bins 3", "--bins says nothing about a run of localize"},
+		{"localize", "--by size", `grouping "size" is not one of class, object`},
+		{"corruption", "--worst 3 --by class", "--by says nothing about a run of corruption"},
+		{"occlusion", "--bins 3", "--bins says nothing about a run of center-occlusion"},
+		{"tuned.run", "--grid --worst 3", "--worst says nothing about a run of finetune"},
+		{"tuned.run", "--bootstrap 5", "5 bootstrap replicates: at least 100"},
+		{"ood", "--seed 1 --bins 3", "--bins says nothing about a run of ood"},
+		{"ood", "--reference ash", `the reference "ash" is not one score`},
+	} {
+		t.Run(c.run+" "+c.options, func(t *testing.T) {
+			if got := refused(t, "report "+in(c.run)+" "+c.options); got != c.want {
+				t.Errorf("%s, want\n%s", got, c.want)
+			}
+		})
+	}
+}
+
+// TestOldRuns: runs from before reports of keyed numbers are read, and evaluations of several
+// runs from before studies are refused in one sentence.
+func TestOldRuns(t *testing.T) {
+	tmp := t.TempDir()
+	dir := filepath.Join(tmp, "run")
+	code, out, errs := command(t, "classify", "--limit", "30", "--bootstrap", "100", "--quiet", "--format", "json", "--out", dir)
+	if code != exitDone {
+		t.Fatalf("%d %s", code, errs)
+	}
+	path := filepath.Join(dir, "manifest.json")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var manifest map[string]any
+	if err := json.Unmarshal(text, &manifest); err != nil {
+		t.Fatal(err)
+	}
+	head := manifest["about"].(map[string]any)["report"].(map[string]any)
+	head["schema_version"], head["task"], head["config"], head["metrics"], head["warnings"] = 0, "", nil, nil, nil
+	delete(head, "published")
+	head["tables"] = []any{map[string]any{
+		"name": "published", "title": "published numbers of this model", "columns": []string{"metric", "value", "data", "source"},
+		"rows": [][]string{{"top1", "91.60 %", "scenes:test", "models/README.md"}},
+	}}
+	size := map[string]int{"H": 64, "W": 64}
+	head["preprocessing"].(map[string]any)["recipe"] = map[string]any{
+		"resize": size, "fit": "shorter", "interpolation": "bilinear", "crop": size, "range": 1,
+		"mean": []float64{0.5, 0.5, 0.5}, "std": []float64{0.25, 0.25, 0.25}, "bgr": false, "layout": "NCHW",
+	}
+	if text, err = json.Marshal(manifest); err == nil {
+		err = os.WriteFile(path, text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, got := parsed(t, out), parsed(t, reported(t, dir))
+	want.Published = nil // they were a table
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("an old manifest: -want +got:\n%s", d)
+	}
+	for task, file := range map[string]string{"ood": "ood.json", "finetune": "report.json"} {
+		old := filepath.Join(tmp, task)
+		if err := errors.Join(os.Mkdir(old, 0o755), os.WriteFile(filepath.Join(old, file), []byte("{}"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{{"report", old}, {"compare", dir, old}} {
+			code, out, errs := command(t, args...)
+			if code != exitFailed || out != "" || !strings.Contains(errs, "was written by an earlier version") || strings.Count(errs, "\n") > 1 {
+				t.Errorf("%v: %d %s%s", args, code, out, errs)
+			}
+		}
+	}
+	if got := refused(t, "corruption --ood-run "+filepath.Join(tmp, "ood")); !strings.HasPrefix(got, "--ood-run: folder ") || !strings.Contains(got, "earlier version") {
+		t.Error(got)
+	}
+}
+
 func TestCompareCommand(t *testing.T) {
 	tmp := t.TempDir()
 	dir := func(name string) string { return filepath.Join(tmp, name) }
@@ -459,7 +606,7 @@ func TestCompareCommand(t *testing.T) {
 		}
 	}
 	code, out, errs := command(t, "compare", dir("base"), dir("cutmix"), "--bootstrap", "500")
-	if code != exitDone || !strings.Contains(out, "nll: cutmix is worse than base by 0.") || !strings.Contains(out, "top1: no difference shown between cutmix and base") || !strings.Contains(out, "n = 1000") {
+	if code != exitDone || !strings.Contains(out, "nll: cutmix is worse than base (+0.") || !strings.Contains(out, "top1: no difference shown between cutmix and base") || !strings.Contains(out, "n = 1000") {
 		t.Errorf("%d %s%s", code, out, errs)
 	}
 	r := reportOf(t, "compare", dir("base"), dir("cutmix"), dir("other"), "--all-pairs", "--bootstrap", "200", "--quiet")

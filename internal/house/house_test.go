@@ -40,6 +40,7 @@ var floors = []string{
 	"boxes",
 	"augment",
 	"corrupt/frost",
+	"corrupt/baseline",
 	"corrupt",
 	"heads",
 	"datasets",

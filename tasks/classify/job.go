@@ -106,7 +106,10 @@ func (Task) Load(_ context.Context, s *results.Study, o tasks.Options) (tasks.Re
 	tasks.Set(&c.Bins, o.Bins)
 	tasks.Set(&c.Replicates, o.Bootstrap)
 	tasks.Set(&a.Seed, o.Seed)
-	return &loaded{a, s.Run()}, c.Validate()
+	if err := c.Validate(); err != nil {
+		return nil, &tasks.ValueError{Err: err}
+	}
+	return &loaded{a, s.Run()}, nil
 }
 
 // ReadAbout reads what describes a run of this task.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cutmix-eval/corrupt"
+	"cutmix-eval/corrupt/baseline"
 	"cutmix-eval/report"
 	"cutmix-eval/tasks/compare"
 	"cutmix-eval/variants"
@@ -22,8 +23,8 @@ func (b benchmark) ce(g *grid, n corrupt.Name, relative bool) perImage {
 	if b.Baseline == nil || !g.complete(n) {
 		return nil
 	}
-	base, ok := b.Baseline.Errors[n]
-	sum, clean := mean(base)*corrupt.Severities, g.of(variants.Variant{})
+	base, ok := b.Baseline.By[n]
+	sum, clean := baseline.Mean(base)*corrupt.Severities, g.of(variants.Variant{})
 	if relative {
 		sum -= corrupt.Severities * b.Baseline.Clean
 		ok = ok && b.Baseline.Clean >= 0 && sum > 0 && (clean >= 0 || b.CleanError > 0)
@@ -152,7 +153,7 @@ func (b benchmark) row(g *grid, r *report.Report, n corrupt.Name) []report.Cell 
 	}
 	for s := 1; s <= corrupt.Severities && ce != nil && !b.Baseline.MeansOnly[n]; s++ {
 		v := g.perImage()
-		g.add(v, g.at(n, s), wrong, 1/b.Baseline.Errors[n][s-1])
+		g.add(v, g.at(n, s), wrong, 1/b.Baseline.By[n][s-1])
 		r.Add(v.number("ce", report.Fraction, 0, math.Inf(1), key, severity(s)).Noted("of the severity alone"))
 	}
 	ece := r.Add(report.Number{
@@ -189,7 +190,7 @@ func (b benchmark) warn(g *grid, r *report.Report) {
 		return
 	}
 	for _, n := range corrupt.Benchmark() {
-		if _, ok := base.Errors[n]; !ok {
+		if _, ok := base.By[n]; !ok {
 			lacks = append(lacks, string(n))
 		}
 	}
@@ -199,7 +200,7 @@ func (b benchmark) warn(g *grid, r *report.Report) {
 	if g.of(variants.Variant{}) >= 0 && base.Clean < 0 {
 		r.Warn("the baseline %s has no clean_error, so there is no relative mCE", base.Name)
 	}
-	if base.Name == AlexNet().Name && r.Model.Classes != 1000 {
+	if base.Name == baseline.AlexNet().Name && r.Model.Classes != 1000 {
 		r.Warn("CE and mCE are relative to AlexNet on ImageNet-C; of a model with %d classes they say little (--baseline none, or a file)",
 			r.Model.Classes)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"cutmix-eval/corrupt/baseline"
 	"cutmix-eval/variants"
 )
 
@@ -17,19 +18,20 @@ const Name = "corruption"
 type Config struct {
 	Experiment         variants.Experiment `json:"experiment"`
 	variants.Benchmark                     // of variants.Corruptions; without a set: that of the model's image size
-	Corrupted          string              `json:"corrupted,omitempty"`   // folder of corrupted images; empty: made here
-	Subset             string              `json:"subset,omitempty"`      // file that names the images of Corrupted to use
-	Labels             string              `json:"labels,omitempty"`      // class map of Corrupted
-	CleanError         float64             `json:"clean_error,omitempty"` // for relative mCE, where clean images are not evaluated; 0: not known
-	Steps              int                 `json:"steps,omitempty"`       // of the other experiments: levels from nothing to all
-	Baseline           *Baseline           `json:"baseline"`              // that errors are divided by; nil: none
-	OOD                string              `json:"ood,omitempty"`         // run of ood, whose sets corrupted images are told from
-	Bins               int                 `json:"bins"`                  // of the calibration errors
+
+	Corrupted  string           `json:"corrupted,omitempty"`   // folder of corrupted images; empty: made here
+	Subset     string           `json:"subset,omitempty"`      // file that names the images of Corrupted to use
+	Labels     string           `json:"labels,omitempty"`      // class map of Corrupted
+	CleanError float64          `json:"clean_error,omitempty"` // for relative mCE, where clean images are not evaluated; 0: not known
+	Steps      int              `json:"steps,omitempty"`       // of the other experiments: levels from nothing to all
+	Baseline   *baseline.Errors `json:"baseline"`              // that errors are divided by; nil: none
+	OOD        string           `json:"ood,omitempty"`         // run of ood, whose sets corrupted images are told from
+	Bins       int              `json:"bins"`                  // of the calibration errors
 }
 
 // DefaultConfig is what the command line starts from.
 func DefaultConfig() Config {
-	b := AlexNet()
+	b := baseline.AlexNet()
 	return Config{Experiment: variants.Corruptions, Benchmark: variants.DefaultBenchmark(), Steps: 8, Baseline: &b, Bins: 15}
 }
 

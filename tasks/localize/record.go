@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"cutmix-eval/boxes"
 	"cutmix-eval/cam"
@@ -83,7 +84,7 @@ func (c Config) Validate() error {
 	}
 	for _, kind := range c.By {
 		if !slices.Contains(Groupings(), kind) {
-			return fmt.Errorf("grouping %q is not one of %v", kind, Groupings())
+			return fmt.Errorf("grouping %q is not one of %s", kind, strings.Join(Groupings(), ", "))
 		}
 	}
 	return nil

@@ -36,7 +36,10 @@ func (Task) Load(_ context.Context, s *results.Study, o tasks.Options) (tasks.Re
 	tasks.Set(&a.Config.Worst, o.Worst)
 	tasks.Set(&a.Config.Replicates, o.Bootstrap)
 	tasks.Set(&a.Classify.Seed, o.Seed)
-	return &loaded{a, s.Run()}, a.Config.Validate()
+	if err := a.Config.Validate(); err != nil {
+		return nil, &tasks.ValueError{Err: err}
+	}
+	return &loaded{a, s.Run()}, nil
 }
 
 // loaded is a run whose numbers can be computed.

@@ -48,6 +48,9 @@ func load(s *results.Study, head *scores.Head, o tasks.Options) (*loaded, error)
 	tasks.Set(&a.Config.Scores, o.Score)
 	tasks.Set(&a.Config.Reference, o.Reference)
 	tasks.Set(&a.Config.Grid, o.Grid)
+	if o.Score != nil || o.Grid != nil {
+		a.Config.Threshold = 0 // it is of the score of then
+	}
 	if err := a.Config.Validate(); err != nil {
 		return nil, &tasks.ValueError{Err: err}
 	}
