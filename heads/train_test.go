@@ -59,7 +59,9 @@ func TestTrainReachesOptimum(t *testing.T) {
 	if d := math.Abs(s.Log[0].ValLoss - best); d > 1e-6 { // scores are float32
 		t.Errorf("the loss is measured as %v, not %v", s.Log[0].ValLoss, best)
 	}
-	for _, c := range []Training{{Optimizer: SGDName, Momentum: 0.9, Rate: 0.1, Epochs: 300}, {Optimizer: AdamWName, Rate: 0.03, Epochs: 300}} {
+	for _, c := range []Training{
+		{Optimizer: SGDName, Momentum: 0.9, Rate: 0.1, Epochs: 300}, {Optimizer: AdamWName, Rate: 0.03, Epochs: 300},
+	} {
 		t.Run(c.Optimizer, func(t *testing.T) {
 			s, err := trainerFor(r, c).Train(context.Background(), r, State{})
 			if err != nil {
@@ -135,7 +137,8 @@ func TestTrainChooses(t *testing.T) {
 		patience       int
 		epochs, chosen int
 	}{
-		"best": {false, 0, 8, 7}, "last": {true, 0, 8, 8}, "patience 1": {false, 1, 3, 2}, "patience 2": {false, 2, 6, 4}, "patience 3": {false, 3, 8, 7},
+		"best": {false, 0, 8, 7}, "last": {true, 0, 8, 8},
+		"patience 1": {false, 1, 3, 2}, "patience 2": {false, 2, 6, 4}, "patience 3": {false, 3, 8, 7},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tr := trainerFor(r, Training{Rate: 0.1, Epochs: 8})
@@ -244,7 +247,9 @@ func TestTrials(t *testing.T) {
 	if got := Trials(0.5)[8]; got != (Trial{Rate: 0.5}) {
 		t.Errorf("in the middle: %+v", got)
 	}
-	best, ok := BestTrial([]Trial{{Score: 0.9, Diverged: true}, {Score: 0.5, Loss: 2}, {Score: 0.5, Loss: 1, Decay: 1}, {Score: 0.5, Loss: 1, Decay: 2}})
+	best, ok := BestTrial([]Trial{
+		{Score: 0.9, Diverged: true}, {Score: 0.5, Loss: 2}, {Score: 0.5, Loss: 1, Decay: 1}, {Score: 0.5, Loss: 1, Decay: 2},
+	})
 	if want := (Trial{Score: 0.5, Loss: 1, Decay: 1}); !ok || best != want {
 		t.Errorf("%+v, want %+v", best, want)
 	}

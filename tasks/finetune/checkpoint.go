@@ -39,7 +39,8 @@ func saveCheckpoint(dir string, key results.Key, s heads.State) error {
 		return err
 	}
 	vector := func(v []float64) npy.Array { return npy.Array{Shape: []int{len(v)}, Data: v} }
-	a := npy.Archive{Texts: map[string][]byte{textName: text}, Arrays: map[string]npy.Array{nowName: vector(s.Params), bestName: vector(s.Best)}}
+	a := npy.Archive{Texts: map[string][]byte{textName: text}}
+	a.Arrays = map[string]npy.Array{nowName: vector(s.Params), bestName: vector(s.Best)}
 	for i, v := range s.Optimizer {
 		a.Arrays[fmt.Sprintf("%s%d", optimizerName, i)] = vector(v)
 	}

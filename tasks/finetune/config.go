@@ -44,7 +44,8 @@ func DefaultConfig() Config {
 			Mix:     augment.Mix{Method: augment.CutMix, Alpha: 1, Prob: 0.5, Box: "uniform", Labels: "shares", Length: 0.5},
 			Augment: augment.Views{Crop: true, Scale: [2]float64{0.5, 1}, Ratio: [2]float64{3. / 4, 4. / 3}, Flip: 0.5},
 			Training: heads.Training{
-				Standardize: true, Epochs: 20, Batch: 64, Optimizer: heads.SGDName, Momentum: 0.9, Decay: 1e-4, Schedule: heads.Schedule{Kind: "cosine"},
+				Standardize: true, Epochs: 20, Batch: 64, Optimizer: heads.SGDName, Momentum: 0.9, Decay: 1e-4,
+				Schedule: heads.Schedule{Kind: "cosine"},
 			},
 		},
 		Split: 0.8, Neighbours: 20, Probe: 1e-4, Bins: 15, Replicates: 1000,

@@ -178,7 +178,8 @@ func (j *Job) classify(ctx context.Context, c *evaluation.Classifier, im *evalua
 	if err != nil {
 		return results.Manifest{}, err
 	}
-	return job.Pass.Manifest, results.Each[classify.Record](ctx, job.Pass.Run, []string{evaluation.Logits}, func(r *classify.Record, arrays [][]float32) error {
+	run := job.Pass.Run
+	return run.Manifest, results.Each[classify.Record](ctx, run, []string{evaluation.Logits}, func(r *classify.Record, arrays [][]float32) error {
 		switch {
 		case r.Status != results.OK:
 			return gone(r.Row)
@@ -255,15 +256,14 @@ func (j *Job) given(ctx context.Context, c candidate, e *examples, m results.Man
 			return scored{row}, [][]float32{of(k), e.truthOf(k)}, nil
 		})
 	}
-	var a classify.About
-	if err := json.Unmarshal(m.About, &a); err != nil {
+	a, err := results.About[classify.About](&results.Run{Manifest: m}, classify.Name)
+	if err != nil {
 		return err
 	}
 	a.Head.Model = report.Model{Name: base.Name + ", " + c.Name, SHA256: base.SHA256, Classes: e.Classes, Output: base.Logits, Edits: c.About}
 	if c.Votes {
 		a.Head.Option("scores are shares of votes, of which only the order means something")
 	}
-	var err error
 	if m.About, err = json.Marshal(a); err != nil {
 		return err
 	}

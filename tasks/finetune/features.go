@@ -184,7 +184,8 @@ func (j *Job) divisible() error {
 }
 
 func (j *Job) indivisible(n int) error {
-	return fmt.Errorf("no image is left to validate on: %d images of %d classes with --split %v; give more, or --val", n, len(j.classes), j.config.Split)
+	return fmt.Errorf("no image is left to validate on: %d images of %d classes with --split %v; give more, or --val",
+		n, len(j.classes), j.config.Split)
 }
 
 // divide says which images train, and which the head is judged by: those that validate first.
@@ -201,8 +202,9 @@ func (j *Job) divide(all []*examples) (train *examples, judged []*examples, note
 	val := train.only("val", held)
 	part := train.only("train", at)
 	train.Set = heads.Set{} // its rows are in the parts
-	return part, append([]*examples{val}, judged...), []string{fmt.Sprintf(
-		"%d of the images train and %d validate, by class (--split %v); images of equal content are on one side", part.N(), val.N(), j.config.Split)}, nil
+	note := fmt.Sprintf("%d of the images train and %d validate, by class (--split %v); images of equal content are on one side",
+		part.N(), val.N(), j.config.Split)
+	return part, append([]*examples{val}, judged...), []string{note}, nil
 }
 
 // suspicious says what about the images is.

@@ -230,7 +230,7 @@ func TestResumes(t *testing.T) {
 					t.Fatal("it does not end")
 				}
 				ctx, cancel := context.WithCancel(context.Background())
-				left := 1 + stops // stages and epochs until it stops
+				left := 1 + 2*stops // stages and epochs until it stops
 				step := func() {
 					if left--; left < 0 {
 						cancel()
@@ -243,7 +243,7 @@ func TestResumes(t *testing.T) {
 					t.Fatal(err)
 				}
 				res, err = tasks.Do(ctx, j, func(done, n int) {
-					if stops < 4 && done > n/3 { // of the passes that are left
+					if stops < 3 && done > n/3 { // of the passes that are left
 						cancel()
 					}
 				})
@@ -447,7 +447,8 @@ func TestKeep(t *testing.T) {
 		t.Errorf("difference: %+v", n)
 	}
 	train, _, _ := scenes(t)
-	if _, err := open(t, "scenes-cutmix", train, c, o); err == nil || !strings.Contains(err.Error(), "the data must have the model's classes") {
+	_, err = open(t, "scenes-cutmix", train, c, o)
+	if err == nil || !strings.Contains(err.Error(), "the data must have the model's classes") {
 		t.Errorf("other classes: %v", err)
 	}
 }
@@ -498,7 +499,8 @@ func TestSeveralLabels(t *testing.T) {
 			var scores []float32
 			var y []float64
 			unknown := 0
-			err = results.Each[scored](context.Background(), run, []string{evaluation.Logits, truthArray}, func(_ *scored, arrays [][]float32) error {
+			names := []string{evaluation.Logits, truthArray}
+			err = results.Each[scored](context.Background(), run, names, func(_ *scored, arrays [][]float32) error {
 				scores = append(scores, arrays[0]...)
 				for k, v := range arrays[1] {
 					if y = append(y, float64(v)); k == 1 && math.IsNaN(float64(v)) {

@@ -61,7 +61,8 @@ func TestPixelBatches(t *testing.T) {
 				samples[i] = 7 * i
 				y.Class = append(y.Class, i%10)
 			}
-			src := &pixels{config: config, seed: 3, base: base, engine: e, feature: output(e, head.Penultimate), images: im, samples: samples, targets: y}
+			src := &pixels{config: config, seed: 3, base: base, engine: e, images: im, samples: samples, targets: y}
+			src.feature = output(e, head.Penultimate)
 			order, step, differ := heads.Order(3, 0, 20), 0, 0
 			err = src.Epoch(context.Background(), 0, func(x []float32, targets []float64) error {
 				at := order[step*8 : min(step*8+8, 20)]

@@ -265,7 +265,8 @@ func share(v float64) report.Cell { return report.Plain(v, report.Fraction).Bare
 // epochs lists the training's epochs.
 func (l *loaded) epochs() report.Table {
 	score := l.about.Config.score()
-	t := report.Table{Name: "epochs", Title: "training (* the best so far)", Columns: report.Columns("epoch", "lr", "train_loss", "val_loss", "val_"+score)}
+	t := report.Table{Name: "epochs", Title: "training (* the best so far)"}
+	t.Columns = report.Columns("epoch", "lr", "train_loss", "val_loss", "val_"+score)
 	t.Columns[2].Head, t.Columns[3].Head, t.Columns[4].Head = "train loss", "val loss", "val "+score+" %"
 	for _, e := range l.log {
 		chosen := share(e.ValScore)

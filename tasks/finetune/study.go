@@ -3,7 +3,6 @@ package finetune
 import (
 	"context"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 
@@ -11,8 +10,6 @@ import (
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/tasks"
-	"cutmix-eval/tasks/classify"
-	"cutmix-eval/tasks/compare"
 )
 
 // about is what a report needs beside the runs of the heads, the log and the search.
@@ -151,25 +148,3 @@ func (l *loaded) last() set { return l.about.Sets[len(l.about.Sets)-1] }
 
 // tuned is the run of the tuned head on those images.
 func (l *loaded) tuned() string { return l.last().Heads[0].run(l.last().Name) }
-
-// Source is the tuned head on the test images, or those that validate where there are none.
-func (l *loaded) Source(ctx context.Context) (compare.Source, error) {
-	if l.about.Config.several() {
-		return nil, fmt.Errorf("the images of %q have several labels, and there is no comparison for such", l.study.Dir())
-	}
-	run, err := l.study.Member(l.tuned())
-	if err != nil {
-		return nil, err
-	}
-	r, err := classify.Task{}.Load(ctx, results.StudyOf(run), tasks.Options{})
-	if err != nil {
-		return nil, err
-	}
-	return r.Source(ctx)
-}
-
-// Export has nothing to write: the records are of the heads' runs.
-func (l *loaded) Export(context.Context, io.Writer, string) error {
-	dir := l.study.Dir()
-	return fmt.Errorf("%q is a fine-tuning; the runs of its heads are folders in it, such as %q", dir, filepath.Join(dir, l.tuned()))
-}

@@ -110,7 +110,8 @@ func measure(n *heads.Network, e *examples) (loss, score float64) {
 }
 
 // descend trains by steps down the gradient, from where s stopped.
-func (j *Job) descend(ctx context.Context, tr *heads.Trainer, s heads.State, key results.Key, c Training, train *examples) (heads.State, error) {
+func (j *Job) descend(ctx context.Context, tr *heads.Trainer, s heads.State, key results.Key, c Training, train *examples) (
+	heads.State, error) {
 	src, end, err := j.source(ctx, key, c, train, c.Epochs > len(s.Log))
 	if err != nil {
 		return s, err
@@ -150,8 +151,8 @@ func (j *Job) source(ctx context.Context, key results.Key, c Training, train *ex
 			return nil, nil, err
 		}
 		if now := src.engine.Device(); now != key.Device {
-			return nil, nil, fmt.Errorf("the features in %s are of ONNX Runtime %s on %s, and this is %s on %s: train there, or choose another --out",
-				j.roles[0].pass.Dir(), key.Device.ORT, key.Device.Name, now.ORT, now.Name)
+			return nil, nil, fmt.Errorf("the features in %s are of ONNX Runtime %s on %s, and this is %s on %s: "+
+				"train there, or choose another --out", j.roles[0].pass.Dir(), key.Device.ORT, key.Device.Name, now.ORT, now.Name)
 		}
 		if src.feature = output(src.engine, j.head.Penultimate); src.feature < 0 {
 			return nil, nil, fmt.Errorf("the model's session has no output %q", j.head.Penultimate)
