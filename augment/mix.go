@@ -75,6 +75,15 @@ type Plan struct {
 	Lambda, Own []float64
 }
 
+// Labels says how labels are mixed: image i keeps the share own[i] of its own and gets the rest of
+// image partner[i]'s. Of nil, nothing is mixed, and both are nil.
+func (p *Plan) Labels() (partner []int, own []float64) {
+	if p == nil {
+		return nil, nil
+	}
+	return p.Partner, p.Own
+}
+
 // Plan draws how n images, or maps, of h x w places are mixed. progress is the share of the
 // training that is done. nil: nothing is mixed.
 func (m Mix) Plan(rng *rand.Rand, n, h, w int, progress float64) *Plan {
@@ -154,25 +163,6 @@ func (m Mix) Apply(p *Plan, slot func(i int) []float32, scratch *[]float32, chan
 func deep(b image.Rectangle, depth int) image.Rectangle {
 	b.Min.X, b.Max.X = b.Min.X*depth, b.Max.X*depth
 	return b
-}
-
-// Pooled writes to dst the mean over places of a map of channels x h x w values, with the box taken
-// from another.
-func Pooled(dst, own, other []float32, channels, h, w int, b image.Rectangle) {
-	for c := range channels {
-		at := c * h * w
-		sum := 0.0
-		for _, v := range own[at : at+h*w] {
-			sum += float64(v)
-		}
-		for y := b.Min.Y; y < b.Max.Y; y++ {
-			row := at + y*w
-			for x := row + b.Min.X; x < row+b.Max.X; x++ {
-				sum += float64(other[x]) - float64(own[x])
-			}
-		}
-		dst[c] = float32(sum / float64(h*w))
-	}
 }
 
 // String is the mixing in words.

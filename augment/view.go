@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"image"
 	"math/rand/v2"
+
+	"cutmix-eval/imageproc"
 )
 
 // Views says what is done to an image before it is mixed, anew in every epoch.
@@ -38,4 +40,57 @@ func (v Views) Draw(rng *rand.Rand, h, w int) (part image.Rectangle, flip bool) 
 		part = ResizedCrop(rng, h, w, v.Scale, v.Ratio)
 	}
 	return part, flip
+}
+
+// Augmenter makes views of pictures at the size that a model sees. Not safe for concurrent use.
+type Augmenter struct {
+	Views
+	size          imageproc.Size
+	interpolation imageproc.Filter
+	transform     *imageproc.Transform // of what is not cropped
+	resizer       imageproc.Resizer
+	part, mirror  []byte
+}
+
+// NewAugmenter makes views of the given size in place of what a recipe makes of pictures.
+func NewAugmenter(v Views, r imageproc.Recipe, size imageproc.Size) (*Augmenter, error) {
+	t, err := imageproc.NewTransform(r)
+	return &Augmenter{Views: v, size: size, interpolation: r.Interpolation, transform: t}, err
+}
+
+// Window is the part of a w x h picture that will be looked at.
+func (a *Augmenter) Window(rng *rand.Rand, w, h int) image.Rectangle {
+	if !a.Crop {
+		return a.transform.Window(w, h)
+	}
+	part, _ := a.Draw(rng, h, w)
+	return part
+}
+
+// Apply is the view of a picture that the generator draws, as Window does. It is valid until the
+// next call.
+func (a *Augmenter) Apply(rng *rand.Rand, im imageproc.Image) (imageproc.Image, error) {
+	of := im.Size()
+	b, flip := a.Draw(rng, im.H, im.W)
+	var err error
+	if a.Crop {
+		a.part = a.part[:0]
+		for y := b.Min.Y; y < b.Max.Y; y++ {
+			a.part = append(a.part, im.Pix[3*(y*im.W+b.Min.X):3*(y*im.W+b.Max.X)]...)
+		}
+		im = a.resizer.Resize(imageproc.Image{W: b.Dx(), H: b.Dy(), Pix: a.part}, a.size.W, a.size.H, a.interpolation)
+	} else if im, err = a.transform.Pixels(im); err != nil {
+		return im, err
+	}
+	if flip {
+		a.mirror = a.mirror[:0]
+		for y := range im.H {
+			for x := im.W - 1; x >= 0; x-- {
+				a.mirror = append(a.mirror, im.Pix[3*(y*im.W+x):3*(y*im.W+x)+3]...)
+			}
+		}
+		im.Pix = a.mirror
+	}
+	im.Of = of
+	return im, nil
 }

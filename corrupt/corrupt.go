@@ -1,6 +1,7 @@
 // Package corrupt makes the nineteen image corruptions of ImageNet-C (Hendrycks and
 // Dietterich, ICLR 2019) without ImageMagick, OpenCV or scikit-image, value for value as
-// those give them, truncation to bytes included.
+// those give them, truncation to bytes included. Beside them are the occlusions and the
+// images between two classes of the CutMix paper's experiments.
 //
 // Images are RGB bytes, and so are results. Random numbers come from a generator whose
 // stream is a function of seed, image, corruption and severity, so results do not depend

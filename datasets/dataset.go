@@ -259,6 +259,19 @@ func (d *Dataset) Fingerprint() string {
 
 func put(h hash.Hash, s string) { fmt.Fprintf(h, "%d:%s\n", len(s), s) }
 
+// FirstSize is the size of the first of some samples that can be read; the last one's error
+// where none can.
+func (d *Dataset) FirstSize(samples []int) (size imageproc.Size, err error) {
+	loader := d.Loader()
+	for _, i := range samples {
+		var im imageproc.Image
+		if im, err = loader.Load(i); err == nil {
+			return imageproc.Size{H: im.H, W: im.W}, nil
+		}
+	}
+	return size, err
+}
+
 // Pick chooses n samples, with the classes as even as they can be: classes take
 // turns, each giving its images in an order that seed decides. It returns their
 // indices, ascending; nil is all samples, for n of 0 or too large. Larger limits

@@ -51,18 +51,27 @@ func (t *Targets) Only(at []int) Targets {
 	return out
 }
 
+// Counts are the numbers of rows by class, where each has one.
+func (t *Targets) Counts() []int {
+	out := make([]int, t.Classes)
+	for _, c := range t.Class {
+		out[c]++
+	}
+	return out
+}
+
 // Balance gives every class that has rows the same weight in all, and rows the weight 1 on average.
 func (t *Targets) Balance() {
-	count, present := make([]float64, t.Classes), 0.0
-	for _, k := range t.Class {
-		if count[k]++; count[k] == 1 {
+	count, present := t.Counts(), 0.0
+	for _, n := range count {
+		if n > 0 {
 			present++
 		}
 	}
 	t.Weight = slices.Repeat([]float64{1}, t.Classes)
 	for k, n := range count {
 		if n > 0 {
-			t.Weight[k] = float64(len(t.Class)) / (present * n)
+			t.Weight[k] = float64(len(t.Class)) / (present * float64(n))
 		}
 	}
 }

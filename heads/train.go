@@ -2,10 +2,13 @@ package heads
 
 import (
 	"context"
+	"encoding/csv"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -57,6 +60,20 @@ func (l Log) Check() error {
 		return errors.New("it names no best epoch")
 	}
 	return nil
+}
+
+// WriteCSV writes the log as a table. score names what epochs are chosen by.
+func (l Log) WriteCSV(w io.Writer, score string) error {
+	exact := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+	seconds := func(v float64) string { return strconv.FormatFloat(v, 'f', 3, 64) }
+	rows := [][]string{{"epoch", "lr", "train_loss", "val_loss", "val_" + score, "seconds", "head_seconds", "best"}}
+	for _, e := range l {
+		rows = append(rows, []string{
+			strconv.Itoa(e.Epoch), exact(e.Rate), exact(e.Loss), exact(e.ValLoss), exact(e.ValScore),
+			seconds(e.Seconds), seconds(e.Head), strconv.FormatBool(e.Best),
+		})
+	}
+	return csv.NewWriter(w).WriteAll(rows)
 }
 
 // State is all that a training needs to resume.

@@ -61,6 +61,26 @@ func Logit95(area float64, positives int) Interval {
 	return iv
 }
 
+// Mean is the mean of values, one of each independent item, with its 95 % interval by the
+// normal distribution of a mean. Where all values are the same that would have no width, and
+// the interval is as wide to both sides as Wilson's of no hits among as many, times the mean
+// where that is above 1. There must be a value.
+func Mean(values []float64) (float64, Interval) {
+	sum, square, n := 0.0, 0.0, float64(len(values))
+	for _, v := range values {
+		sum += v
+	}
+	m := sum / n
+	for _, v := range values {
+		square += (v - m) * (v - m)
+	}
+	half, method := z95*math.Sqrt(square/max(n-1, 1)/n), "normal, over images"
+	if square == 0 {
+		half, method = Wilson(0, len(values)).High*max(1, m), "Wilson: all images give the same"
+	}
+	return m, Interval{m - half, m + half, 0.95, method}
+}
+
 // Share is a proportion with its interval's ends.
 type Share struct{ Value, Low, High float64 }
 

@@ -239,6 +239,35 @@ func TestWilson(t *testing.T) {
 	}
 }
 
+// TestMean: the interval is the normal one with the sample's deviation, and has a width
+// where all values are the same.
+func TestMean(t *testing.T) {
+	const wilson = 0.35433043506668743 // upper end of 0 of 7
+	seven := func(v float64) []float64 { return []float64{v, v, v, v, v, v, v} }
+	half := 1.959963984540054 * math.Sqrt(5.0/3/4) // of 1, 2, 3 and 4
+	for _, c := range []struct {
+		name            string
+		values          []float64
+		mean, low, high float64
+		method          string
+	}{
+		{"normal", []float64{1, 4, 2, 3}, 2.5, 2.5 - half, 2.5 + half, "normal, over images"},
+		{"all the same", seven(0.5), 0.5, 0.5 - wilson, 0.5 + wilson, "Wilson: all images give the same"},
+		{"none", seven(0), 0, -wilson, wilson, "Wilson: all images give the same"},
+		{"above 1", seven(3), 3, 3 - 3*wilson, 3 + 3*wilson, "Wilson: all images give the same"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m, iv := Mean(c.values)
+			near(t, "mean", m, c.mean)
+			near(t, "low", iv.Low, c.low)
+			near(t, "high", iv.High, c.high)
+			if iv.Method != c.method || iv.Level != 0.95 {
+				t.Errorf("%+v, want %s", iv, c.method)
+			}
+		})
+	}
+}
+
 // Equal confidences: the order of the data must not matter, and the interval
 // must be about the same number.
 func TestAURCTies(t *testing.T) {

@@ -149,23 +149,6 @@ func (r *Report) Write(w io.Writer, f Format) error {
 	return r.text(w)
 }
 
-// Histogram is how values of two kinds of images are distributed, for plots: counts in bins of
-// equal width from Low to High, and what lies below and above.
-type Histogram struct {
-	At    Keys         `json:"at"` // as of the numbers that the values gave
-	Low   float64      `json:"low"`
-	High  float64      `json:"high"`
-	Parts []Population `json:"parts"`
-}
-
-// Population is a kind of images in a histogram.
-type Population struct {
-	Name   string `json:"name"`
-	Counts []int  `json:"counts"`
-	Below  int    `json:"below"`
-	Above  int    `json:"above"`
-}
-
 // BadImage is an image that was left out, and why.
 type BadImage struct {
 	ID     string `json:"id"`

@@ -8,12 +8,14 @@ import (
 	"strconv"
 
 	"cutmix-eval/corrupt"
+	"cutmix-eval/corrupt/baseline"
 	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/results"
 	"cutmix-eval/tasks"
 	"cutmix-eval/tasks/corruption"
 	"cutmix-eval/tasks/ood"
+	"cutmix-eval/variants"
 
 	"github.com/spf13/cobra"
 )
@@ -48,14 +50,14 @@ or by pasting the middle of another; each as a curve over its level.`,
 	o.addOut(cmd)
 	o.addShard(cmd)
 	c := &o.Task
-	addCorruptions(cmd, c)
-	choice(cmd, &c.Experiment, "experiment", "what is done to the images", corruption.Experiments()...)
+	addCorruptions(cmd, &c.Benchmark)
+	choice(cmd, &c.Experiment, "experiment", "what is done to the images", variants.Experiments()...)
 	text(cmd, &c.Corrupted, "corrupted", "FOLDER",
 		"corrupted images: CORRUPTION/SEVERITY/CLASS, or CIFAR-C's .npy files (default: made from --data)")
 	number(cmd, &c.CleanError, "clean-error", "with --corrupted, the model's top-1 error on clean images as a fraction, for relative mCE")
 	count(cmd, &c.JPEG, "jpeg", "put images through a JPEG file of this quality, as the published ones were through 85; 0 for none")
 	count(cmd, &c.Steps, "steps", "levels of the other experiments")
-	declare(cmd, "baseline", "NAME", "alexnet", "errors that CE is relative to: alexnet, none or a JSON file", into(&c.Baseline, baseline))
+	declare(cmd, "baseline", "NAME", "alexnet", "errors that CE is relative to: alexnet, none or a JSON file", into(&c.Baseline, errorsOf))
 	complete(cmd, "baseline", "alexnet", "none")
 	declare(cmd, "ood-run", "RUN", "",
 		"run of ood with the same model: also measure how well msp separates corrupted images from its sets", into(&c.OOD, oodRun))
@@ -73,13 +75,13 @@ or by pasting the middle of another; each as a curve over its level.`,
 }
 
 // addCorruptions declares the flags that say which corruptions are made, and how.
-func addCorruptions(cmd *cobra.Command, c *corruption.Config) {
+func addCorruptions(cmd *cobra.Command, b *variants.Benchmark) {
 	declare(cmd, "corruption", "NAMES", "", "only these corruptions, several with commas; benchmark (the 15) or all (19, the default)",
-		several(&c.Corruptions, corruptions))
+		several(&b.Corruptions, corruptions))
 	groups := []string{"benchmark\tthe 15 of ImageNet-C's mCE", "all\tthose and the 4 extra ones"}
 	completeSeveral(cmd, "corruption", append(groups, plain(corrupt.All())...)...)
 	declare(cmd, "severity", "N",
-		"1,2,3,4,5", "only these severities, 1 to 5, several with commas", several(&c.Severities, func(s string) ([]int, error) {
+		"1,2,3,4,5", "only these severities, 1 to 5, several with commas", several(&b.Severities, func(s string) ([]int, error) {
 			n, err := severity(s)
 			return []int{n}, err
 		}))
@@ -87,8 +89,8 @@ func addCorruptions(cmd *cobra.Command, c *corruption.Config) {
 	for _, set := range corrupt.Sets() {
 		sets = append(sets, meaning[corrupt.Set]{strconv.Itoa(int(set)), set})
 	}
-	choose(cmd, &c.Set, "set", "", "take the parameters for this image size, not for the nearest to the images'", sets...)
-	addFrost(cmd, &c.Frost)
+	choose(cmd, &b.Set, "set", "", "take the parameters for this image size, not for the nearest to the images'", sets...)
+	addFrost(cmd, &b.Frost)
 }
 
 func addFrost(cmd *cobra.Command, to *string) {
@@ -112,15 +114,15 @@ func severity(s string) (int, error) {
 	return within(s, 1, corrupt.Severities)
 }
 
-// baseline is nil for none.
-func baseline(s string) (*corruption.Baseline, error) {
+// errorsOf are those of a baseline; nil for none.
+func errorsOf(s string) (*baseline.Errors, error) {
 	switch s {
 	case "", "alexnet":
-		return new(corruption.AlexNet()), nil
+		return new(baseline.AlexNet()), nil
 	case "none":
 		return nil, nil
 	}
-	b, err := corruption.ReadBaseline(s)
+	b, err := baseline.Read(s)
 	return &b, err
 }
 
@@ -150,11 +152,11 @@ func (o *corruptionOptions) check(cmd *cobra.Command) error {
 	}
 	c, given := &o.Task, cmd.Flags().Changed
 	for _, flag := range []string{"corruption", "severity", "set", "frost", "jpeg", "bins", "baseline"} {
-		if given(flag) && c.Experiment != corruption.Corruptions {
+		if given(flag) && c.Experiment != variants.Corruptions {
 			return fmt.Errorf("--%s says nothing about %s", flag, c.Experiment)
 		}
 	}
-	if given("steps") && c.Experiment == corruption.Corruptions {
+	if given("steps") && c.Experiment == variants.Corruptions {
 		return errors.New("--steps is of the other experiments")
 	}
 	if c.Corrupted == "" {

@@ -13,7 +13,7 @@ import (
 	"cutmix-eval/internal/cache"
 	"cutmix-eval/report"
 	"cutmix-eval/runtime/ortest"
-	"cutmix-eval/tasks/corruption"
+	"cutmix-eval/variants"
 )
 
 // TestCorruptionCommand: numbers reach the report, a run is resumed, reported, exported and
@@ -50,7 +50,8 @@ func TestCorruptionCommand(t *testing.T) {
 	if code, _, errs := command(t, append(base, "--out", in("base"), "--model", "scenes-base")...); code != exitDone {
 		t.Fatal(errs)
 	}
-	if code, out, errs := command(t, "compare", in("base"), in("cut"), "--bootstrap", "200"); code != exitDone || !strings.Contains(out, "mce") || !strings.Contains(out, "error fog") {
+	if code, out, errs := command(t, "compare", in("base"), in("cut"), "--bootstrap", "200"); code != exitDone ||
+		!strings.Contains(out, "mce") || !strings.Contains(out, "error fog") {
 		t.Errorf("compare: %d %s\n%s", code, errs, out)
 	}
 	t.Setenv("ONNXRUNTIME_SHARED_LIBRARY_PATH", ortest.Load(t).Path)
@@ -79,11 +80,13 @@ func TestCorruptionCommand(t *testing.T) {
 func TestCorruptFolder(t *testing.T) {
 	dir := t.TempDir()
 	in := func(n string) string { return filepath.Join(dir, n) }
-	code, out, errs := command(t, "datasets", "corrupt", "scenes", "--out", in("c"), "--recipe", "none", "--limit", "10", "--corruption", "benchmark", "--quiet")
+	code, out, errs := command(t, "datasets", "corrupt", "scenes", "--out", in("c"), "--recipe", "none", "--limit", "10",
+		"--corruption", "benchmark", "--quiet")
 	if code != exitDone || !strings.Contains(out, "750 images") || !strings.Contains(out, "size 64") {
 		t.Fatalf("%d %s%s", code, out, errs)
 	}
-	if code, out, _ := command(t, "datasets", "corrupt", "scenes", "--out", in("c"), "--recipe", "none", "--limit", "10", "--corruption", "benchmark", "--quiet"); code != exitDone || !strings.Contains(out, "(0 written now)") {
+	if code, out, _ := command(t, "datasets", "corrupt", "scenes", "--out", in("c"), "--recipe", "none", "--limit", "10",
+		"--corruption", "benchmark", "--quiet"); code != exitDone || !strings.Contains(out, "(0 written now)") {
 		t.Errorf("again: %d %s", code, out)
 	}
 	code, out, errs = command(t, "corruption", "--corrupted", in("c"), "--clean-error", "0.1")
@@ -97,22 +100,28 @@ func TestCorruptFolder(t *testing.T) {
 	if err := os.WriteFile(in("ids"), []byte(filepath.Base(fog[2])+"\n"+filepath.Base(fog[7])+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, out, errs := command(t, "corruption", "--corrupted", in("c"), "--subset", in("ids")); code != exitDone || !strings.Contains(out, "n = 2, ") {
+	if code, out, errs := command(t, "corruption", "--corrupted", in("c"), "--subset", in("ids")); code != exitDone ||
+		!strings.Contains(out, "n = 2, ") {
 		t.Errorf("%d %s\n%s", code, errs, out)
 	}
 	// A severity that is not whole is named.
 	if err := os.RemoveAll(filepath.Join(in("c"), "snow", "4")); err != nil {
 		t.Fatal(err)
 	}
-	if code, out, errs := command(t, "corruption", "--corrupted", in("c")); code != exitDone || !strings.Contains(out, "missing: snow/4") || !strings.Contains(out, "mce_subset") {
+	if code, out, errs := command(t, "corruption", "--corrupted", in("c")); code != exitDone ||
+		!strings.Contains(out, "missing: snow/4") || !strings.Contains(out, "mce_subset") {
 		t.Errorf("%d %s\n%s", code, errs, out)
 	}
-	for _, args := range [][]string{{"scenes"}, {"scenes", "--out", in("d"), "--format", "bmp"}, {"scenes", "--out", in("d"), "--recipe", "x"}, {"scenes", "--out", in("d"), "--quality", "0"}} {
+	for _, args := range [][]string{
+		{"scenes"}, {"scenes", "--out", in("d"), "--format", "bmp"}, {"scenes", "--out", in("d"), "--recipe", "x"},
+		{"scenes", "--out", in("d"), "--quality", "0"},
+	} {
 		if code, _, errs := command(t, append([]string{"datasets", "corrupt"}, args...)...); code != exitUsage {
 			t.Errorf("%v: %d %s", args, code, errs)
 		}
 	}
-	if code, _, errs := command(t, "datasets", "corrupt", "scenes:ood-near", "--out", in("e")); code != exitFailed || !strings.Contains(errs, "has no labels") {
+	if code, _, errs := command(t, "datasets", "corrupt", "scenes:ood-near", "--out", in("e")); code != exitFailed ||
+		!strings.Contains(errs, "has no labels") {
 		t.Errorf("%d %s", code, errs)
 	}
 	if code, _, errs := command(t, "datasets", "fetch", "snow"); code != exitUsage || !strings.Contains(errs, "frost can") {
@@ -123,14 +132,14 @@ func TestCorruptFolder(t *testing.T) {
 // TestExperimentCommand: curves of the CutMix paper's experiments, level by level.
 func TestExperimentCommand(t *testing.T) {
 	for _, c := range []struct {
-		experiment corruption.Experiment
+		experiment variants.Experiment
 		mean       string
 		names      []string
 	}{
-		{corruption.Centre, "mean_error", []string{"error", "top5_error"}},
-		{corruption.Boundary, "mean_error", []string{"error", "top5_error"}},
-		{corruption.Mixup, "mean_neither", []string{"error", "top5_error", "neither", "second"}},
-		{corruption.CutMix, "mean_neither", []string{"error", "top5_error", "neither", "second"}},
+		{variants.Centre, "mean_error", []string{"error", "top5_error"}},
+		{variants.Boundary, "mean_error", []string{"error", "top5_error"}},
+		{variants.Mixup, "mean_neither", []string{"error", "top5_error", "neither", "second"}},
+		{variants.CutMix, "mean_neither", []string{"error", "top5_error", "neither", "second"}},
 	} {
 		t.Run(string(c.experiment), func(t *testing.T) {
 			r := reportOf(t, "corruption", "--experiment", string(c.experiment), "--steps", "3", "--limit", "12", "--quiet")
@@ -158,10 +167,12 @@ func TestCorruptionTogether(t *testing.T) {
 	if n := numberOf(t, r, "auroc", texture); math.Abs(n.Value-want) > 1e-6 { // confidences are kept as float32 here
 		t.Errorf("AUROC of clean images %v, want %v", n.Value, want)
 	}
-	if code, _, errs := command(t, "corruption", "--limit", "5", "--model", "scenes-base", "--corruption", "fog", "--ood-run", dir); code != exitFailed || !strings.Contains(errs, "is of another model") {
+	if code, _, errs := command(t, "corruption", "--limit", "5", "--model", "scenes-base", "--corruption", "fog",
+		"--ood-run", dir); code != exitFailed || !strings.Contains(errs, "is of another model") {
 		t.Errorf("%d %s", code, errs)
 	}
-	if code, _, errs := command(t, "corruption", "--ood-run", filepath.Dir(dir)); code != exitUsage || !strings.Contains(errs, "is not a run of ood") {
+	if code, _, errs := command(t, "corruption", "--ood-run", filepath.Dir(dir)); code != exitUsage ||
+		!strings.Contains(errs, "is not a run of ood") {
 		t.Errorf("%d %s", code, errs)
 	}
 	var value [2]float64
@@ -187,7 +198,8 @@ func TestCorruptionTogether(t *testing.T) {
 func TestCorruptionRefuses(t *testing.T) {
 	dir := t.TempDir()
 	in := func(n string) string { return filepath.Join(dir, n) }
-	if code, _, errs := command(t, "datasets", "corrupt", "scenes", "--out", in("c"), "--recipe", "none", "--limit", "20", "--corruption", "fog,contrast", "--quiet"); code != exitDone {
+	if code, _, errs := command(t, "datasets", "corrupt", "scenes", "--out", in("c"), "--recipe", "none",
+		"--limit", "20", "--corruption", "fog,contrast", "--quiet"); code != exitDone {
 		t.Fatal(errs)
 	}
 	if code, _, errs := command(t, "corruption", "--corrupted", in("c"), "--severity", "5", "--out", in("r"), "--quiet"); code != exitDone {
@@ -228,7 +240,8 @@ func TestCorruptionRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	args := []string{"corruption", "--data", pics, "--corruption", "fog,contrast"}
-	if code, out, errs := command(t, append(args, "--allow-bad", "1")...); code != exitDone || strings.Count(out, "no picture")+strings.Count(out, filepath.Base(first[0])) > 2 {
+	if code, out, errs := command(t, append(args, "--allow-bad", "1")...); code != exitDone ||
+		strings.Count(out, "no picture")+strings.Count(out, filepath.Base(first[0])) > 2 {
 		t.Errorf("one bad image: %d %s\n%s", code, errs, out)
 	}
 	if code, _, errs := command(t, args...); code != exitBadImages || !strings.Contains(errs, "1 of 10 images") {

@@ -15,7 +15,7 @@ import (
 	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/report"
-	"cutmix-eval/tasks/corruption"
+	"cutmix-eval/variants"
 
 	"github.com/spf13/cobra"
 )
@@ -259,7 +259,7 @@ func printCheck(s streams, d *datasets.Dataset, c *datasets.Checkup) error {
 type corruptOptions struct {
 	Path   string
 	Data   datasets.Options
-	Export corruption.Export
+	Export variants.Export
 	Out    string
 	Quiet  bool
 }
@@ -267,7 +267,7 @@ type corruptOptions struct {
 func newDatasetsCorrupt(s streams, run func(context.Context, corruptOptions) error) *cobra.Command {
 	o := corruptOptions{
 		Data:   datasets.Options{Format: datasets.Auto},
-		Export: corruption.Export{Config: corruption.DefaultConfig(), Quality: 85},
+		Export: variants.Export{Benchmark: variants.DefaultBenchmark(), Quality: 85},
 	}
 	cmd := &cobra.Command{
 		Use: "corrupt PATH", Short: "Write corrupted images in ImageNet-C's layout",
@@ -283,7 +283,7 @@ says. Files that are there are kept: the same command again goes on.`,
 	cmd.Flags().SortFlags = false
 	e, recipe := &o.Export, "imagenet"
 	text(cmd, &o.Out, "out", "FOLDER", "folder to write")
-	addCorruptions(cmd, &e.Config)
+	addCorruptions(cmd, &e.Benchmark)
 	addRecipe(cmd, &recipe, "how images are resized and cropped", "none")
 	choose(cmd, &e.PNG, "format", "jpeg", "format of the files", meaning[bool]{"jpeg", false}, meaning[bool]{"png", true})
 	declare(cmd, "quality", "N", "85", "quality of JPEG files, 1 to 100", into(&e.Quality, quality))
@@ -300,7 +300,7 @@ says. Files that are there are kept: the same command again goes on.`,
 		if o.Out == "" {
 			return usageError{errNoOut}
 		}
-		if err := usage(e.Config.Validate()); err != nil {
+		if err := usage(e.Validate()); err != nil {
 			return err
 		}
 		e.Recipe = imageproc.Standard()
@@ -334,7 +334,7 @@ func runCorrupt(ctx context.Context, s streams, o corruptOptions) error {
 	n := e.Images(d)
 	progress, finish := imageBar(s.err, o.Quiet, n*e.Variants(), "corrupt")
 	defer finish()
-	written, bad, err := corruption.Write(ctx, d, e, o.Out, progress)
+	written, bad, err := e.Write(ctx, d, o.Out, progress)
 	finish()
 	for _, b := range bad {
 		fmt.Fprintf(s.err, "bad image: %s: %s\n", b.ID, b.Reason)
@@ -343,7 +343,7 @@ func runCorrupt(ctx context.Context, s streams, o corruptOptions) error {
 		return fmt.Errorf("corrupting %s: %w (%d files are written; the same command goes on)", d.Name, err, written)
 	}
 	all := (n - len(bad)) * e.Variants()
-	_, err = fmt.Fprintf(s.out, "%d images in %s (%d written now), parameters for size %d\n", all, o.Out, written, e.Config.Set)
+	_, err = fmt.Fprintf(s.out, "%d images in %s (%d written now), parameters for size %d\n", all, o.Out, written, e.Set)
 	if err == nil && len(bad) > 0 {
 		return checkFailed{len(bad), n}
 	}

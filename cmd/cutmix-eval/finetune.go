@@ -54,8 +54,9 @@ feature map instead, which is computed once, so that epochs cost next to nothing
 
 The best epoch is chosen on --val, or on a part of the training images (--split);
 --test images are used only for the final numbers. Everything is kept in OUT.run
-(--run): features, a checkpoint after every epoch, the log and the report. A run that
-was interrupted resumes and gives bit-identical results.
+(--run): features, a checkpoint after every epoch, the log and the runs of the heads, of
+which report makes the numbers again. A run that was interrupted resumes and gives
+bit-identical results. Memory grows with the number of images, by their features.
 
 --suite FILE tunes several backbones on several data sets and prints one table:
 JSON of "models" (name, model) and "data" (name, train, val, test).`,
@@ -79,7 +80,7 @@ JSON of "models" (name, model) and "data" (name, train, val, test).`,
 	number(cmd, &t.Split, "split", "without --val, the share of each class that trains; the rest validates")
 	count(cmd, &o.Data.Limit, "limit", "use at most N training images, as evenly over the classes as possible; 0: all")
 	text(cmd, &o.Files.Out, "out", "FILE", "ONNX file to write; with --suite, a folder")
-	text(cmd, &o.Files.Dir, "run", "FOLDER", "folder for features, checkpoint, log and report (default: OUT.run)")
+	text(cmd, &o.Files.Dir, "run", "FOLDER", "folder for features, checkpoint, log and runs (default: OUT.run)")
 	flags.BoolVar(&o.Files.Restart, "restart", false, "start again even if OUT.run holds another training; features that fit are used")
 	text(cmd, &o.Suite, "suite", "FILE", "JSON file of several backbones and data sets")
 	text(cmd, &t.Multi, "multi-label", "PATH", "multi-label data, a file or VOC folder: the head gets a sigmoid loss, and mAP is reported")

@@ -121,13 +121,18 @@ func TestFinetuneCommand(t *testing.T) {
 	if code, _, errs := command(t, append([]string{"finetune", "--seed", "1"}, args...)...); code == exitDone || !strings.Contains(errs, "seed") {
 		t.Errorf("another seed in the same folder: %d %s", code, errs)
 	}
-	// What is compared is the tuned head on the test images.
+	// The tuned head is compared, on the test images; the heads are runs of their own.
 	run := filepath.Join(dir, "tuned.run")
-	code, shown, errs = command(t, "compare", run, filepath.Join(run, "tuned-test"), "--bootstrap", "100")
-	if code != exitDone {
-		t.Errorf("compare: %d %s", code, errs)
+	for other, want := range map[string]string{
+		"tuned-test": "(0.00 points, 95 % interval 0.00 to 0.00, n = 300", "linear_probe-test": "300 images that all runs share",
+	} {
+		code, out, errs := command(t, "compare", run, filepath.Join(run, other), "--bootstrap", "100")
+		if code != exitDone {
+			t.Errorf("compare with %s: %d %s", other, code, errs)
+		}
+		mentions(t, out, want)
 	}
-	mentions(t, shown, "(0.00 points, 95 % interval 0.00 to 0.00, n = 300")
+	fails(t, exitFailed, "tuned-test", "report", run, "--export", "csv")
 	// Pinned under a name.
 	t.Setenv("ONNXRUNTIME_SHARED_LIBRARY_PATH", ortest.Load(t).Path) // the cache is about to be empty
 	t.Setenv(cache.EnvDir, t.TempDir())

@@ -15,6 +15,7 @@ import (
 	"cutmix-eval/augment"
 	"cutmix-eval/cam"
 	"cutmix-eval/corrupt"
+	"cutmix-eval/corrupt/baseline"
 	"cutmix-eval/datasets"
 	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/evaluation"
@@ -32,6 +33,7 @@ import (
 	"cutmix-eval/tasks/finetune"
 	"cutmix-eval/tasks/localize"
 	"cutmix-eval/tasks/ood"
+	"cutmix-eval/variants"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
@@ -185,7 +187,7 @@ func TestCorruptionFlags(t *testing.T) {
 			c := &w.Task
 			c.Severities, c.Set, c.Frost, c.JPEG, c.Bins = []int{3, 1}, 32, "f", 85, 5
 		}},
-		flagCase[o]{"--experiment in-between-mixup --steps 4", func(w *o) { w.Task.Experiment, w.Task.Steps = corruption.Mixup, 4 }},
+		flagCase[o]{"--experiment in-between-mixup --steps 4", func(w *o) { w.Task.Experiment, w.Task.Steps = variants.Mixup, 4 }},
 		flagCase[o]{"--corrupted c --clean-error 0.25 --labels map --subset ids", func(w *o) { // of the corrupted images
 			c := &w.Task
 			c.Corrupted, c.CleanError, c.Labels, c.Subset = "c", 0.25, "map", "ids"
@@ -194,7 +196,7 @@ func TestCorruptionFlags(t *testing.T) {
 		flagCase[o]{"--baseline none --baseline alexnet", func(*o) {}},
 		flagCase[o]{"--baseline " + file, func(w *o) {
 			errors := map[corrupt.Name][5]float64{corrupt.Fog: {0.1, 0.2, 0.3, 0.4, 0.5}}
-			w.Task.Baseline = &corruption.Baseline{Name: "mine", Clean: 0.1, Errors: errors}
+			w.Task.Baseline = &baseline.Errors{Name: "mine", Clean: 0.1, By: errors}
 		}},
 		flagCase[o]{"--ood-run " + run, func(w *o) { w.Task.OOD = run }},
 	)
@@ -361,13 +363,13 @@ func TestSmallCommandsFlags(t *testing.T) {
 	t.Run("corrupt", func(t *testing.T) {
 		defaults := corruptOptions{
 			Path: "p", Out: "o", Data: datasets.Options{Format: datasets.Auto},
-			Export: corruption.Export{Config: corruption.DefaultConfig(), Recipe: imageproc.Standard(), Quality: 85},
+			Export: variants.Export{Benchmark: variants.DefaultBenchmark(), Recipe: imageproc.Standard(), Quality: 85},
 		}
 		testFlags(t, newDatasetsCorrupt, "p --out o", defaults,
 			flagCase[corruptOptions]{"--out q --corruption fog --severity 2 --set 64 --frost f --recipe none --format png", func(w *corruptOptions) {
 				w.Out = "q"
-				e, c := &w.Export, &w.Export.Config
-				c.Corruptions, c.Severities, c.Set, c.Frost = []corrupt.Name{corrupt.Fog}, []int{2}, 64, "f"
+				e := &w.Export
+				e.Corruptions, e.Severities, e.Set, e.Frost = []corrupt.Name{corrupt.Fog}, []int{2}, 64, "f"
 				e.Recipe.Resize, e.Recipe.Crop, e.PNG = imageproc.Size{}, imageproc.Size{}, true
 			}},
 			flagCase[corruptOptions]{"--recipe cifar10 --quality 1 --limit 4 --seed 5 --workers 6", func(w *corruptOptions) {

@@ -11,8 +11,8 @@ import (
 	"cutmix-eval/evaluation"
 	"cutmix-eval/results"
 	"cutmix-eval/tasks"
-	"cutmix-eval/tasks/corruption"
 	"cutmix-eval/tasks/localize"
+	"cutmix-eval/variants"
 
 	"github.com/spf13/cobra"
 )
@@ -118,9 +118,12 @@ func runLocalize(ctx context.Context, s streams, o localizeOptions) error {
 	var job *localize.Job
 	err := o.onImages(ctx, s, func(c *evaluation.Classifier, im *evaluation.Images) (_ tasks.Job, err error) {
 		if o.Corruption != "" {
-			if im, o.Task.Corrupted, err = corruption.Corrupt(c, im, o.Corruption, o.Severity, o.Frost); err != nil {
+			source := variants.Source{Data: im.Dataset, Recipe: im.Recipe, Size: c.Size(), Seed: im.Config.Seed}
+			d, words, err := variants.Corrupt(source, o.Corruption, o.Severity, o.Frost)
+			if err != nil {
 				return nil, err
 			}
+			im, o.Task.Corrupted = im.Derive(d, 1, c.Cropped()), words
 		}
 		job, err = localize.Open(ctx, c, im, o.Task, o.Boxes, o.Store, overlays)
 		return job, err

@@ -29,10 +29,10 @@ func newReport(s streams, run func(context.Context, reportArgs) error) *cobra.Co
 		Short: "The numbers of a run, from its records alone",
 		Long: `report computes the numbers of a run directory again, from its records: without
 model, images or ONNX Runtime. Several directories with shares of one run (--shard)
-are joined, in any order.
+are joined, in any order. The folder of a fine-tuning (OUT.run) or of a suite of them
+is a run, too.
 
-With --export it writes the records themselves. Of a fine-tuning (OUT.run) it shows
-the report that was kept.`,
+With --export it writes the records themselves.`,
 		Example: `  cutmix-eval report runs/base
   cutmix-eval report runs/base --by class,size,confidence --worst 20
   cutmix-eval report shard0 shard1 shard2 --format json

@@ -8,36 +8,14 @@ import (
 	"strings"
 
 	"cutmix-eval/corrupt"
-	"cutmix-eval/datasets"
-	"cutmix-eval/imageproc"
+	"cutmix-eval/corrupt/baseline"
 	"cutmix-eval/report"
 	"cutmix-eval/tasks/compare"
+	"cutmix-eval/variants"
 )
 
 // benchmark is the corruptions of ImageNet-C.
 type benchmark struct{ Config }
-
-func (b benchmark) variants() []Variant {
-	out := []Variant{{}}
-	for _, n := range b.Corruptions {
-		for _, s := range b.Severities {
-			out = append(out, Variant{string(n), float64(s)})
-		}
-	}
-	return out
-}
-
-func (benchmark) partners(*datasets.Dataset, uint64) []int { return nil }
-
-func (b benchmark) apply(m *maker, i int, v Variant, clean imageproc.Image) (imageproc.Image, error) {
-	n, severity := corrupt.Name(v.Name), int(v.Level)
-	// The folders that all images lie in do not count: wherever they lie, the pixels are the same.
-	out, err := m.corruptor.Apply(clean, n, severity, corrupt.Random(m.seed, m.data.Short(i), n, severity))
-	if err == nil && b.JPEG > 0 {
-		err = m.jpeg.RoundTrip(out.Pix, out.Pix, out.W, out.H, b.JPEG)
-	}
-	return out, err
-}
 
 // ce is the corruption error: the sum of errors by that of the baseline's. relative: of what
 // errors are above the clean error. nil where something is not known.
@@ -45,8 +23,8 @@ func (b benchmark) ce(g *grid, n corrupt.Name, relative bool) perImage {
 	if b.Baseline == nil || !g.complete(n) {
 		return nil
 	}
-	base, ok := b.Baseline.Errors[n]
-	sum, clean := mean(base)*corrupt.Severities, g.of(Variant{})
+	base, ok := b.Baseline.By[n]
+	sum, clean := baseline.Mean(base)*corrupt.Severities, g.of(variants.Variant{})
 	if relative {
 		sum -= corrupt.Severities * b.Baseline.Clean
 		ok = ok && b.Baseline.Clean >= 0 && sum > 0 && (clean >= 0 || b.CleanError > 0)
@@ -83,7 +61,7 @@ func (b benchmark) ces(g *grid, names []corrupt.Name, relative bool) (out []perI
 // means adds the numbers over all corruptions. Where some of the 15 or of their severities are
 // not there, names say that it is a subset.
 func (b benchmark) means(g *grid, r *report.Report) {
-	if clean := g.of(Variant{}); clean >= 0 {
+	if clean := g.of(variants.Variant{}); clean >= 0 {
 		r.AddMain(g.share("clean_error", clean, wrong).Noted("of the images as they are"))
 	}
 	suffix, over, all := "", "the 15 corruptions and 5 severities", corrupt.Benchmark()
@@ -124,7 +102,7 @@ func (b benchmark) report(g *grid, r *report.Report) {
 		r.Option("JPEG round trip of quality %d", b.JPEG)
 	}
 	b.means(g, r)
-	if clean := g.of(Variant{}); clean >= 0 {
+	if clean := g.of(variants.Variant{}); clean >= 0 {
 		for _, o := range g.others {
 			r.AddMain(g.auroc([]int{clean}, o).Noted("msp, of clean images"))
 		}
@@ -175,7 +153,7 @@ func (b benchmark) row(g *grid, r *report.Report, n corrupt.Name) []report.Cell 
 	}
 	for s := 1; s <= corrupt.Severities && ce != nil && !b.Baseline.MeansOnly[n]; s++ {
 		v := g.perImage()
-		g.add(v, g.at(n, s), wrong, 1/b.Baseline.Errors[n][s-1])
+		g.add(v, g.at(n, s), wrong, 1/b.Baseline.By[n][s-1])
 		r.Add(v.number("ce", report.Fraction, 0, math.Inf(1), key, severity(s)).Noted("of the severity alone"))
 	}
 	ece := r.Add(report.Number{
@@ -212,17 +190,17 @@ func (b benchmark) warn(g *grid, r *report.Report) {
 		return
 	}
 	for _, n := range corrupt.Benchmark() {
-		if _, ok := base.Errors[n]; !ok {
+		if _, ok := base.By[n]; !ok {
 			lacks = append(lacks, string(n))
 		}
 	}
 	if len(lacks) > 0 {
 		r.Warn("the baseline %s has no errors of %s, so there is no mCE", base.Name, strings.Join(lacks, ", "))
 	}
-	if g.of(Variant{}) >= 0 && base.Clean < 0 {
+	if g.of(variants.Variant{}) >= 0 && base.Clean < 0 {
 		r.Warn("the baseline %s has no clean_error, so there is no relative mCE", base.Name)
 	}
-	if base.Name == AlexNet().Name && r.Model.Classes != 1000 {
+	if base.Name == baseline.AlexNet().Name && r.Model.Classes != 1000 {
 		r.Warn("CE and mCE are relative to AlexNet on ImageNet-C; of a model with %d classes they say little (--baseline none, or a file)",
 			r.Model.Classes)
 	}
@@ -234,7 +212,7 @@ func (b benchmark) compared(g *grid) []compared {
 	add := func(name string, v perImage, at ...report.Key) {
 		out = append(out, compared{compare.Metric{Name: name, At: at}, v})
 	}
-	if clean := g.of(Variant{}); clean >= 0 {
+	if clean := g.of(variants.Variant{}); clean >= 0 {
 		add("clean_error", g.mean(wrong, clean))
 	}
 	if all := corrupt.Benchmark(); g.allComplete(all) {

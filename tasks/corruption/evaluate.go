@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 
 	"cutmix-eval/corrupt"
@@ -14,6 +13,7 @@ import (
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/tasks/ood"
+	"cutmix-eval/variants"
 )
 
 // grid is the outcomes of a run, of the images that have a result in every variant.
@@ -80,11 +80,11 @@ func read(ctx context.Context, a About, run *results.Run) (*grid, error) {
 }
 
 // of is the index of a variant; -1 where it was not evaluated.
-func (g *grid) of(v Variant) int { return slices.Index(g.about.Variants, v) }
+func (g *grid) of(v variants.Variant) int { return slices.Index(g.about.Variants, v) }
 
 // at is the index of a corruption at a severity; -1 where it was not evaluated.
 func (g *grid) at(n corrupt.Name, severity int) int {
-	return g.of(Variant{string(n), float64(severity)})
+	return g.of(variants.Variant{Name: string(n), Level: float64(severity)})
 }
 
 // severities are the indices of a corruption's variants.
@@ -207,28 +207,10 @@ func average(of []perImage) perImage {
 	return out
 }
 
-// mean is the number with its 95 % interval, by the normal distribution of a mean; where
-// all images give the same, by Wilson's for that many.
-func (p perImage) mean() (float64, metrics.Interval) {
-	sum, square, n := 0.0, 0.0, float64(len(p))
-	for _, v := range p {
-		sum += v
-	}
-	m := sum / n
-	for _, v := range p {
-		square += (v - m) * (v - m)
-	}
-	half, method := 1.959963984540054*math.Sqrt(square/max(n-1, 1)/n), "normal, over images"
-	if square == 0 {
-		half, method = metrics.Wilson(0, len(p)).High*max(1, m), "Wilson: all images give the same"
-	}
-	return m, metrics.Interval{Low: m - half, High: m + half, Level: 0.95, Method: method}
-}
-
 // number is the number for a report. Its interval is cut off where it leaves low to high,
 // the values that the number can have.
 func (p perImage) number(name string, unit report.Unit, low, high float64, at ...report.Key) report.Number {
-	v, iv := p.mean()
+	v, iv := metrics.Mean(p)
 	iv.Low, iv.High = max(iv.Low, low), min(iv.High, high)
 	return report.Number{Name: name, At: at, Value: v, Unit: unit, N: len(p), Interval: &iv, Better: report.Lower}
 }

@@ -10,9 +10,11 @@ import (
 	"testing"
 
 	"cutmix-eval/corrupt"
+	"cutmix-eval/corrupt/baseline"
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/tasks/ood"
+	"cutmix-eval/variants"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -23,7 +25,7 @@ var update = flag.Bool("update", false, "write the expected reports")
 // n images are wrong.
 func made(n int, clean float64, errors map[corrupt.Name]float64) *grid {
 	g := &grid{about: About{Config: DefaultConfig(), Images: n}}
-	add := func(v Variant, e float64) {
+	add := func(v variants.Variant, e float64) {
 		outcomes := make([]outcome, n)
 		for i := range outcomes {
 			wrong := i < int(math.Round(e*float64(n)))
@@ -34,11 +36,11 @@ func made(n int, clean float64, errors map[corrupt.Name]float64) *grid {
 	for i := range n {
 		g.images = append(g.images, i)
 	}
-	add(Variant{}, clean)
+	add(variants.Variant{}, clean)
 	for _, c := range corrupt.All() {
 		if e, ok := errors[c]; ok {
 			for s := 1; s <= corrupt.Severities; s++ {
-				add(Variant{string(c), float64(s)}, e)
+				add(variants.Variant{Name: string(c), Level: float64(s)}, e)
 			}
 		}
 	}
@@ -62,7 +64,7 @@ func TestMCE(t *testing.T) {
 	}
 	errs := map[corrupt.Name]float64{}
 	for n, ce := range ces {
-		errs[n] = ce / 100 * mean(AlexNet().Errors[n])
+		errs[n] = ce / 100 * baseline.Mean(baseline.AlexNet().By[n])
 	}
 	r := reported(made(4000, 1-0.7613, errs))
 	// Errors are shares of 4,000 images: each is rounded by at most 1.25e-4.
@@ -114,21 +116,10 @@ func TestExtraSeverities(t *testing.T) {
 	}
 }
 
-func TestAlexNet(t *testing.T) {
-	a := AlexNet()
-	for n, want := range map[corrupt.Name]float64{
-		corrupt.GaussianNoise: .886428, corrupt.Fog: .819324, corrupt.JPEGCompression: .606500, corrupt.Pixelate: .717840,
-	} {
-		if m := mean(a.Errors[n]); math.Abs(m-want) > 1e-9 { // errors have five decimals
-			t.Errorf("the mean error of %s is %v, want %v", n, m, want)
-		}
-	}
-}
-
 // TestPerImage: the interval of a mean over images is that of its normal distribution.
 func TestPerImage(t *testing.T) {
 	g := made(400, 0.3, map[corrupt.Name]float64{corrupt.Fog: 0.5, corrupt.Snow: 0.2})
-	v, iv := benchmark{g.about.Config}.ce(g, corrupt.Fog, false).mean()
+	v, iv := metrics.Mean(benchmark{g.about.Config}.ce(g, corrupt.Fog, false))
 	// All severities mark the same images: half of them, each adding 5 / (5 * 0.819324).
 	want := 0.5 / 0.819324
 	half := 1.959963984540054 * want * 2 * math.Sqrt(0.25/399)
@@ -203,10 +194,10 @@ func TestReportText(t *testing.T) {
 		}
 	}
 	full.others = []ood.Confidences{{Set: "texture", Values: []float64{0.1, 0.5, 0.3}}}
-	curved := func(e Experiment) *grid {
+	curved := func(e variants.Experiment) *grid {
 		g := &grid{about: About{Config: DefaultConfig()}, images: []int{0, 1, 2, 3}}
 		g.about.Config.Experiment, g.about.Config.Steps = e, 3
-		g.about.Variants = g.about.Config.experiment().variants()
+		g.about.Variants = g.about.Config.variants().List()
 		for k := range g.about.Variants {
 			var o []outcome
 			for i := range g.images {
@@ -223,7 +214,7 @@ func TestReportText(t *testing.T) {
 		name string
 		of   *grid
 	}{
-		{"full", full}, {"part", part}, {"occlusion", curved(Boundary)}, {"between", curved(CutMix)},
+		{"full", full}, {"part", part}, {"occlusion", curved(variants.Boundary)}, {"between", curved(variants.CutMix)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := reported(c.of)

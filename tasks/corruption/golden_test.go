@@ -11,15 +11,9 @@ import (
 	"cutmix-eval/corrupt"
 	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
-	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/golden"
 	"cutmix-eval/internal/long"
-	"cutmix-eval/report"
 	"cutmix-eval/runtime/ortest"
-	"cutmix-eval/tasks"
-	"cutmix-eval/tasks/localize"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // classifier is a model on ONNX Runtime.
@@ -66,7 +60,9 @@ func TestEndToEndGolden(t *testing.T) {
 	s.config.Frost = golden.Path(t, "data", "frost")
 	variants := long.Or(95, 5) // 96,000 images take a minute
 	if variants == 5 {
-		s.config.Corruptions = []corrupt.Name{corrupt.GaussianNoise, corrupt.DefocusBlur, corrupt.Contrast, corrupt.Pixelate, corrupt.JPEGCompression}
+		s.config.Corruptions = []corrupt.Name{
+			corrupt.GaussianNoise, corrupt.DefocusBlur, corrupt.Contrast, corrupt.Pixelate, corrupt.JPEGCompression,
+		}
 		s.config.Severities = []int{3}
 	}
 	r, g := s.run(t, classifier(t, evaluation.ModelConfig{Model: golden.Path(t, "models", "resnet20-cifar10.onnx")}))
@@ -136,40 +132,4 @@ func TestEndToEndGolden(t *testing.T) {
 		t.Errorf("%d deterministic variants have the reference's errors exactly", exact)
 	}
 	t.Logf("%d of %d inside, %d deterministic ones equal", inside, compared, exact)
-}
-
-// TestDerivedGeometry: boxes of images that were made at the model's size lie where those
-// of the pictures do: localization on derived images that nothing was done to is that on the
-// pictures.
-func TestDerivedGeometry(t *testing.T) {
-	resize := imageproc.Size{H: 80, W: 80} // and a crop of 64: boxes move and some are cut
-	c := classifier(t, evaluation.ModelConfig{Model: evaluation.DefaultModel, Changes: evaluation.Changes{Resize: &resize}})
-	data := evaluation.DefaultDataConfig()
-	data.Limit = 40
-	pictures, err := c.Images(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pictures.Close()
-	v := &variants{list: []Variant{{}}, data: pictures.Dataset, recipe: pictures.Recipe, set: 64}
-	var got [2][]*report.Number
-	for i, images := range []*evaluation.Images{pictures, v.derived(pictures, []string{""}, c.Cropped())} {
-		j, err := localize.Open(t.Context(), c, images, localize.DefaultConfig(), "", evaluation.Store{}, localize.Overlays{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer j.Close()
-		res, err := tasks.Do(t.Context(), j, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := res.Report(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		got[i] = r.Main
-	}
-	if d := cmp.Diff(got[0], got[1]); d != "" {
-		t.Errorf("pictures and derived images: %s", d)
-	}
 }

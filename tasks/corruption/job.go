@@ -9,6 +9,7 @@ import (
 	"cutmix-eval/evaluation"
 	"cutmix-eval/results"
 	"cutmix-eval/tasks"
+	"cutmix-eval/variants"
 )
 
 // Job is an evaluation on corrupted images. Close it.
@@ -101,13 +102,14 @@ type loaded struct {
 	run   *results.Run
 }
 
-// Load reads a run. Of the options it knows bins, where the experiment is Corruptions.
+// Load reads a run. Of the options it knows bins, where the experiment is
+// variants.Corruptions.
 func (Task) Load(_ context.Context, s *results.Study, o tasks.Options) (tasks.Result, error) {
 	a, err := results.About[About](s.Run(), Name)
 	if err != nil {
 		return nil, err
 	}
-	if a.Config.Experiment == Corruptions {
+	if a.Config.Experiment == variants.Corruptions {
 		err = o.Only(Name, "bins")
 	} else {
 		err = o.Only(string(a.Config.Experiment))

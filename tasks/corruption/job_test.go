@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
+	"image/png"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -20,6 +22,7 @@ import (
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/tasks"
+	"cutmix-eval/variants"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -49,9 +52,15 @@ func folder(t *testing.T, n int) string {
 
 func savePNG(t *testing.T, path string, pix []byte, w, h int) {
 	t.Helper()
-	if err := (Export{PNG: true}).write(path, imageproc.Image{W: w, H: h, Pix: pix}, nil); err != nil {
+	m := image.NewNRGBA(image.Rect(0, 0, w, h))
+	for i := range w * h {
+		copy(m.Pix[4*i:], append(pix[3*i:3*i+3:3*i+3], 255))
+	}
+	var b strings.Builder
+	if err := png.Encode(&b, m); err != nil {
 		t.Fatal(err)
 	}
+	save(t, path, b.String())
 }
 
 func save(t *testing.T, path, text string) {
@@ -252,7 +261,7 @@ func TestAnotherRun(t *testing.T) {
 		{"jpeg", func(s *setting) { s.config.JPEG = 85 }},
 		{"severities", func(s *setting) { s.config.Severities = []int{2} }},
 		{"corruptions", func(s *setting) { s.config.Corruptions = []corrupt.Name{corrupt.Fog} }},
-		{"experiment", func(s *setting) { s.config.Experiment = Centre }},
+		{"experiment", func(s *setting) { s.config.Experiment = variants.Centre }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			other := s
@@ -282,7 +291,7 @@ func TestOptions(t *testing.T) {
 	s := few(folder(t, 5))
 	s.store.Dir = filepath.Join(dir, "corruptions")
 	s.run(t, byColour(t))
-	s.config.Experiment, s.store.Dir = Centre, filepath.Join(dir, "occlusion")
+	s.config.Experiment, s.store.Dir = variants.Centre, filepath.Join(dir, "occlusion")
 	s.run(t, byColour(t))
 	three, names := 3, []string{"class"}
 	t.Run("bins", func(t *testing.T) {
@@ -309,7 +318,7 @@ func TestOptions(t *testing.T) {
 	}{
 		{"no bins", "corruptions", tasks.Options{Bins: new(int)}, &tasks.ValueError{Err: errors.New("0 bins")}},
 		{"another task's", "corruptions", tasks.Options{By: &names}, &tasks.OptionError{Option: "by", Task: Name}},
-		{"another experiment's", "occlusion", tasks.Options{Bins: &three}, &tasks.OptionError{Option: "bins", Task: string(Centre)}},
+		{"another experiment's", "occlusion", tasks.Options{Bins: &three}, &tasks.OptionError{Option: "bins", Task: string(variants.Centre)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := loadedReport(t, c.options, filepath.Join(dir, c.run))
@@ -353,9 +362,12 @@ func TestRecords(t *testing.T) {
 		i, v := int(r.Image), j.about.Variants[r.Variant]
 		shown := images
 		if v.Name != "" {
-			if shown, _, err = Corrupt(c, images, corrupt.Name(v.Name), int(v.Level), ""); err != nil {
+			source := variants.Source{Data: images.Dataset, Recipe: images.Recipe, Size: c.Size()}
+			d, _, err := variants.Corrupt(source, corrupt.Name(v.Name), int(v.Level), "")
+			if err != nil {
 				return err
 			}
+			shown = images.Derive(d, 1, c.Cropped())
 		}
 		fill, err := shown.Filler()
 		if err != nil {
@@ -418,7 +430,7 @@ func TestProbabilities(t *testing.T) {
 // TestMixedRecords: the class of the image that is mixed in is in the records.
 func TestMixedRecords(t *testing.T) {
 	s := few(folder(t, 2))
-	s.config.Experiment, s.config.Steps = CutMix, 2
+	s.config.Experiment, s.config.Steps = variants.CutMix, 2
 	r, g := s.run(t, byColour(t))
 	for i, o := range g.outcomes[2] {
 		if !o.wrong || !o.second {
@@ -426,7 +438,7 @@ func TestMixedRecords(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]float64{"error": 1, "second": 1, "neither": 0} {
-		if n := r.Find(name, report.KeyExperiment.Is(string(CutMix)), report.KeyLevel.Is("1")); n == nil || n.Value != want {
+		if n := r.Find(name, report.KeyExperiment.Is(string(variants.CutMix)), report.KeyLevel.Is("1")); n == nil || n.Value != want {
 			t.Errorf("%s at the end is %+v, want %v", name, n, want)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
+	"cutmix-eval/variants"
 )
 
 // Record is what one variant of one image gave.
@@ -26,10 +27,10 @@ type Record struct {
 
 // About is what a report needs beside the records; it is kept with them.
 type About struct {
-	Report   head      `json:"report"`
-	Config   Config    `json:"config"`
-	Variants []Variant `json:"variants"`
-	Images   int       `json:"images"` // of the data
+	Report   head               `json:"report"`
+	Config   Config             `json:"config"`
+	Variants []variants.Variant `json:"variants"`
+	Images   int                `json:"images"` // of the data
 }
 
 // head is a report's head, with the warnings that were known when the run was opened.

@@ -5,16 +5,16 @@ import (
 	"slices"
 
 	"cutmix-eval/corrupt"
-	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/imageproc"
+	"cutmix-eval/variants"
 )
 
 // samples is what a job evaluates: the variants of every image.
 type samples struct {
 	config   Config // with the parameter set that is used
 	images   *evaluation.Images
-	variants []Variant
+	variants []variants.Variant
 	n        int                                   // images of the data, selected or not
 	place    func(sample int) (variant, image int) // what a sample is
 	second   func(image int) int                   // class of the image that is mixed in; -1 for none
@@ -27,53 +27,28 @@ type samples struct {
 
 // derive makes variants of the clean images on the fly.
 func derive(c *evaluation.Classifier, images *evaluation.Images, config Config) (*samples, error) {
-	v, textures, err := variantsOf(c, images, config)
+	source := variants.Source{Data: images.Dataset, Recipe: images.Recipe, Size: c.Size(), Seed: images.Config.Seed}
+	v, err := variants.New(source, config.variants())
 	if err != nil {
 		return nil, err
 	}
-	config.Set = v.set
+	config.Set = v.Set
 	s := &samples{
-		config: config, variants: v.list, n: images.Len(), close: func() error { return nil },
+		config: config, images: images.Derive(v.Dataset(), len(v.Variants), c.Cropped()),
+		variants: v.Variants, n: images.Len(), place: v.Place, close: func() error { return nil },
 		identity: fmt.Sprintf("%s of %s, set %d, seed %d, jpeg %d, frost %s",
-			config.Experiment, v.recipe.Fingerprint(), v.set, v.seed, config.JPEG, textures),
-		place: func(sample int) (variant, image int) { return sample % len(v.list), sample / len(v.list) },
+			config.Experiment, source.Recipe.Fingerprint(), v.Set, source.Seed, config.JPEG, v.Textures),
 		second: func(image int) int {
-			if v.partner == nil {
+			if v.Partners == nil {
 				return -1
 			}
-			return images.Label(v.partner[image])
+			return images.Label(v.Partners[image])
 		},
 	}
-	var names []string
-	for _, variant := range v.list {
-		names = append(names, variant.String())
-	}
-	s.images = v.derived(images, names, c.Cropped())
-	if config.Experiment == Corruptions && slices.Contains(config.Corruptions, corrupt.Frost) {
-		s.notes = append(s.notes, "frost: "+textures)
+	if config.Experiment == variants.Corruptions && slices.Contains(config.Corruptions, corrupt.Frost) {
+		s.notes = append(s.notes, "frost: "+v.Textures)
 	}
 	return s, nil
-}
-
-// Corrupt is images under one corruption, for other tasks, and in words all that their
-// pixels depend on. The images that are given must stay open as long.
-func Corrupt(c *evaluation.Classifier, images *evaluation.Images, n corrupt.Name, severity int, textures string,
-) (*evaluation.Images, string, error) {
-	config := DefaultConfig()
-	config.Corruptions, config.Severities, config.Frost = []corrupt.Name{n}, []int{severity}, textures
-	if err := config.Validate(); err != nil {
-		return nil, "", err
-	}
-	v, about, err := variantsOf(c, images, config)
-	if err != nil {
-		return nil, "", err
-	}
-	v.list = v.list[1:] // without the clean image
-	what := fmt.Sprintf("%s at severity %d, parameters for size %d, seed %d", n, severity, v.set, v.seed)
-	if n == corrupt.Frost {
-		what += ", " + about
-	}
-	return v.derived(images, []string{""}, c.Cropped()), what + ", pixels " + v.recipe.Fingerprint(), nil
 }
 
 // openCorrupted takes the images in config.Corrupted as they are, chosen by the limit and the
@@ -81,30 +56,26 @@ func Corrupt(c *evaluation.Classifier, images *evaluation.Images, n corrupt.Name
 // run: numbers are means over the images that have a result in every variant, so that a run
 // for each folder would have to be joined again before anything could be said.
 func openCorrupted(c *evaluation.Classifier, clean *evaluation.Images, config Config) (_ *samples, err error) {
-	var names []string
-	for _, n := range config.Corruptions {
-		names = append(names, string(n))
-	}
-	d, err := datasets.OpenCorrupted(config.Corrupted, names, config.Labels)
+	f, err := variants.OpenFolder(config.Corrupted, config.Benchmark, config.Labels)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			_ = d.Close()
+			_ = f.Close()
 		}
 	}()
 	s := &samples{
-		config: config, second: func(int) int { return -1 }, close: d.Close,
+		config: config, variants: f.Variants, n: f.Images, place: f.Place, second: func(int) int { return -1 }, close: f.Close,
 		identity: fmt.Sprintf("from disk, severities %v of %v", config.Severities, config.Corruptions),
 	}
-	selected, err := s.choose(d, clean.Config)
+	selected, err := f.Choose(config.Subset, clean.Config.Limit, clean.Config.Seed)
 	if err != nil {
 		return nil, err
 	}
-	first, err := firstReadable(d.Dataset, selected)
+	first, err := f.FirstSize(selected)
 	if err != nil {
-		return nil, fmt.Errorf("%s of %q: %w", d.Samples[selected[0]].ID, config.Corrupted, err)
+		return nil, fmt.Errorf("%s of %q: %w", f.Samples[selected[0]].ID, config.Corrupted, err)
 	}
 	// The published images have the model's size already; resizing them again magnifies by
 	// an eighth.
@@ -121,64 +92,9 @@ func openCorrupted(c *evaluation.Classifier, clean *evaluation.Images, config Co
 		s.notes = append(s.notes, fmt.Sprintf("corrupted images have the model's %d x %d pixels and are not resized again, "+
 			"as in the benchmark's own test", size.W, size.H))
 	}
-	if len(selected) == len(d.Samples) {
+	if len(selected) == len(f.Samples) {
 		selected = nil
 	}
-	s.images = clean.Replace(d.Dataset, config.Corrupted, recipe, selected)
+	s.images = clean.Replace(f.Dataset, config.Corrupted, recipe, selected)
 	return s, nil
-}
-
-// choose finds out what every sample of a folder is, and returns those to evaluate: of the
-// severities that are wanted, of the images that limit and subset choose.
-func (s *samples) choose(d *datasets.Corrupted, of evaluation.DataConfig) ([]int, error) {
-	type place struct{ variant, image int }
-	places := make([]place, len(d.Samples))
-	var selected []int
-	images := &datasets.Dataset{Name: d.Name, Classes: d.Classes} // in all severities: numbers do not depend on which are wanted
-	numbers := map[string]int{}
-	for i, cell := range d.Cells {
-		image, ok := numbers[cell.Image]
-		if !ok {
-			image = len(numbers)
-			numbers[cell.Image] = image
-			images.Samples = append(images.Samples, datasets.Sample{ID: cell.Image, Label: d.Samples[i].Label})
-		}
-		if !slices.Contains(s.config.Severities, cell.Severity) {
-			continue
-		}
-		v := Variant{cell.Corruption, float64(cell.Severity)}
-		if !slices.Contains(s.variants, v) {
-			s.variants = append(s.variants, v)
-		}
-		places[i] = place{slices.Index(s.variants, v), image}
-		selected = append(selected, i)
-	}
-	s.n = len(numbers)
-	s.place = func(sample int) (variant, image int) { return places[sample].variant, places[sample].image }
-	named, err := images.Named(s.config.Subset)
-	if err != nil {
-		return nil, err
-	}
-	if chosen := images.PickOf(named, of.Limit, of.Seed); chosen != nil {
-		selected = slices.DeleteFunc(selected, func(i int) bool {
-			_, in := slices.BinarySearch(chosen, places[i].image)
-			return !in
-		})
-	}
-	if len(selected) == 0 {
-		return nil, fmt.Errorf("%q has none of the severities %v", s.config.Corrupted, s.config.Severities)
-	}
-	return selected, nil
-}
-
-// firstReadable is the size of the first of some samples that can be read.
-func firstReadable(d *datasets.Dataset, samples []int) (size imageproc.Size, err error) {
-	loader := d.Loader()
-	for _, i := range samples {
-		var im imageproc.Image
-		if im, err = loader.Load(i); err == nil {
-			return imageproc.Size{H: im.H, W: im.W}, nil
-		}
-	}
-	return size, err
 }

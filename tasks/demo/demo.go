@@ -21,6 +21,7 @@ import (
 	"cutmix-eval/tasks/finetune"
 	"cutmix-eval/tasks/localize"
 	"cutmix-eval/tasks/ood"
+	"cutmix-eval/variants"
 )
 
 // Name is the task's name in reports.
@@ -52,7 +53,7 @@ func DefaultConfig() Config {
 	o.Sources, o.Scores = ood.ScenesSources(), []string{"msp"}
 	c, h := corruption.DefaultConfig(), corruption.DefaultConfig()
 	c.Corruptions = corrupt.Benchmark()
-	h.Experiment, h.Steps = corruption.Centre, 2
+	h.Experiment, h.Steps = variants.Centre, 2
 	f := finetune.DefaultConfig()
 	f.Mix.Method = augment.FeatureCutMix // which takes a second
 	return Config{classify.DefaultConfig(), localize.DefaultConfig(), o, c, 100, h, 1000, f}
@@ -95,7 +96,7 @@ func (c Config) parts(dir string) []part {
 		}},
 		{apart: true, open: corrupted(c.Corruption, c.Corrupted), shown: []shown{{name: "error", label: "error under 15 corruptions (%d scenes)"}}},
 		{open: corrupted(c.Occlusion, c.Occluded), shown: []shown{{
-			name: "error", at: report.Keys{report.KeyExperiment.Is(string(corruption.Centre)), report.KeyLevel.Is("0.5")},
+			name: "error", at: report.Keys{report.KeyExperiment.Is(string(variants.Centre)), report.KeyLevel.Is("0.5")},
 			label: "error with the middle hidden (%d scenes)",
 		}}},
 		{apart: true, open: c.finetune(dir), shown: []shown{{

@@ -1,8 +1,6 @@
 package finetune
 
 import (
-	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"cutmix-eval/heads"
 	"cutmix-eval/internal/atomicfile"
@@ -103,27 +100,14 @@ func parseCheckpoint(r io.ReaderAt, size int64, parameters int) (checkpoint, hea
 	}
 }
 
-// writeLog writes what the epochs gave, as CSV and JSON. score names what they are chosen by.
+// writeLog writes what the epochs gave, as CSV and JSON.
 func writeLog(dir string, log heads.Log, score string) error {
-	var table bytes.Buffer
-	w := csv.NewWriter(&table)
-	rows := [][]string{{"epoch", "lr", "train_loss", "val_loss", "val_" + score, "seconds", "head_seconds", "best"}}
-	exact := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
-	seconds := func(v float64) string { return strconv.FormatFloat(v, 'f', 3, 64) }
-	for _, e := range log {
-		rows = append(rows, []string{
-			strconv.Itoa(e.Epoch), exact(e.Rate), exact(e.Loss), exact(e.ValLoss), exact(e.ValScore),
-			seconds(e.Seconds), seconds(e.Head), strconv.FormatBool(e.Best),
-		})
-	}
-	if err := w.WriteAll(rows); err != nil {
-		return err
-	}
 	text, err := json.MarshalIndent(log, "", "  ")
 	if err != nil {
 		return err
 	}
-	return errors.Join(put(dir, logName+".csv", table.Bytes()), put(dir, logName+".json", append(text, '\n')))
+	err = atomicfile.Save(filepath.Join(dir, logName+".csv"), func(w io.Writer) error { return log.WriteCSV(w, score) })
+	return errors.Join(err, put(dir, logName+".json", append(text, '\n')))
 }
 
 // readLog reads what writeLog has written.

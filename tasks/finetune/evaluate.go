@@ -164,7 +164,7 @@ func (j *Job) classify(ctx context.Context, c *evaluation.Classifier, im *evalua
 	config := classify.DefaultConfig()
 	config.Bins, config.Replicates = j.config.Bins, j.config.Replicates
 	var job *classify.Job
-	err := anew(ctx, store.Dir, func() (err error) {
+	err := results.Anew(ctx, store.Dir, func() (err error) {
 		job, err = classify.Open(ctx, c, im, config, store)
 		return err
 	})
@@ -198,7 +198,7 @@ func (j *Job) scored(ctx context.Context, file *evaluation.Classifier, e *exampl
 	dir, c := filepath.Join(j.options.Folder(), name), e.Classes
 	im := e.selected()
 	var p *evaluation.Pass
-	err := anew(ctx, dir, func() (err error) {
+	err := results.Anew(ctx, dir, func() (err error) {
 		p, err = evaluation.Open(ctx, file, im, evaluation.Store{Dir: dir}, evaluation.Spec{
 			Task: Name, Config: struct{}{}, Truth: sum(e), Selected: im.Selected(), Needs: []string{evaluation.Logits},
 		})

@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 
+	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/heads"
 	"cutmix-eval/internal/text"
@@ -21,7 +22,7 @@ import (
 type role struct {
 	name   string // train, val or test
 	images *evaluation.Images
-	truth  *truth
+	truth  *datasets.Truth
 	maps   bool // their feature maps are kept
 	size   mapSize
 	pass   *evaluation.Pass
@@ -79,7 +80,7 @@ func (j *Job) openPass(ctx context.Context, r *role, dir string) error {
 func readable(ctx context.Context, run *results.Run) error {
 	err := results.Each[Record](ctx, run, []string{evaluation.Features}, func(*Record, [][]float32) error { return nil })
 	if err != nil {
-		err = fmt.Errorf("%w: %w", errUnreadable, err)
+		err = fmt.Errorf("%w: %w", results.ErrUnreadable, err)
 	}
 	return err
 }
@@ -127,9 +128,9 @@ func sum(sets ...*examples) string {
 func (j *Job) read(ctx context.Context) ([]*examples, error) {
 	var out []*examples
 	for _, r := range j.roles {
-		e, err := r.read(ctx)
+		e, err := r.read(ctx, j.config.several())
 		if err != nil {
-			return nil, fmt.Errorf("%s images: %w: %w", r.name, errUnreadable, err)
+			return nil, fmt.Errorf("%s images: %w: %w", r.name, results.ErrUnreadable, err)
 		}
 		if len(e.at) == 0 {
 			return nil, fmt.Errorf("%s images: not one could be read; the first: %s: %s", r.name, e.bad[0].ID, e.bad[0].Reason)
@@ -139,9 +140,9 @@ func (j *Job) read(ctx context.Context) ([]*examples, error) {
 	return out, nil
 }
 
-func (r *role) read(ctx context.Context) (*examples, error) {
+func (r *role) read(ctx context.Context, several bool) (*examples, error) {
 	width, _ := r.pass.HasArray(evaluation.Features)
-	e := &examples{role: r, name: r.name, Set: heads.Set{Targets: heads.Targets{Classes: len(r.truth.classes)}, Features: width}}
+	e := &examples{role: r, name: r.name, Set: heads.Set{Targets: heads.Targets{Classes: len(r.truth.Classes)}, Features: width}}
 	row := make([]float64, e.Classes)
 	return e, results.Each[Record](ctx, r.pass.Run, []string{evaluation.Features}, func(rec *Record, arrays [][]float32) error {
 		i := int(rec.Index)
@@ -149,12 +150,12 @@ func (r *role) read(ctx context.Context) (*examples, error) {
 			e.bad = append(e.bad, report.BadImage{ID: r.name + "/" + rec.ID, Reason: rec.Error})
 			return nil
 		}
-		c := r.truth.row(row, r.images, i)
+		c := r.truth.Row(row, i)
 		if c < 0 {
 			return fmt.Errorf("the run has a record of %s, which has no label", rec.ID)
 		}
 		e.at, e.Class, e.content = append(e.at, i), append(e.Class, c), append(e.content, rec.Content)
-		if e.X = append(e.X, arrays[0]...); r.truth.several != nil {
+		if e.X = append(e.X, arrays[0]...); several {
 			e.Several = append(e.Several, row...)
 		}
 		return nil
@@ -172,7 +173,7 @@ func (j *Job) divisible() error {
 		if _, ok := slices.BinarySearch(selected, i); selected != nil && !ok {
 			continue
 		}
-		if c := r.truth.row(row, r.images, i); c >= 0 {
+		if c := r.truth.Row(row, i); c >= 0 {
 			class, own = append(class, c), append(own, int64(i))
 		}
 	}
@@ -237,7 +238,7 @@ func (j *Job) suspicious(train *examples, judged []*examples) (warnings []string
 		}
 		return warnings, nil
 	}
-	count := counts(train)
+	count := train.Counts()
 	if none := named(func(k int) bool { return count[k] == 0 }); len(none) > 0 {
 		warn("%d of %d classes have no training image (%s): they are not predicted but by chance", len(none), len(count), text.Some(none, most))
 	}
@@ -255,7 +256,7 @@ func (j *Job) suspicious(train *examples, judged []*examples) (warnings []string
 			"(--class-weights balanced evens it out; see balanced_accuracy)", least, largest)
 	}
 	for _, s := range judged {
-		has := counts(s)
+		has := s.Counts()
 		if missing := named(func(k int) bool { return has[k] == 0 && count[k] > 0 }); len(missing) > 0 {
 			warn("%d of %d classes have no %s image (%s): nothing is known about them", len(missing), len(count), s.name, text.Some(missing, most))
 		}
@@ -276,13 +277,4 @@ func shared(a, b *examples) int {
 		}
 	}
 	return n
-}
-
-// counts are the numbers of images by class, where each has one.
-func counts(e *examples) []int {
-	out := make([]int, e.Classes)
-	for _, c := range e.Class {
-		out[c]++
-	}
-	return out
 }

@@ -1,8 +1,6 @@
 package finetune
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -64,28 +62,6 @@ func inFolder(dir string) (old bool, err error) {
 	}
 	task, err := results.TaskOf(dir)
 	return task == "" && err == nil && len(entries) > 1, nil
-}
-
-// errUnreadable is wrapped where records are there and cannot be read.
-var errUnreadable = errors.New("its records cannot be used")
-
-// anew opens a run that can be made again: where it is another one, or damaged, it is removed
-// first. Other failures, of a device say, leave what is there.
-func anew(ctx context.Context, dir string, open func() error) error {
-	err := open()
-	if err == nil || ctx.Err() != nil || !results.IsRun(dir) {
-		return err
-	}
-	var different *results.DifferentRunError
-	if !errors.As(err, &different) && !errors.Is(err, results.ErrOtherSamples) && !errors.Is(err, errUnreadable) {
-		if _, bad := results.Open(dir); bad == nil {
-			return err
-		}
-	}
-	if err := results.Discard(dir); err != nil {
-		return err
-	}
-	return open()
 }
 
 // put writes a file of a folder, which is made.

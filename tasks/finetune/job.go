@@ -54,7 +54,8 @@ type Job struct {
 	base    *evaluation.Classifier // whose head is tuned
 	head    *model.Head            // of base
 	classes []string
-	roles   []*role // train, then val and test where there are any
+	index   map[string]int // of classes, where images have one label
+	roles   []*role        // train, then val and test where there are any
 	seed    uint64
 	notes   []string // how images were labelled
 	release func()   // gives the folder's lock back
@@ -88,17 +89,16 @@ func prepare(ctx context.Context, c *evaluation.Classifier, train *evaluation.Im
 	if err := j.checkHead(); err != nil {
 		return j, err
 	}
-	known, train, err := j.classesOf(ctx, train)
+	truth, train, err := j.classesOf(ctx, train)
 	if err != nil {
 		return j, err
 	}
-	j.classes = known.classes
 	plain := j.config.Training
 	plain.Standardize = false
 	if _, err := j.rewritten(&tuned{network: j.network(plain, nil), config: plain}); err != nil { // it would fail in the end
 		return j, err
 	}
-	j.roles = []*role{{name: "train", images: train, truth: known, maps: config.Mix.Method == augment.FeatureCutMix}}
+	j.roles = []*role{{name: "train", images: train, truth: truth, maps: config.Mix.Method == augment.FeatureCutMix}}
 	for _, r := range []struct{ name, path, lists string }{{"val", o.Val, config.MultiVal}, {"test", o.Test, config.MultiTest}} {
 		if r.path == "" && r.lists != "" {
 			r.path = train.Config.Path // VOC's images lie in one folder
@@ -159,7 +159,7 @@ func (j *Job) open(ctx context.Context) error {
 		return err
 	}
 	for _, r := range j.roles {
-		r.labelled = r.truth.labelled(r.images)
+		r.labelled = r.truth.Labelled()
 		if r.labelled != nil && len(r.labelled) == 0 {
 			return fmt.Errorf("%s images: not one of %s has a label", r.name, r.images.Name)
 		}
@@ -170,7 +170,7 @@ func (j *Job) open(ctx context.Context) error {
 		again := func() error { return j.openPass(ctx, r, dir) }
 		var err error
 		if j.options.Restart {
-			err = anew(ctx, dir, again)
+			err = results.Anew(ctx, dir, again)
 		} else if err = again(); err != nil && ctx.Err() == nil && results.IsRun(dir) {
 			err = fmt.Errorf("%w; or begin anew with --restart", err)
 		}

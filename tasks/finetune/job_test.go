@@ -539,43 +539,6 @@ func TestSeveralLabels(t *testing.T) {
 	})
 }
 
-// TestAnew: what cannot be used is made again; a failure that has nothing to do with the run
-// leaves it.
-func TestAnew(t *testing.T) {
-	for name, c := range map[string]struct {
-		err  error
-		gone bool
-	}{
-		"another run": {&results.DifferentRunError{}, true}, "other samples": {results.ErrOtherSamples, true}, "damage": {errUnreadable, true},
-		"a device": {errors.New("no such device"), false}, "held": {filelock.ErrHeld, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := filepath.Join(t.TempDir(), "run")
-			m := results.Manifest{Key: results.Key{Task: Name, Data: results.Data{N: 1}, PartSize: 1}}
-			run, err := results.Claim(context.Background(), dir, m, nil, results.Shard{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := run.Close(); err != nil {
-				t.Fatal(err)
-			}
-			tries := 0
-			err = anew(context.Background(), dir, func() error {
-				if tries++; tries > 1 {
-					return nil
-				}
-				return c.err
-			})
-			if (err == nil) != c.gone {
-				t.Errorf("%v", err)
-			}
-			if results.IsRun(dir) == c.gone {
-				t.Errorf("the run is there: %v", !c.gone)
-			}
-		})
-	}
-}
-
 // TestValidate: what makes no sense is said.
 func TestValidate(t *testing.T) {
 	for want, edit := range map[string]func(*Config){

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"image"
+	"math/rand/v2"
 	"slices"
 
 	"cutmix-eval/augment"
@@ -80,11 +81,8 @@ func (s *pixels) Epoch(ctx context.Context, epoch int, each func(x []float32, y 
 			return nil
 		}
 		at := order[r.Index/s.config.Batch*s.config.Batch : r.Index+1]
-		if mix != nil {
-			s.y = s.targets.Mixed(s.y, at, mix.Partner, mix.Own)
-		} else {
-			s.y = s.targets.Mixed(s.y, at, nil, nil)
-		}
+		partner, own := mix.Labels()
+		s.y = s.targets.Mixed(s.y, at, partner, own)
 		err := each(s.x, s.y)
 		s.x = s.x[:0]
 		return err
@@ -112,74 +110,18 @@ func (s *pixels) mix(b pipeline.Batch, epoch, step, n int) *augment.Plan {
 
 // filler loads images in the order of an epoch, augmented, at the size that the model sees.
 func (s *pixels) filler(epoch int, order []int) (pipeline.Filler, error) {
-	a := &augmenter{views: s.config.Augment, recipe: s.images.Recipe, size: s.base.Size(), seed: s.seed, epoch: epoch}
-	var err error
-	if a.transform, err = imageproc.NewTransform(a.recipe); err != nil {
+	a, err := augment.NewAugmenter(s.config.Augment, s.images.Recipe, s.base.Size())
+	if err != nil {
 		return nil, err
 	}
 	data := s.images.Loader()
 	return evaluation.Filler(s.base.Cropped(), func(p int, _ imageproc.Window) (imageproc.Image, error) {
-		a.image = s.samples[order[p]]
-		im, err := data.LoadWindow(a.image, a.window)
+		i := s.samples[order[p]]
+		drawn := func() *rand.Rand { return heads.Augmenting.Rand(s.seed, epoch, i) } // always the same for an image in an epoch
+		im, err := data.LoadWindow(i, func(w, h int) image.Rectangle { return a.Window(drawn(), w, h) })
 		if err != nil {
 			return im, err
 		}
-		return a.apply(im)
+		return a.Apply(drawn(), im)
 	})
-}
-
-// augmenter augments images in an epoch, for one goroutine.
-type augmenter struct {
-	views        augment.Views
-	recipe       imageproc.Recipe
-	size         imageproc.Size
-	transform    *imageproc.Transform
-	resizer      imageproc.Resizer
-	part, mirror []byte
-
-	seed  uint64
-	epoch int
-	image int // that comes next
-}
-
-// draw is the part of a w x h picture, and whether it is mirrored: always the same for an
-// image in an epoch.
-func (a *augmenter) draw(w, h int) (image.Rectangle, bool) {
-	return a.views.Draw(heads.Augmenting.Rand(a.seed, a.epoch, a.image), h, w)
-}
-
-// window is what will be looked at.
-func (a *augmenter) window(w, h int) image.Rectangle {
-	if !a.views.Crop {
-		return a.transform.Window(w, h)
-	}
-	b, _ := a.draw(w, h)
-	return b
-}
-
-// apply is the augmented image, valid until the next call.
-func (a *augmenter) apply(im imageproc.Image) (imageproc.Image, error) {
-	of := im.Size()
-	b, flip := a.draw(im.W, im.H)
-	var err error
-	if a.views.Crop {
-		a.part = a.part[:0]
-		for y := b.Min.Y; y < b.Max.Y; y++ {
-			a.part = append(a.part, im.Pix[3*(y*im.W+b.Min.X):3*(y*im.W+b.Max.X)]...)
-		}
-		im = a.resizer.Resize(imageproc.Image{W: b.Dx(), H: b.Dy(), Pix: a.part}, a.size.W, a.size.H, a.recipe.Interpolation)
-	} else if im, err = a.transform.Pixels(im); err != nil {
-		return im, err
-	}
-	if flip {
-		a.mirror = a.mirror[:0]
-		for y := range im.H {
-			for x := im.W - 1; x >= 0; x-- {
-				a.mirror = append(a.mirror, im.Pix[3*(y*im.W+x):3*(y*im.W+x)+3]...)
-			}
-		}
-		im.Pix = a.mirror
-	}
-	im.Of = of
-	return im, nil
 }

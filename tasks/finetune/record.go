@@ -2,9 +2,8 @@ package finetune
 
 import (
 	"fmt"
-	"math"
-	"slices"
 
+	"cutmix-eval/augment"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/model"
 	"cutmix-eval/results"
@@ -58,42 +57,14 @@ func record(row results.Row, sc evaluation.Scored, maps *model.Head, planar *[]f
 	}
 	m := sc.Taps[0]
 	if maps.MapKind == model.MapNHWC {
-		*planar = planes(*planar, m, len(sc.Features))
+		*planar = augment.Planar(*planar, m, len(sc.Features))
 		m = *planar
 	}
-	return r, evaluation.Own{mapsArray: m}, isMean(m, sc.Features)
-}
-
-// planes puts values of places that lie together into planes of channels.
-func planes(dst, m []float32, channels int) []float32 {
-	n := len(m) / channels
-	dst = slices.Grow(dst[:0], len(m))[:len(m)]
-	for i := range n {
-		for c := range channels {
-			dst[c*n+i] = m[i*channels+c]
-		}
+	if c, mean := augment.MeansDiffer(m, sc.Features); c >= 0 {
+		return r, nil, fmt.Errorf("feature-cutmix mixes maps whose mean over places enters the head, "+
+			"and feature %d of this model is %v where the mean is %v: give --mix cutmix", c, sc.Features[c], mean)
 	}
-	return dst
-}
-
-// isMean says whether features are the means of the planes of a map.
-func isMean(m, features []float32) error {
-	places := len(m) / len(features)
-	top := 1e-3
-	for _, f := range features {
-		top = max(top, math.Abs(float64(f)))
-	}
-	for c, f := range features {
-		sum := 0.0
-		for _, v := range m[c*places : (c+1)*places] {
-			sum += float64(v)
-		}
-		if mean := sum / float64(places); !(math.Abs(mean-float64(f)) <= 1e-3*top) { // float16 maps have 11 bits
-			return fmt.Errorf("feature-cutmix mixes maps whose mean over places enters the head, "+
-				"and feature %d of this model is %v where the mean is %v: give --mix cutmix", c, f, mean)
-		}
-	}
-	return nil
+	return r, evaluation.Own{mapsArray: m}, nil
 }
 
 // scored is the record of an image with several labels. Scores and truth lie beside it.

@@ -112,7 +112,11 @@ func (Task) Load(_ context.Context, s *results.Study, o tasks.Options) (tasks.Re
 	if err := o.Only(Name, "bins", "bootstrap", "seed"); err != nil {
 		return nil, err
 	}
-	return load(s, o)
+	l, err := load(s, o)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
 func load(s *results.Study, o tasks.Options) (*loaded, error) {
@@ -126,7 +130,7 @@ func load(s *results.Study, o tasks.Options) (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !a.Ended {
+	if !a.Ended || len(a.Sets) == 0 || slices.ContainsFunc(a.Sets, func(s set) bool { return len(s.Heads) == 0 }) {
 		return nil, fmt.Errorf("the fine-tuning in %q has not ended; run the same command again", s.Dir())
 	}
 	l := &loaded{about: a, seed: a.Head.Config.Seed, study: s}

@@ -104,6 +104,17 @@ type Inputs struct {
 // member is the folder of the fine-tuning of a backbone on a data set, in the suite's.
 func (s *Suite) member(d transfer, m backbone) string { return path.Join(d.Name, m.Name+".run") }
 
+// members are all of those folders.
+func (s *Suite) members() []string {
+	out := []string{}
+	for _, d := range s.Data {
+		for _, m := range s.Models {
+			out = append(out, s.member(d, m))
+		}
+	}
+	return out
+}
+
 // each opens model and training images of every fine-tuning for f, data set by data set. It writes
 // DATA/MODEL.onnx in the folder o.Out.
 func (s *Suite) each(in Inputs, o Options, f func(*evaluation.Classifier, *evaluation.Images, Options) error) error {
@@ -160,11 +171,13 @@ func (s *Suite) Run(ctx context.Context, in Inputs, config Config, o Options) (t
 	a := suiteAbout{Config: config, Suite: *s}
 	a.Head = report.Head{Task: SuiteName, Tool: in.Running.Tool, Config: report.Config{Seed: in.Data.Seed, Split: in.Data.Split}}
 	a.Head.Option("%s", config.Training)
-	if err := os.MkdirAll(o.Out, 0o755); err != nil {
-		return nil, err
-	}
-	if err := a.save(o.Out); err != nil { // it has not ended
-		return nil, err
+	switch task, err := results.TaskOf(o.Out); {
+	case err == nil && task != "" && task != SuiteName:
+		return nil, fmt.Errorf("the folder %q holds something else than a suite: give another --out", o.Out)
+	case err != nil || task == "" || o.Restart:
+		if err := a.save(o.Out); err != nil { // it has not ended
+			return nil, err
+		}
 	}
 	err = s.each(in, o, func(c *evaluation.Classifier, im *evaluation.Images, o Options) error {
 		j, err := Open(ctx, c, im, config, o)
@@ -209,12 +222,8 @@ func (a suiteAbout) save(dir string) error {
 	if err != nil {
 		return err
 	}
-	for _, d := range a.Suite.Data {
-		for _, m := range a.Suite.Models {
-			study.Members = append(study.Members, a.Suite.member(d, m))
-		}
-	}
-	return study.Save(dir)
+	study.Members = a.Suite.members()
+	return errors.Join(os.MkdirAll(dir, 0o755), study.Save(dir))
 }
 
 // SuiteTask is a suite of fine-tunings.
@@ -239,13 +248,13 @@ func (SuiteTask) Load(_ context.Context, s *results.Study, o tasks.Options) (tas
 	if err != nil {
 		return nil, err
 	}
-	if !a.Ended {
+	if !a.Ended || len(a.Suite.members()) == 0 {
 		return nil, fmt.Errorf("the suite in %q has not ended; run the same command again", s.Dir())
 	}
 	tasks.Set(&a.Config.Bins, o.Bins)
 	tasks.Set(&a.Config.Replicates, o.Bootstrap)
 	l := &loadedSuite{a, s.Dir(), map[string]*loaded{}}
-	for _, name := range s.Members {
+	for _, name := range a.Suite.members() {
 		part, err := s.Study(name)
 		if err != nil {
 			return nil, err

@@ -47,21 +47,21 @@ func (j *Job) tune(ctx context.Context, train, val *examples) (*tuned, error) {
 	if err := begin(dir, len(s.Log) == 0); err != nil {
 		return nil, err
 	}
-	saved := func(s heads.State) error {
-		return errors.Join(saveCheckpoint(dir, key, s), writeLog(dir, s.Log, j.config.score()))
-	}
 	tr := &heads.Trainer{Training: c.Training, Network: t.network, Seed: j.seed}
 	tr.Validate = func(n *heads.Network) (loss, score float64) { return measure(n, val) }
+	tr.Saved = func(s heads.State) error {
+		return errors.Join(saveCheckpoint(dir, key, s), writeLog(dir, s.Log, j.config.score()))
+	}
 	switch {
 	case c.Optimizer != heads.LBFGSName:
-		s, err = j.descend(ctx, key, *c, train, tr, s, saved)
+		s, err = j.descend(ctx, tr, s, key, *c, train)
 	case len(s.Log) > 0:
 		copy(t.network.Params, s.Params)
 	default:
 		done, end := j.options.stage("L-BFGS", heads.Exact.Steps)
 		s, err = tr.Optimum(ctx, &train.Set, c.Targets(train.Targets), done)
 		if end(); err == nil {
-			err = saved(s)
+			err = tr.Saved(s)
 		}
 	}
 	t.log = s.Log
@@ -71,12 +71,13 @@ func (j *Job) tune(ctx context.Context, train, val *examples) (*tuned, error) {
 // key is what the training depends on.
 func (j *Job) key(train, val *examples) results.Key {
 	kept := j.config.Training
-	kept.Last = false // a checkpoint holds both heads
-	device := j.roles[0].pass.Manifest.Key.Device
+	kept.Last = false                   // a checkpoint holds both heads
+	key := j.roles[0].pass.Manifest.Key // model, pixels and device
 	return results.Key{
-		Task: Name, Model: results.Model{SHA256: j.base.Model.SHA256, Output: j.base.Model.Logits}, Preprocessing: train.images.Recipe.Fingerprint(),
+		Task: Name, Model: key.Model, Preprocessing: key.Preprocessing, Device: key.Device,
 		Data: results.Data{
-			Fingerprint: train.images.Fingerprint() + " " + val.images.Fingerprint(), N: train.N(), Labels: strings.Join(j.classes, ","), Truth: sum(train, val),
+			Fingerprint: train.images.Fingerprint() + " " + val.images.Fingerprint(), N: train.N(),
+			Labels: strings.Join(j.classes, ","), Truth: sum(train, val),
 		},
 		Config: struct {
 			Training
@@ -84,7 +85,6 @@ func (j *Job) key(train, val *examples) results.Key {
 			Seed  uint64  `json:"seed"`
 			Limit int     `json:"limit"`
 		}{kept, j.config.Split, j.seed, train.images.Config.Limit},
-		Device: device,
 	}
 }
 
@@ -110,15 +110,15 @@ func measure(n *heads.Network, e *examples) (loss, score float64) {
 }
 
 // descend trains by steps down the gradient, from where s stopped.
-func (j *Job) descend(ctx context.Context, key results.Key, c Training, train *examples, tr *heads.Trainer, s heads.State,
-	saved func(heads.State) error) (heads.State, error) {
+func (j *Job) descend(ctx context.Context, tr *heads.Trainer, s heads.State, key results.Key, c Training, train *examples) (heads.State, error) {
 	src, end, err := j.source(ctx, key, c, train, c.Epochs > len(s.Log))
 	if err != nil {
 		return s, err
 	}
 	defer end()
+	save := tr.Saved
 	tr.Saved = func(s heads.State) error {
-		err := saved(s)
+		err := save(s)
 		if err == nil && j.options.Told != nil {
 			j.options.Told(s.Log[len(s.Log)-1], c.Epochs, j.config.score())
 		}
@@ -128,7 +128,8 @@ func (j *Job) descend(ctx context.Context, key results.Key, c Training, train *e
 	var diverged *heads.DivergedError
 	switch n := len(s.Log); {
 	case errors.As(err, &diverged):
-		err = fmt.Errorf("%w: the learning rate of %v or the weight decay of %v is too high; give a lower one with --lr or --weight-decay", err, c.Rate, c.Decay)
+		err = fmt.Errorf("%w: the learning rate of %v or the weight decay of %v is too high; "+
+			"give a lower one with --lr or --weight-decay", err, c.Rate, c.Decay)
 	case err != nil && n > 0:
 		err = fmt.Errorf("%w (%d of %d epochs are kept in %s; run the same command again to go on)", err, n, c.Epochs, j.options.Folder())
 	}
@@ -169,42 +170,13 @@ func (j *Job) source(ctx context.Context, key results.Key, c Training, train *ex
 	if err != nil {
 		return nil, nil, err
 	}
-	m := &featureMaps{config: c, seed: j.seed, steps: src.Steps(), channels: j.head.Features, size: train.size}
-	m.read = func(dst []float32, i int) error { return rows.Read(dst, train.at[i]) }
-	src.Mix = m.mix
+	m := &augment.Maps{Channels: j.head.Features, H: train.size.Rows, W: train.size.Columns}
+	m.Read = func(dst []float32, i int) error { return rows.Read(dst, train.at[i]) }
+	src.Mix = func(x []float32, epoch, step int, at []int) (partner []int, own []float64, err error) {
+		progress := float64(epoch*src.Steps()+step) / float64(c.Epochs*src.Steps())
+		p, err := m.Mix(x, at, c.Mix, heads.Mixing.Rand(j.seed, epoch, step), progress)
+		partner, own = p.Labels()
+		return partner, own, err
+	}
 	return src, func() { _ = rows.Close() }, nil
-}
-
-// featureMaps are the last feature maps of the training images, which are mixed.
-type featureMaps struct {
-	config   Training
-	seed     uint64
-	steps    int // of an epoch
-	channels int
-	size     mapSize
-	read     func(dst []float32, i int) error // of training image i
-
-	buf [][]float32
-}
-
-// mix writes the features of a batch of mixed maps, where it is mixed.
-func (m *featureMaps) mix(x []float32, epoch, step int, at []int) (partner []int, own []float64, err error) {
-	h, w := m.size.Rows, m.size.Columns
-	progress := float64(epoch*m.steps+step) / float64(m.config.Epochs*m.steps)
-	p := m.config.Mix.Plan(heads.Mixing.Rand(m.seed, epoch, step), len(at), h, w, progress)
-	if p == nil {
-		return nil, nil, nil
-	}
-	for len(m.buf) < len(at) {
-		m.buf = append(m.buf, make([]float32, m.channels*h*w))
-	}
-	for k, i := range at {
-		if err := m.read(m.buf[k], i); err != nil {
-			return nil, nil, err
-		}
-	}
-	for k := range at {
-		augment.Pooled(x[k*m.channels:(k+1)*m.channels], m.buf[k], m.buf[p.Partner[k]], m.channels, h, w, p.Box[k])
-	}
-	return p.Partner, p.Own, nil
 }

@@ -31,6 +31,9 @@ import (
 	"cutmix-eval/results"
 	"cutmix-eval/runtime/ortest"
 	"cutmix-eval/tasks"
+	"cutmix-eval/variants"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 var update = flag.Bool("update", false, "write golden files anew")
@@ -389,6 +392,42 @@ func TestMapPath(t *testing.T) {
 		if ok != (want != "") || ok && path != filepath.Join(dir, "maps", filepath.FromSlash(want)) {
 			t.Errorf("%s: %s %v, want %q", d.Samples[i].ID, path, ok, want)
 		}
+	}
+}
+
+// TestDerivedGeometry: boxes of images that were made at the model's size lie where those
+// of the pictures do: localization on derived images that nothing was done to is that on the
+// pictures.
+func TestDerivedGeometry(t *testing.T) {
+	e := defaults()
+	e.model.Changes.Resize = &imageproc.Size{H: 80, W: 80} // and a crop of 64: boxes move and some are cut
+	e.data.Limit = 40
+	c, pictures := e.open(t)
+	source := variants.Source{Data: pictures.Dataset, Recipe: pictures.Recipe, Size: c.Size()}
+	v, err := variants.New(source, variants.Config{Experiment: variants.Centre, Steps: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Variants = v.Variants[:1] // nothing is done
+	var got [2][]*report.Number
+	for i, images := range []*evaluation.Images{pictures, pictures.Derive(v.Dataset(), 1, c.Cropped())} {
+		j, err := Open(t.Context(), c, images, DefaultConfig(), "", evaluation.Store{}, Overlays{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer j.Close()
+		res, err := tasks.Do(t.Context(), j, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := res.Report(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[i] = r.Main
+	}
+	if d := cmp.Diff(got[0], got[1]); d != "" {
+		t.Errorf("pictures and derived images: %s", d)
 	}
 }
 

@@ -164,8 +164,8 @@ func (f *found) measure(place bool) {
 	if errors.As(err, &f.wrong) {
 		return
 	}
-	f.Separation, f.histogram, f.ccr = d, histogram(id, out), ccr(f.id, id, out)
-	f.histogram.At = f.at()
+	f.Separation, f.ccr = d, ccr(f.id, id, out)
+	f.histogram = report.NewHistogram(f.at(), report.Values{Name: "id", Of: id}, report.Values{Name: "ood", Of: out})
 	if place {
 		f.placements = metrics.Place(id, out)
 	}
@@ -204,40 +204,6 @@ func ccr(sets []*scored, id, out []float64) []report.Number {
 		})
 	}
 	return all
-}
-
-// bins of a histogram.
-const bins = 50
-
-// histogram counts scores in bins between the 0.5 % and 99.5 % quantiles of all: a few
-// far ones would leave the others one bin.
-func histogram(id, out []float64) report.Histogram {
-	all := slices.Concat(id, out)
-	slices.Sort(all)
-	h := report.Histogram{Low: metrics.Quantile(all, 0.005), High: metrics.Quantile(all, 0.995)}
-	if !(h.High > h.Low) {
-		h.Low, h.High = all[0], all[len(all)-1]
-	}
-	for _, p := range []struct {
-		name string
-		v    []float64
-	}{{"id", id}, {"ood", out}} {
-		pop := report.Population{Name: p.name, Counts: make([]int, bins)}
-		for _, v := range p.v {
-			switch {
-			case v < h.Low:
-				pop.Below++
-			case v > h.High:
-				pop.Above++
-			case h.High == h.Low:
-				pop.Counts[0]++
-			default:
-				pop.Counts[min(int((v-h.Low)/(h.High-h.Low)*bins), bins-1)]++
-			}
-		}
-		h.Parts = append(h.Parts, pop)
-	}
-	return h
 }
 
 // detector makes the detector of the score that is named, from the ID test images.

@@ -509,7 +509,7 @@ func TestMeans(t *testing.T) {
 			for _, c := range p.Counts {
 				sum += c
 			}
-			if want := []int{59, sizes[h.At.Get(report.KeySet)]}[i]; sum != want || len(p.Counts) != bins {
+			if want := []int{59, sizes[h.At.Get(report.KeySet)]}[i]; sum != want || len(p.Counts) != 50 {
 				t.Errorf("%v: %d images of %s, want %d", h.At, sum, p.Name, want)
 			}
 		}

@@ -1,4 +1,4 @@
-package corruption
+package variants
 
 import (
 	"context"
@@ -19,25 +19,23 @@ import (
 	"sync/atomic"
 
 	"cutmix-eval/corrupt"
-	"cutmix-eval/corrupt/frost"
 	"cutmix-eval/datasets"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/imageproc/jpeg"
 	"cutmix-eval/internal/atomicfile"
-	"cutmix-eval/report"
 
 	"golang.org/x/sync/errgroup"
 )
 
 // Export says which corrupted images are written, and how.
 type Export struct {
-	Config  Config           // without a set: that of the images' size
-	Recipe  imageproc.Recipe // size of the images; its mean and deviation do not matter
-	Seed    uint64
-	Limit   int
-	PNG     bool // else JPEG files of Quality
-	Quality int
-	Workers int // 0: one per core
+	Benchmark                  // without a set: that of the images' size
+	Recipe    imageproc.Recipe // size of the images; its mean and deviation do not matter
+	Seed      uint64
+	Limit     int
+	PNG       bool // else JPEG files of Quality
+	Quality   int
+	Workers   int // 0: one per core
 }
 
 // Settle chooses what e leaves open for the images of d: the parameters for their size, which
@@ -47,16 +45,16 @@ func (e *Export) Settle(d *datasets.Dataset) (err error) {
 	if e.Workers == 0 {
 		e.Workers = goruntime.GOMAXPROCS(0)
 	}
-	if e.Config.Set != 0 {
+	if e.Set != 0 {
 		return nil
 	}
 	size, ok := e.Recipe.Fixed()
 	if !ok {
-		if size, err = firstReadable(d, Export{}.images(d)); err != nil {
+		if size, err = d.FirstSize(Export{}.images(d)); err != nil {
 			return fmt.Errorf("not one of the images can be read, and their size chooses the parameters: %w", err)
 		}
 	}
-	e.Config.Set = corrupt.SetFor(size.W, size.H)
+	e.Set = corrupt.SetFor(size.W, size.H)
 	return nil
 }
 
@@ -75,16 +73,16 @@ func (e Export) images(d *datasets.Dataset) []int {
 func (e Export) Images(d *datasets.Dataset) int { return len(e.images(d)) }
 
 // Variants is how many files are made of an image.
-func (e Export) Variants() int { return len(e.Config.experiment().variants()) - 1 }
+func (e Export) Variants() int { return len(e.Corruptions) * len(e.Severities) }
 
 // Write writes corrupted images in the layout of ImageNet-C, CORRUPTION/SEVERITY/CLASS/IMAGE,
 // to dir; what e leaves open is settled. Files that are there stay, so that the same call goes
 // on where one stopped; a call that would make others is an error. Images that cannot be read
 // are returned. progress, if not nil, is given the number of files that are done; it is called
 // from several goroutines.
-func Write(ctx context.Context, d *datasets.Dataset, e Export, dir string, progress func(done int),
-) (written int, bad []report.BadImage, err error) {
-	if err := e.Config.Validate(); err != nil {
+func (e Export) Write(ctx context.Context, d *datasets.Dataset, dir string, progress func(done int),
+) (written int, bad []datasets.Problem, err error) {
+	if err := e.Validate(); err != nil {
 		return 0, nil, err
 	}
 	if !d.Labelled() {
@@ -93,27 +91,25 @@ func Write(ctx context.Context, d *datasets.Dataset, e Export, dir string, progr
 	if err := e.Settle(d); err != nil {
 		return 0, nil, err
 	}
-	frosts, textures, err := frost.Load(e.Config.Frost)
+	source := Source{Data: d, Recipe: e.Recipe, Seed: e.Seed}
+	images, err := New(source, Config{Experiment: Corruptions, Benchmark: e.Benchmark})
 	if err != nil {
 		return 0, nil, err
 	}
-	x := &exporting{Export: e, dir: dir, at: e.images(d), progress: progress}
+	images.Variants = images.Variants[1:] // without the image itself
+	x := &exporting{Export: e, dir: dir, data: d, at: e.images(d), images: images, progress: progress}
 	if x.names, err = e.names(d, x.at); err == nil {
-		err = e.claim(dir, d, textures)
+		err = e.claim(dir, d, images.Textures)
 	}
 	if err != nil {
 		return 0, nil, err
-	}
-	experiment := e.Config.experiment()
-	x.variants = &variants{
-		experiment: experiment, list: experiment.variants()[1:], data: d, recipe: e.Recipe, seed: e.Seed, set: e.Config.Set, frosts: frosts,
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for range e.Workers {
 		group.Go(func() error { return x.work(ctx) })
 	}
 	err = group.Wait()
-	slices.SortFunc(x.bad, func(a, b report.BadImage) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(x.bad, func(a, b datasets.Problem) int { return strings.Compare(a.ID, b.ID) })
 	return int(x.files.Load()), x.bad, err
 }
 
@@ -121,38 +117,39 @@ func Write(ctx context.Context, d *datasets.Dataset, e Export, dir string, progr
 type exporting struct {
 	Export
 	dir      string
+	data     *datasets.Dataset
 	at       []int          // samples
 	names    map[int]string // of images with a label
-	variants *variants
+	images   *Images
 	progress func(done int)
 
 	next, done, files atomic.Int64 // of images; of files, and of those that were not there
 	lock              sync.Mutex
-	bad               []report.BadImage
+	bad               []datasets.Problem
 }
 
 // work takes images until none is left, for one goroutine.
 func (x *exporting) work(ctx context.Context) error {
-	variant := x.variants.maker(x.variants.data.Loader().Load)
+	variant := x.images.maker(x.data.Loader().Load)
 	var enc jpeg.Encoder
 	for n := x.next.Add(1) - 1; n < int64(len(x.at)); n = x.next.Add(1) - 1 {
 		i := x.at[n]
 		if x.names[i] == "" {
 			continue
 		}
-		id := x.variants.data.Samples[i].ID
-		for k, v := range x.variants.list {
+		id := x.data.Samples[i].ID
+		for k, v := range x.images.Variants {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			name := filepath.Join(x.dir, v.Name, v.level(), x.names[i])
+			name := filepath.Join(x.dir, v.Name, v.Digits(), x.names[i])
 			if _, err := os.Stat(name); err != nil {
 				im, err := variant(i, k)
 				if err != nil {
 					x.lock.Lock()
-					x.bad = append(x.bad, report.BadImage{ID: id, Reason: err.Error()})
+					x.bad = append(x.bad, datasets.Problem{ID: id, Reason: err.Error()})
 					x.lock.Unlock()
-					x.done.Add(int64(len(x.variants.list) - k))
+					x.done.Add(int64(len(x.images.Variants) - k))
 					break
 				}
 				if err := x.write(name, im, &enc); err != nil {
@@ -184,7 +181,7 @@ func (e Export) claim(dir string, d *datasets.Dataset, textures string) error {
 		Quality int    `json:"quality,omitempty"`
 	}{
 		d.Fingerprint(), fmt.Sprintf("%v, crop %v, %s, %s", r.Resize, r.Crop, r.Fit, r.Interpolation),
-		int(e.Config.Set), e.Seed, textures, e.PNG, e.Quality,
+		int(e.Set), e.Seed, textures, e.PNG, e.Quality,
 	}
 	if e.PNG {
 		what.Quality = 0

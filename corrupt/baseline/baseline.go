@@ -1,4 +1,6 @@
-package corruption
+// Package baseline is the errors of the model that corruption errors are divided by:
+// AlexNet's, or those of a file.
+package baseline
 
 import (
 	"encoding/json"
@@ -8,12 +10,11 @@ import (
 	"cutmix-eval/corrupt"
 )
 
-// Baseline is the errors of the model that corruption errors are divided by: fractions, by
-// corruption and severity.
-type Baseline struct {
-	Name   string                                       `json:"name"`
-	Clean  float64                                      `json:"clean_error"`
-	Errors map[corrupt.Name][corrupt.Severities]float64 `json:"errors"`
+// Errors are a model's top-1 errors on corrupted images: fractions.
+type Errors struct {
+	Name  string                                       `json:"name"`
+	Clean float64                                      `json:"clean_error"` // of the images as they are; below 0: not known
+	By    map[corrupt.Name][corrupt.Severities]float64 `json:"errors"`      // by corruption, then severity
 	// MeansOnly are those of which only the mean over severities is known, repeated.
 	MeansOnly map[corrupt.Name]bool `json:"means_only,omitempty"`
 }
@@ -21,10 +22,10 @@ type Baseline struct {
 // AlexNet is the baseline of ImageNet-C, torchvision's AlexNet on the published images
 // (Hendrycks and Dietterich, ICLR 2019; errors by severity as their repository's issue 10
 // lists them; for the four extra corruptions only means are known).
-func AlexNet() Baseline {
+func AlexNet() Errors {
 	same := func(v float64) [5]float64 { return [5]float64{v, v, v, v, v} }
 	means := map[corrupt.Name]bool{corrupt.SpeckleNoise: true, corrupt.GaussianBlur: true, corrupt.Spatter: true, corrupt.Saturate: true}
-	return Baseline{Name: "AlexNet", Clean: 0.435, MeansOnly: means, Errors: map[corrupt.Name][5]float64{
+	return Errors{Name: "AlexNet", Clean: 0.435, MeansOnly: means, By: map[corrupt.Name][5]float64{
 		corrupt.GaussianNoise:    {.69528, .82542, .93554, .98138, .99452},
 		corrupt.ShotNoise:        {.71224, .85108, .93574, .98182, .99146},
 		corrupt.ImpulseNoise:     {.78374, .89808, .94870, .98720, .99548},
@@ -47,30 +48,30 @@ func AlexNet() Baseline {
 	}}
 }
 
-// ReadBaseline reads a baseline from JSON: {"name": ..., "clean_error": 0.1, "errors":
+// Read reads a baseline from JSON: {"name": ..., "clean_error": 0.1, "errors":
 // {"gaussian_noise": [e1, e2, e3, e4, e5], ...}}, errors as fractions.
-func ReadBaseline(path string) (Baseline, error) {
+func Read(path string) (Errors, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return Baseline{}, err
+		return Errors{}, err
 	}
-	b, err := parseBaseline(data)
+	b, err := parse(data)
 	if err != nil {
-		return Baseline{}, fmt.Errorf("baseline %q: %w", path, err)
+		return Errors{}, fmt.Errorf("baseline %q: %w", path, err)
 	}
 	return b, nil
 }
 
-func parseBaseline(data []byte) (Baseline, error) {
+func parse(data []byte) (Errors, error) {
 	var raw struct {
 		Name   string               `json:"name"`
 		Clean  *float64             `json:"clean_error"`
 		Errors map[string][]float64 `json:"errors"`
 	}
 	if err := json.Unmarshal(data, &raw); err != nil {
-		return Baseline{}, err
+		return Errors{}, err
 	}
-	b := Baseline{Name: raw.Name, Clean: -1, Errors: map[corrupt.Name][5]float64{}}
+	b := Errors{Name: raw.Name, Clean: -1, By: map[corrupt.Name][5]float64{}}
 	if b.Name == "" {
 		b.Name = "baseline"
 	}
@@ -92,16 +93,16 @@ func parseBaseline(data []byte) (Baseline, error) {
 				return b, fmt.Errorf("%s: error %v is not a fraction above 0", name, e)
 			}
 		}
-		b.Errors[n] = [5]float64(v)
+		b.By[n] = [5]float64(v)
 	}
-	if len(b.Errors) == 0 {
+	if len(b.By) == 0 {
 		return b, fmt.Errorf("it has no errors")
 	}
 	return b, nil
 }
 
-// mean is a corruption's mean error over severities.
-func mean(v [corrupt.Severities]float64) float64 {
+// Mean is a corruption's mean error over severities.
+func Mean(v [corrupt.Severities]float64) float64 {
 	sum := 0.0
 	for _, x := range v {
 		sum += x
