@@ -98,6 +98,47 @@ func tableOf(t *testing.T, r *report.Report, name string) report.Table {
 	return report.Table{}
 }
 
+// checkNumber checks that a number is of this many images, lies from low to high, and in its
+// interval.
+func checkNumber(t *testing.T, n *report.Number, images int, low, high float64) {
+	t.Helper()
+	if n.N != images {
+		t.Errorf("%s is of %d images, want %d", n.Label(), n.N, images)
+	}
+	if !(low <= n.Value && n.Value <= high) {
+		t.Errorf("%s is %v, want %v to %v", n.Label(), n.Value, low, high)
+	}
+	if !surrounded(n) {
+		t.Errorf("%s is %v, its interval %+v", n.Label(), n.Value, n.Interval)
+	}
+}
+
+// mentions checks that all of these are in a text.
+func mentions(t *testing.T, text string, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		if !strings.Contains(text, w) {
+			t.Errorf("no %q in\n%s", w, text)
+		}
+	}
+}
+
+// fails runs a command that must end with an exit code and one sentence, which has want in it.
+func fails(t *testing.T, code int, want string, args ...string) {
+	t.Helper()
+	got, out, errs := command(t, args...)
+	sentence, rest, _ := strings.Cut(errs, "\n")
+	if got != code {
+		t.Errorf("%v: exit code %d, want %d: %s", args, got, code, errs)
+	}
+	if !strings.Contains(sentence, want) || strings.Count(rest, "\n") > 1 {
+		t.Errorf("%v: %s, want %q", args, errs, want)
+	}
+	if out != "" {
+		t.Errorf("%v printed %s", args, out)
+	}
+}
+
 // surrounded says whether a number has an interval that it lies in.
 func surrounded(n *report.Number) bool {
 	return n.Interval != nil && n.Interval.Low <= n.Value && n.Value <= n.Interval.High
@@ -108,9 +149,9 @@ func TestDefault(t *testing.T) {
 	r := classifyJSON(t, exitDone)
 	// 2000 scenes, ten classes; how good the embedded model is, models/README.md
 	// says and TestEmbeddedPair checks. Far from chance is enough here.
-	top1 := numberOf(t, r, "top1")
-	if top1.N != 2000 || top1.Value < 0.7 || top1.Value > 0.99 || top1.Interval.Method != "Wilson" {
-		t.Errorf("%+v", top1)
+	checkNumber(t, numberOf(t, r, "top1"), 2000, 0.7, 0.99)
+	if m := numberOf(t, r, "top1").Interval.Method; m != "Wilson" {
+		t.Errorf("the interval is %s's", m)
 	}
 	if r.Dataset.N != 2000 || r.Model.Name != evaluation.DefaultModel || r.Runtime.Device != "cpu" {
 		t.Errorf("%+v %+v %+v", r.Dataset, r.Model, r.Runtime)
@@ -313,8 +354,11 @@ func TestBadImages(t *testing.T) {
 	}
 	args := []string{"--data", dir, "--labels", list}
 	r := classifyJSON(t, exitBadImages, args...)
-	if r.Dataset.Bad != 11 || r.Dataset.N != 50 || len(r.BadImages) != 11 || numberOf(t, r, "top1").N != 50 {
-		t.Errorf("%+v", r.Dataset)
+	if r.Dataset.Bad != 11 || r.Dataset.N != 50 || len(r.BadImages) != 11 {
+		t.Errorf("%+v, bad images %v", r.Dataset, r.BadImages)
+	}
+	if n := numberOf(t, r, "top1").N; n != 50 {
+		t.Errorf("top1 is of %d images", n)
 	}
 	for _, b := range r.BadImages {
 		if !strings.HasPrefix(b.ID, "bad-") || b.Reason == "" {
@@ -451,11 +495,8 @@ func TestDemo(t *testing.T) {
 // demoText checks what a demo prints.
 func demoText(t *testing.T, out string, more ...string) {
 	t.Helper()
-	for _, want := range append(more, "baseline", "points", "max_box_acc_v2 without a model: centre", "error with the middle hidden", "top1 of new heads") {
-		if !strings.Contains(out, want) {
-			t.Errorf("no %q in\n%s", want, out)
-		}
-	}
+	mentions(t, out, "baseline", "points", "max_box_acc_v2 without a model: centre", "error with the middle hidden", "top1 of new heads")
+	mentions(t, out, more...)
 }
 
 // TestDemoLimit: the demo on few scenes, as text.
