@@ -11,7 +11,7 @@ type skipper struct {
 	why string
 }
 
-func (s *skipper) Helper()                         {}
+func (s *skipper) Helper()                          {}
 func (s *skipper) Skipf(format string, args ...any) { s.why = fmt.Sprintf(format, args...) }
 
 // TestSwitch: the variable alone decides whether tests run whole.
