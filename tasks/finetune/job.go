@@ -66,10 +66,10 @@ type Job struct {
 // are by their names.
 func Open(ctx context.Context, c *evaluation.Classifier, train *evaluation.Images, config Config, o Options) (*Job, error) {
 	j, err := prepare(ctx, c, train, config, o)
-	if err == nil {
-		err = j.open(ctx)
-	}
 	if err != nil {
+		return nil, err
+	}
+	if err := j.open(ctx); err != nil {
 		return nil, errors.Join(err, j.Close())
 	}
 	return j, nil
@@ -77,26 +77,31 @@ func Open(ctx context.Context, c *evaluation.Classifier, train *evaluation.Image
 
 // prepare finds out whether model, images and options fit each other, before anything is
 // written.
-func prepare(ctx context.Context, c *evaluation.Classifier, train *evaluation.Images, config Config, o Options) (*Job, error) {
+func prepare(ctx context.Context, c *evaluation.Classifier, train *evaluation.Images, config Config, o Options) (_ *Job, err error) {
 	j := &Job{config: config, options: o, base: c, seed: train.Config.Seed}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, j.Close())
+		}
+	}()
 	if err := config.Validate(); err != nil {
-		return j, err
+		return nil, err
 	}
 	j.config.settle()
 	if err := j.checkOut(train.Config.Path); err != nil {
-		return j, err
+		return nil, err
 	}
 	if err := j.checkHead(); err != nil {
-		return j, err
+		return nil, err
 	}
 	truth, train, err := j.classesOf(ctx, train)
 	if err != nil {
-		return j, err
+		return nil, err
 	}
 	plain := j.config.Training
 	plain.Standardize = false
 	if _, err := j.rewritten(&tuned{network: j.network(plain, nil), config: plain}); err != nil { // it would fail in the end
-		return j, err
+		return nil, err
 	}
 	j.roles = []*role{{name: "train", images: train, truth: truth, maps: config.Mix.Method == augment.FeatureCutMix}}
 	for _, r := range []struct{ name, path, lists string }{{"val", o.Val, config.MultiVal}, {"test", o.Test, config.MultiTest}} {
@@ -107,7 +112,7 @@ func prepare(ctx context.Context, c *evaluation.Classifier, train *evaluation.Im
 			continue
 		}
 		if err := j.other(r.name, r.path, r.lists); err != nil {
-			return j, err
+			return nil, err
 		}
 	}
 	if len(j.roles) == 1 || j.roles[1].name != "val" {

@@ -154,10 +154,10 @@ func (s *Suite) each(in Inputs, o Options, f func(*evaluation.Classifier, *evalu
 func (s *Suite) Run(ctx context.Context, in Inputs, config Config, o Options) (tasks.Result, error) {
 	err := s.each(in, o, func(c *evaluation.Classifier, im *evaluation.Images, o Options) error {
 		j, err := prepare(ctx, c, im, config, o)
-		defer j.Close()
 		if err != nil {
 			return err
 		}
+		defer j.Close()
 		e, err := c.Engine(ctx)
 		if err != nil {
 			return err
