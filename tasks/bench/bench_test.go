@@ -122,7 +122,7 @@ func TestReport(t *testing.T) {
 	want := strings.TrimPrefix(`
 net on photos, ONNX Runtime 1.0 on cpu
 
-64 images a round; median of 2 rounds and their range (a 50 % interval)
+64 images per round; median of 2 rounds and their range (a 50 % interval)
                                        images/s                  CPU ms/image
   read and decode, one thread          110.0     100.0 to 120.0  2.00          1.50 to 2.50
   resize, crop, normalise, one thread  110.0     100.0 to 120.0  2.00          1.50 to 2.50

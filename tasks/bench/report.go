@@ -12,7 +12,7 @@ func (res *measured) report(head report.Head) *report.Report {
 	r.Dataset.N = res.images
 	ratio := r.Add(res.ratio.number("end_to_end_ratio", report.None, res.images, report.Higher).
 		Noted("end to end / model alone, within a round"))
-	v := report.View{Title: fmt.Sprintf("%d images a round", res.images), Columns: []string{"", "images/s", "", "CPU ms/image", ""}}
+	v := report.View{Title: fmt.Sprintf("%d images per round", res.images), Columns: []string{"", "images/s", "", "CPU ms/image", ""}}
 	if n := len(res.ratio); n > 1 {
 		v.Title += fmt.Sprintf("; median of %d rounds and their range (a %.0f %% interval)", n, 100*res.ratio.interval().Level)
 	}
