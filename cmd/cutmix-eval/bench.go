@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"cutmix-eval/evaluation"
 	"cutmix-eval/tasks/bench"
 
 	"github.com/schollz/progressbar/v3"
@@ -45,26 +46,18 @@ tasks run, so the flags --threads, --workers and --batch can be tried out here.`
 }
 
 func runBench(ctx context.Context, s streams, o benchOptions) error {
-	c, err := o.classifier(s)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	im, err := c.Images(o.Data)
-	if err != nil {
-		return err
-	}
-	defer im.Close()
-	progress, finish := func(int, int) {}, func() {}
-	if !o.Quiet && terminal(s.err) {
-		bar := newBar(s.err, int64(2*o.Task.Rounds), "bench", progressbar.OptionShowCount())
-		progress, finish = func(done, _ int) { _ = bar.Set(done) }, func() { _ = bar.Clear() }
-	}
-	defer finish()
-	r, err := bench.Run(ctx, o.Task, c, im, progress)
-	if err != nil {
-		return err
-	}
-	finish()
-	return finishReport(s, r, o.Format, r.Dataset.Bad, o.Quiet)
+	return o.opened(s, func(c *evaluation.Classifier, im *evaluation.Images) error {
+		progress, finish := func(int, int) {}, func() {}
+		if !o.Quiet && terminal(s.err) {
+			bar := newBar(s.err, int64(2*o.Task.Rounds), "bench", progressbar.OptionShowCount())
+			progress, finish = func(done, _ int) { _ = bar.Set(done) }, func() { _ = bar.Clear() }
+		}
+		defer finish()
+		r, err := bench.Run(ctx, o.Task, c, im, progress)
+		if err != nil {
+			return err
+		}
+		finish()
+		return finishReport(s, r, o.Format, r.Dataset.Bad, o.Quiet)
+	})
 }

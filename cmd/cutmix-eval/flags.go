@@ -40,8 +40,8 @@ func (o *options) classifier(s streams) (*evaluation.Classifier, error) {
 	return evaluation.OpenClassifier(o.Model, o.Running)
 }
 
-// onImages opens model and images, and does a job with them.
-func (o *options) onImages(ctx context.Context, s streams, open func(*evaluation.Classifier, *evaluation.Images) (tasks.Job, error)) error {
+// opened opens model and images, and does something with them.
+func (o *options) opened(s streams, do func(*evaluation.Classifier, *evaluation.Images) error) error {
 	c, err := o.classifier(s)
 	if err != nil {
 		return err
@@ -52,11 +52,18 @@ func (o *options) onImages(ctx context.Context, s streams, open func(*evaluation
 		return err
 	}
 	defer im.Close()
-	j, err := open(c, im)
-	if err != nil {
-		return err
-	}
-	return runJob(ctx, s, o, j)
+	return do(c, im)
+}
+
+// onImages opens model and images, and does a job with them.
+func (o *options) onImages(ctx context.Context, s streams, open func(*evaluation.Classifier, *evaluation.Images) (tasks.Job, error)) error {
+	return o.opened(s, func(c *evaluation.Classifier, im *evaluation.Images) error {
+		j, err := open(c, im)
+		if err != nil {
+			return err
+		}
+		return runJob(ctx, s, o, j)
+	})
 }
 
 // add declares the flags of a task that runs a model over data.

@@ -193,44 +193,36 @@ func runOODApply(ctx context.Context, s streams, o applyOptions) error {
 	}
 	m := &o.Model
 	m.Model, m.Output, m.Exact = cmp.Or(m.Model, d.Source), cmp.Or(m.Output, d.Output), &d.Recipe
-	c, err := o.classifier(s)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	im, err := c.Images(o.Data)
-	if err != nil {
-		return err
-	}
-	defer im.Close()
-	a, err := ood.Apply(ctx, d, c, im, o.Store)
-	if err != nil {
-		return err
-	}
-	defer a.Close()
-	if err := collect(ctx, s, &o.options, a, a.Pass); err != nil {
-		return err
-	}
-	verdicts, err := a.Verdicts(ctx)
-	if err != nil {
-		return err
-	}
-	if err := ood.WriteVerdicts(s.out, d, verdicts, o.Format); err != nil {
-		return err
-	}
-	bad, accepted := 0, 0
-	for _, v := range verdicts {
-		if v.Error != "" {
-			bad++
-		} else if v.Accept {
-			accepted++
+	return o.opened(s, func(c *evaluation.Classifier, im *evaluation.Images) error {
+		a, err := ood.Apply(ctx, d, c, im, o.Store)
+		if err != nil {
+			return err
 		}
-	}
-	if !o.Quiet {
-		fmt.Fprintf(s.err, "%d of %d images accepted (%s >= %v)\n", accepted, len(verdicts)-bad, d.Score, d.Threshold)
-	}
-	if bad > o.AllowBad {
-		return badImagesError{bad, len(verdicts)}
-	}
-	return nil
+		defer a.Close()
+		if err := collect(ctx, s, &o.options, a, a.Pass); err != nil {
+			return err
+		}
+		verdicts, err := a.Verdicts(ctx)
+		if err != nil {
+			return err
+		}
+		if err := ood.WriteVerdicts(s.out, d, verdicts, o.Format); err != nil {
+			return err
+		}
+		bad, accepted := 0, 0
+		for _, v := range verdicts {
+			if v.Error != "" {
+				bad++
+			} else if v.Accept {
+				accepted++
+			}
+		}
+		if !o.Quiet {
+			fmt.Fprintf(s.err, "%d of %d images accepted (%s >= %v)\n", accepted, len(verdicts)-bad, d.Score, d.Threshold)
+		}
+		if bad > o.AllowBad {
+			return badImagesError{bad, len(verdicts)}
+		}
+		return nil
+	})
 }
