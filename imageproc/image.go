@@ -15,10 +15,9 @@ import (
 	"image"
 	"image/color"
 	"io"
+	"strings"
 
 	"cutmix-eval/imageproc/jpeg"
-
-	"golang.org/x/image/bmp"
 )
 
 // Image is a picture of 8-bit RGB samples: rows from the top, pixels from the
@@ -43,16 +42,19 @@ func New(w, h int) Image { return Image{W: w, H: h, Pix: make([]byte, w*h*3)} }
 // Format is a file format, found from the content alone.
 type Format string
 
-// The formats that are recognised. Only those up to BMP can be decoded.
+// The formats that are recognised. Only those up to TIFF can be decoded.
 const (
 	JPEG    Format = "JPEG"
 	PNG     Format = "PNG"
 	GIF     Format = "GIF"
 	WebP    Format = "WebP"
 	BMP     Format = "BMP"
+	Netpbm  Format = "PPM"
 	TIFF    Format = "TIFF"
-	HEIF    Format = "HEIF/AVIF"
+	AVIF    Format = "AVIF"
+	HEIF    Format = "HEIC"
 	JP2     Format = "JPEG 2000"
+	JXL     Format = "JPEG XL"
 	Unknown Format = ""
 )
 
@@ -77,14 +79,20 @@ func Sniff(data []byte) Format {
 		return GIF
 	case has(0, "RIFF") && has(8, "WEBP"):
 		return WebP
-	case has(0, "BM"):
+	case has(0, "BM"), isDIB(data):
 		return BMP
-	case has(0, "II*\x00"), has(0, "MM\x00*"):
+	case len(data) > 2 && data[0] == 'P' && data[1] >= '1' && data[1] <= '6' && isNetpbmSpace(data[2]):
+		return Netpbm
+	case has(0, "II*\x00"), has(0, "MM\x00*"), has(0, "II+\x00"), has(0, "MM\x00+"):
 		return TIFF
-	case has(4, "ftypheic"), has(4, "ftypavif"), has(4, "ftypmif1"):
+	case has(4, "ftypavif"), has(4, "ftypavis"):
+		return AVIF
+	case has(4, "ftyphei"), has(4, "ftyphev"), has(4, "ftypmif1"), has(4, "ftypmsf1"):
 		return HEIF
 	case has(0, "\x00\x00\x00\x0cjP  "), has(0, "\xff\x4f\xff\x51"):
 		return JP2
+	case has(0, "\x00\x00\x00\x0cJXL "), has(0, "\xff\x0a"):
+		return JXL
 	}
 	return Unknown
 }
@@ -94,12 +102,15 @@ func Sniff(data []byte) Format {
 type Decoder struct {
 	jpeg jpeg.Decoder
 	pix  []byte
+	turn []byte // a picture turned by its orientation
+	part []byte // of a TIFF file
 }
 
 // Decode decodes the first picture in data as Pillow's convert("RGB") does:
 // the content decides about the format; EXIF orientation and colour profiles
-// are not applied; alpha is dropped, not composited; 16-bit grey is clipped at
-// 255 and 16-bit colour keeps its high byte; CMYK is read as inverted.
+// are not applied, but that of TIFF files is; alpha is dropped, not composited; 16-bit
+// grey is clipped at 255 and 16-bit colour keeps its high byte; CMYK of JPEG files is
+// read as inverted; an index without a colour in the palette is the grey of its value.
 //
 // The result is valid until the next call. Files of more than jpeg.MaxPixels
 // pixels are refused before they are decoded.
@@ -116,8 +127,10 @@ type Window func(w, h int) image.Rectangle
 // pixels outside may be undefined. The size and the errors are those of Decode.
 func (d *Decoder) DecodeWindow(data []byte, want Window) (img Image, format Format, err error) {
 	format = Sniff(data)
-	if cap(d.pix) > 64<<20 {
-		d.pix = nil // one huge picture must not hold memory for ever
+	for _, buf := range []*[]byte{&d.pix, &d.turn, &d.part} {
+		if cap(*buf) > 64<<20 {
+			*buf = nil // one huge picture must not hold memory for ever
+		}
 	}
 	defer func() {
 		if r := recover(); r != nil { // a bug in a decoder must not end a run of hours
@@ -137,16 +150,22 @@ func (d *Decoder) DecodeWindow(data []byte, want Window) (img Image, format Form
 		img, err = d.decodeWebP(data)
 	case BMP:
 		img, err = d.decodeBMP(data)
+	case Netpbm:
+		img, err = d.decodeNetpbm(data)
+	case TIFF:
+		img, err = d.decodeTIFF(data)
 	case Unknown:
 		switch {
 		case len(data) == 0:
 			err = errors.New("file is empty")
+		case len(data) > 2 && data[0] == 'P' && strings.IndexByte("7Ff", data[1]) >= 0 && isNetpbmSpace(data[2]):
+			err = netpbmRelative(data)
 		default:
-			err = errors.New("not an image in a known format (JPEG, PNG, GIF, WebP, BMP)")
+			err = errors.New("not an image in a known format (JPEG, PNG, GIF, WebP, BMP, PPM, TIFF)")
 		}
 		return Image{}, format, err
 	default:
-		return Image{}, format, fmt.Errorf("%s files are not supported; convert it to PNG", format)
+		return Image{}, format, fmt.Errorf("%s files are not supported; convert it to PNG (%s)", format, converter(format))
 	}
 	if err != nil {
 		return Image{}, format, fmt.Errorf("%s: %w", format, err)
@@ -154,22 +173,17 @@ func (d *Decoder) DecodeWindow(data []byte, want Window) (img Image, format Form
 	return img, format, nil
 }
 
-// decodeBMP reads uncompressed files, the only ones its decoder takes: a byte
-// holds at most eight pixels, so a size that the file cannot fill is refused
-// before memory is taken for it.
-func (d *Decoder) decodeBMP(data []byte) (Image, error) {
-	c, err := bmp.DecodeConfig(bytes.NewReader(data))
-	if err == nil && checkSize(c.Width, c.Height) == nil && c.Width*c.Height > 8*len(data) {
-		err = fmt.Errorf("%d x %d pixels cannot be in %d bytes: %w", c.Width, c.Height, len(data), ErrTruncated)
+// converter is a command that makes a PNG file of a format that is not read.
+func converter(f Format) string {
+	switch f {
+	case AVIF:
+		return "avifdec in.avif out.png"
+	case HEIF:
+		return "heif-convert in.heic out.png"
+	case JXL:
+		return "djxl in.jxl out.png"
 	}
-	if err != nil {
-		return Image{}, err
-	}
-	m, err := checked(data, bmp.DecodeConfig, bmp.Decode)
-	if err != nil {
-		return Image{}, err
-	}
-	return d.fromGo(m), nil
+	return "opj_decompress -i in.jp2 -o out.png"
 }
 
 // room makes space for a w x h image in the decoder's buffer.
@@ -217,17 +231,6 @@ func (d *Decoder) fromGo(m image.Image) Image {
 			o := row(y)
 			for x, v := range m.Pix[y*m.Stride : y*m.Stride+out.W] {
 				o[3*x], o[3*x+1], o[3*x+2] = v, v, v
-			}
-		}
-	case *image.Paletted:
-		var pal [256][3]byte
-		for i, c := range m.Palette {
-			pal[i] = straight(c)
-		}
-		for y := range out.H {
-			o := row(y)
-			for x, v := range m.Pix[y*m.Stride : y*m.Stride+out.W] {
-				copy(o[3*x:], pal[v][:])
 			}
 		}
 	case *image.RGBA: // the decoders use it for opaque pictures only

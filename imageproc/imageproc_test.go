@@ -41,22 +41,7 @@ func expected(t testing.TB) expectedSet {
 }
 
 // picture is the synthetic picture of testdata/make.py.
-func picture() Image {
-	img := New(61, 45)
-	for y := range img.H {
-		for x := range img.W {
-			for c := range 3 {
-				v := (x*5 + y*3*(c+1)) % 256
-				if (x/9+y/7)%3 == c {
-					v = 255 - v
-				}
-				h := uint32(x*73856093^y*19349663^c*83492791) * 2654435761
-				img.Pix[(y*img.W+x)*3+c] = byte(max(0, min(255, v+int(h>>24)%25-12)))
-			}
-		}
-	}
-	return img
-}
+func picture() Image { return drawn(61, 45) }
 
 func TestDecodeOwnFiles(t *testing.T) {
 	e := expected(t)
@@ -99,7 +84,7 @@ func TestResizeEqualsPillow(t *testing.T) {
 // A window must hold the same values as the same part of the whole.
 func TestWindowEqualsPartOfWhole(t *testing.T) {
 	src := picture()
-	for _, f := range Filters() {
+	for _, f := range Pillow.Filters() {
 		for _, size := range [][2]int{{61, 45}, {30, 45}, {61, 20}, {33, 21}, {90, 70}} {
 			w, h := size[0], size[1]
 			var a, b Resizer
@@ -235,6 +220,9 @@ func TestFingerprintSeesEveryField(t *testing.T) {
 		func(r *Recipe) { r.Resize.H++ }, func(r *Recipe) { r.Fit = Squash }, func(r *Recipe) { r.Interpolation = Box },
 		func(r *Recipe) { r.Crop.W++ }, func(r *Recipe) { r.Range = 255 }, func(r *Recipe) { r.Mean[2] = 0 },
 		func(r *Recipe) { r.Std[0] = 1 }, func(r *Recipe) { r.BGR = true }, func(r *Recipe) { r.Layout = NHWC },
+		func(r *Recipe) { r.Fit = Cover }, func(r *Recipe) { r.Fit = Contain }, func(r *Recipe) { r.Resizer = OpenCV },
+		func(r *Recipe) { r.Resizer = TensorFlow }, func(r *Recipe) { r.Fill[1] = 1 }, func(r *Recipe) { r.Grey = true },
+		func(r *Recipe) { r.Exif = true },
 	} {
 		r := Standard()
 		edit(&r)

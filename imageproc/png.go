@@ -34,7 +34,28 @@ func (d *Decoder) decodePNG(data []byte) (Image, error) {
 	if depth == 16 && colourType == 0 {
 		return d.grey16(m), nil
 	}
+	if indexed, ok := m.(*image.Paletted); ok {
+		// Go's decoder makes indices without a colour black.
+		colours, out := paletteOf(chunkPNG(clean, "PLTE")), d.room(indexed.Rect.Dx(), indexed.Rect.Dy())
+		for y := range out.H {
+			colours.row(out.Pix[y*out.W*3:], indexed.Pix[y*indexed.Stride:][:out.W])
+		}
+		return out, nil
+	}
 	return d.fromGo(m), nil
+}
+
+// chunkPNG is the contents of the first chunk of that name in a file that cleanPNG has seen;
+// nil without one.
+func chunkPNG(clean []byte, name string) []byte {
+	for pos := 8; pos+12 <= len(clean); {
+		n := int(binary.BigEndian.Uint32(clean[pos:]))
+		if string(clean[pos+4:pos+8]) == name {
+			return clean[pos+8 : pos+8+n]
+		}
+		pos += 12 + n
+	}
+	return nil
 }
 
 // plausiblePNG refuses a size that the file cannot fill before memory is taken
@@ -82,7 +103,7 @@ func (d *Decoder) grey16(m image.Image) Image {
 }
 
 // cleanPNG returns the file up to the last chunk of pixel data, with the
-// checksums of that data made right and an end chunk added.
+// checksums of that data made right, superfluous colours left out and an end chunk added.
 func cleanPNG(data []byte) ([]byte, error) {
 	const head = 8
 	out := make([]byte, 0, len(data)+12)
@@ -103,8 +124,6 @@ func cleanPNG(data []byte) ([]byte, error) {
 			end = int64(len(data)) // the decoder finds out whether anything is missing
 		}
 		body := data[pos+4 : end]
-		out = binary.BigEndian.AppendUint32(out, uint32(len(body)-4))
-		out = append(out, body...)
 		sum := crc32.ChecksumIEEE(body)
 		if !idat {
 			if end+4 > int64(len(data)) {
@@ -114,7 +133,24 @@ func cleanPNG(data []byte) ([]byte, error) {
 				return nil, fmt.Errorf("chunk %q has a wrong checksum", kind)
 			}
 		}
-		out = binary.BigEndian.AppendUint32(out, sum)
+		if kind == "PLTE" && len(out) >= head+25 {
+			// Colours that no pixel can name, which Go's decoder refuses.
+			depth, colourType := out[24], out[25]
+			most := 0
+			switch colourType {
+			case 2, 6:
+				most = len(body)
+			case 3:
+				most = 4 + 3<<min(depth, 8)
+			}
+			body = body[:min(most, len(body))]
+			sum = crc32.ChecksumIEEE(body)
+		}
+		if len(body) >= 4 {
+			out = binary.BigEndian.AppendUint32(out, uint32(len(body)-4))
+			out = append(out, body...)
+			out = binary.BigEndian.AppendUint32(out, sum)
+		}
 		seen = seen || idat
 		pos = int(min(end+4, int64(len(data))))
 	}

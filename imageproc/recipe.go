@@ -1,12 +1,14 @@
 package imageproc
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -55,7 +57,47 @@ const (
 	// Squash scales both sides, whatever the aspect ratio (torchvision's
 	// Resize with two numbers).
 	Squash Fit = "squash"
+	// Cover keeps the aspect ratio and makes the image just cover Resize; the other side is
+	// rounded half to even (timm's ResizeKeepRatio, crop_mode center of inputs that are not
+	// square; PaddleClas' resize_short).
+	Cover Fit = "cover"
+	// Contain keeps the aspect ratio and makes the image just fit into Resize, rounded as
+	// Cover; with a crop of that size the rest is filled (letterbox, timm's crop_mode border).
+	Contain Fit = "contain"
 )
+
+// Fits lists the ways to resize.
+func Fits() []Fit { return []Fit{Shorter, Squash, Cover, Contain} }
+
+// Backend is the library whose arithmetic resizes. It also decides how the offset of the crop is
+// rounded (Geometry) and how a picture becomes grey.
+type Backend string
+
+// The backends. The zero value is Pillow.
+const (
+	Pillow Backend = ""
+	// OpenCV is cv2.resize of 8-bit images, byte for byte. Builds of OpenCV with Intel's IPP, as
+	// the wheels for x86 are, may leave bicubic and lanczos to it, whose rounding is its own.
+	OpenCV Backend = "opencv"
+	// TensorFlow is tf.image.resize without antialiasing: half-pixel centres, float32 results
+	// that are normalised without being rounded to bytes.
+	TensorFlow Backend = "tensorflow"
+)
+
+// Backends lists the backends.
+func Backends() []Backend { return []Backend{Pillow, OpenCV, TensorFlow} }
+
+func (b Backend) String() string { return cmp.Or(string(b), "pillow") }
+
+// ParseBackend reads a backend's name.
+func ParseBackend(s string) (Backend, error) {
+	for _, b := range Backends() {
+		if b.String() == s {
+			return b, nil
+		}
+	}
+	return "", fmt.Errorf("resizer %q is not one of pillow, opencv, tensorflow", s)
+}
 
 // Layout is the axis order of the tensor.
 type Layout string
@@ -71,12 +113,26 @@ type Recipe struct {
 	Resize        Size // Shorter uses H
 	Fit           Fit
 	Interpolation Filter
-	Crop          Size       // centre crop, padded with black where the image is smaller
+	Resizer       Backend
+	Crop          Size       // centre crop, padded with Fill where the image is smaller
+	Fill          [3]uint8   // red, green, blue
 	Range         int        // largest value of a sample before Mean and Std: 1 or 255
 	Mean          [3]float32 // subtracted, in units of Range, in the order of the channels
 	Std           [3]float32 // divided by, likewise
 	BGR           bool       // order of the channels: blue first
-	Layout        Layout
+	// Grey makes one channel, before the resize, as Pillow's convert("L") does, or with OpenCV
+	// as cv2.cvtColor; Mean and Std then hold one value three times.
+	Grey   bool
+	Exif   bool // the orientation that EXIF gives is applied
+	Layout Layout
+}
+
+// Channels is the number of channels of the tensor: 1 or 3.
+func (r Recipe) Channels() int {
+	if r.Grey {
+		return 1
+	}
+	return 3
 }
 
 // ImageNet's channel statistics for samples in 0..1, as torchvision has them.
@@ -132,6 +188,11 @@ var named = []struct {
 		r.Mean, r.Std = [3]float32{0.5071, 0.4867, 0.4408}, [3]float32{0.2675, 0.2565, 0.2761}
 		return r
 	}},
+	{"mlperf-resnet50", "OpenCV area 256, crop 224, 0..255 minus means (MLPerf inference)", mlperfResNet50},
+	{"paddleclas", "OpenCV bilinear 256, crop 224, ImageNet statistics (PaddleClas)", paddleClas},
+	{"keras-caffe", "squash 224 nearest, BGR 0..255 minus means (Keras, mode caffe: VGG, ResNet)", kerasCaffe},
+	{"keras-tf", "squash 224 nearest, samples -1..1 (Keras, mode tf: MobileNet, ResNetV2, NASNet)", kerasTF},
+	{"keras-torch", "squash 224 nearest, ImageNet statistics (Keras, mode torch: DenseNet)", keras},
 	{"raw", "no resize, no crop, samples 0..1", func() Recipe {
 		return Recipe{Fit: Shorter, Interpolation: Bilinear, Range: 1, Std: [3]float32{1, 1, 1}, Layout: NCHW}
 	}},
@@ -163,13 +224,24 @@ func (r Recipe) Validate() error {
 	switch {
 	case r.Range != 1 && r.Range != 255:
 		return fmt.Errorf("range 0..%d: it must be 0..1 or 0..255", r.Range)
-	case r.Fit != Shorter && r.Fit != Squash:
-		return fmt.Errorf("fit %q is not one of shorter, squash", r.Fit)
+	case !slices.Contains(Fits(), r.Fit):
+		return fmt.Errorf("fit %q is not one of shorter, squash, cover, contain", r.Fit)
+	case r.Grey && (r.Mean[0] != r.Mean[1] || r.Mean[0] != r.Mean[2] || r.Std[0] != r.Std[1] || r.Std[0] != r.Std[2]):
+		return fmt.Errorf("mean %s and std %s are of three channels; of one channel give one value each", triple(r.Mean), triple(r.Std))
+	case r.Grey && r.BGR:
+		return errors.New("one channel has no order of colours")
 	case r.Layout != NCHW && r.Layout != NHWC:
 		return fmt.Errorf("layout %q is not one of NCHW, NHWC", r.Layout)
 	}
 	if _, err := ParseFilter(string(r.Interpolation)); err != nil {
 		return err
+	}
+	if _, err := ParseBackend(r.Resizer.String()); err != nil {
+		return err
+	}
+	if has := r.Resizer.Filters(); !slices.Contains(has, r.Interpolation) {
+		return fmt.Errorf("resizer %s has no interpolation %s, as %s has; it has %s",
+			r.Resizer, r.Interpolation, strings.Join(r.Interpolation.backends(), " or "), names(has))
 	}
 	for _, s := range []Size{r.Resize, r.Crop} {
 		if s.H < 0 || s.W < 0 || s.H > maxSide || s.W > maxSide || (s.H == 0) != (s.W == 0) {
@@ -206,19 +278,31 @@ func (r Recipe) String() string {
 		b.WriteString("no resize")
 	} else {
 		fit := ""
-		if r.Fit == Squash {
-			fit = "squash "
+		if r.Fit != Shorter {
+			fit = string(r.Fit) + " "
 		}
 		fmt.Fprintf(&b, "resize %s%s %s", fit, r.Resize, r.Interpolation)
+		if r.Resizer != Pillow {
+			fmt.Fprintf(&b, " as %s", r.Resizer)
+		}
 	}
 	if r.Crop != (Size{}) {
 		fmt.Fprintf(&b, ", crop %s", r.Crop)
+		if r.Fill != [3]uint8{} {
+			fmt.Fprintf(&b, " filled with %d,%d,%d", r.Fill[0], r.Fill[1], r.Fill[2])
+		}
 	}
-	colour := "RGB"
-	if r.BGR {
+	if r.Exif {
+		b.WriteString(", EXIF orientation applied")
+	}
+	colour, mean, std := "RGB", triple(r.Mean), triple(r.Std)
+	switch {
+	case r.BGR:
 		colour = "BGR"
+	case r.Grey:
+		colour, mean, std = "grey", fmt.Sprint(r.Mean[0]), fmt.Sprint(r.Std[0])
 	}
-	fmt.Fprintf(&b, ", %s 0..%d, mean %s, std %s, %s", colour, r.Range, triple(r.Mean), triple(r.Std), r.Layout)
+	fmt.Fprintf(&b, ", %s 0..%d, mean %s, std %s, %s", colour, r.Range, mean, std, r.Layout)
 	return b.String()
 }
 
@@ -228,7 +312,9 @@ func triple(v [3]float32) string { return fmt.Sprintf("%v,%v,%v", v[0], v[1], v[
 // recipe and the decoder. Equal fingerprints mean equal tensors for equal files.
 func (r Recipe) Fingerprint() string {
 	type size struct{ H, W int }
-	data, err := json.Marshal(struct { // run directories hold fingerprints of this form: it stays
+	// Run directories hold fingerprints of this form: it stays, and what is added is left out
+	// where it is not used.
+	data, err := json.Marshal(struct {
 		Resize        size       `json:"resize"`
 		Fit           Fit        `json:"fit"`
 		Interpolation Filter     `json:"interpolation"`
@@ -238,7 +324,11 @@ func (r Recipe) Fingerprint() string {
 		Std           [3]float32 `json:"std"`
 		BGR           bool       `json:"bgr"`
 		Layout        Layout     `json:"layout"`
-	}{size(r.Resize), r.Fit, r.Interpolation, size(r.Crop), r.Range, r.Mean, r.Std, r.BGR, r.Layout})
+		Resizer       Backend    `json:"resizer,omitempty"`
+		Fill          [3]uint8   `json:"fill,omitzero"`
+		Grey          bool       `json:"grey,omitempty"`
+		Exif          bool       `json:"exif,omitempty"`
+	}{size(r.Resize), r.Fit, r.Interpolation, size(r.Crop), r.Range, r.Mean, r.Std, r.BGR, r.Layout, r.Resizer, r.Fill, r.Grey, r.Exif})
 	if err != nil {
 		panic("imageproc: recipe does not marshal: " + err.Error())
 	}

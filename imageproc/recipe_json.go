@@ -1,6 +1,7 @@
 package imageproc
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 )
@@ -42,12 +43,15 @@ type recipeJSON struct {
 	Resize        Size       `json:"resize"`
 	Fit           Fit        `json:"fit"`
 	Interpolation Filter     `json:"interpolation"`
+	Resizer       string     `json:"resizer,omitempty"` // left out: pillow
 	Crop          Size       `json:"crop"`
+	Fill          [3]uint8   `json:"fill,omitzero"`
 	Range         span       `json:"range"`
 	Mean          [3]float32 `json:"mean"`
 	Std           [3]float32 `json:"std"`
-	Color         string     `json:"color,omitempty"`
-	BGR           *bool      `json:"bgr,omitempty"` // in place of color, as older versions wrote it
+	Color         string     `json:"color,omitempty"` // rgb, bgr, grey
+	BGR           *bool      `json:"bgr,omitempty"`   // in place of color, as older versions wrote it
+	Exif          bool       `json:"exif,omitempty"`
 	Layout        Layout     `json:"layout"`
 }
 
@@ -74,10 +78,16 @@ func (s *span) UnmarshalJSON(data []byte) error {
 // MarshalJSON writes the recipe as a file beside a model may hold it.
 func (r Recipe) MarshalJSON() ([]byte, error) {
 	color := "rgb"
-	if r.BGR {
+	switch {
+	case r.BGR:
 		color = "bgr"
+	case r.Grey:
+		color = "grey"
 	}
-	return json.Marshal(recipeJSON{r.Resize, r.Fit, r.Interpolation, r.Crop, span(r.Range), r.Mean, r.Std, color, nil, r.Layout})
+	return json.Marshal(recipeJSON{
+		Resize: r.Resize, Fit: r.Fit, Interpolation: r.Interpolation, Resizer: string(r.Resizer), Crop: r.Crop, Fill: r.Fill,
+		Range: span(r.Range), Mean: r.Mean, Std: r.Std, Color: color, Exif: r.Exif, Layout: r.Layout,
+	})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes, and what older versions wrote in run
@@ -88,13 +98,18 @@ func (r *Recipe) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	switch f.Color {
-	case "rgb", "bgr", "":
+	case "rgb", "bgr", "grey", "":
 	default:
-		return fmt.Errorf("color %q is not rgb or bgr", f.Color)
+		return fmt.Errorf("color %q is not rgb, bgr or grey", f.Color)
+	}
+	resizer, err := ParseBackend(cmp.Or(f.Resizer, Pillow.String()))
+	if err != nil {
+		return err
 	}
 	*r = Recipe{
-		Resize: f.Resize, Fit: f.Fit, Interpolation: f.Interpolation, Crop: f.Crop, Range: int(f.Range), Mean: f.Mean, Std: f.Std,
-		BGR: f.Color == "bgr" || f.BGR != nil && *f.BGR, Layout: f.Layout,
+		Resize: f.Resize, Fit: f.Fit, Interpolation: f.Interpolation, Resizer: resizer, Crop: f.Crop, Fill: f.Fill,
+		Range: int(f.Range), Mean: f.Mean, Std: f.Std,
+		BGR: f.Color == "bgr" || f.BGR != nil && *f.BGR, Grey: f.Color == "grey", Exif: f.Exif, Layout: f.Layout,
 	}
 	return nil
 }

@@ -4,23 +4,48 @@ import (
 	"fmt"
 	"image"
 	"math"
+	"slices"
+	"strings"
 )
 
-// Filter is a resampling filter of Pillow.
+// Filter is a resampling filter.
 type Filter string
 
-// Pillow's filters. All but Nearest widen with the reduction (antialiasing).
+// The filters. Pillow's, all but Nearest, widen with the reduction (antialiasing); those of
+// OpenCV and TensorFlow, all but Area, do not. Backend.Filters says who has which.
 const (
 	Nearest  Filter = "nearest"
 	Box      Filter = "box"
-	Bilinear Filter = "bilinear"
+	Bilinear Filter = "bilinear" // cv2.INTER_LINEAR
 	Hamming  Filter = "hamming"
-	Bicubic  Filter = "bicubic"
-	Lanczos  Filter = "lanczos"
+	Bicubic  Filter = "bicubic" // cv2.INTER_CUBIC
+	Lanczos  Filter = "lanczos" // cv2.INTER_LANCZOS4
+	Area     Filter = "area"    // cv2.INTER_AREA
 )
 
-// Filters lists the filters there are.
-func Filters() []Filter { return []Filter{Nearest, Box, Bilinear, Hamming, Bicubic, Lanczos} }
+// Filters lists the filters that there are with some backend.
+func Filters() []Filter { return []Filter{Nearest, Box, Bilinear, Hamming, Bicubic, Lanczos, Area} }
+
+// Filters lists the filters that the library has.
+func (b Backend) Filters() []Filter {
+	switch b {
+	case OpenCV:
+		return []Filter{Nearest, Bilinear, Bicubic, Area, Lanczos}
+	case TensorFlow:
+		return []Filter{Nearest, Bilinear, Bicubic, Area}
+	}
+	return []Filter{Nearest, Box, Bilinear, Hamming, Bicubic, Lanczos}
+}
+
+// backends names the libraries that have the filter.
+func (f Filter) backends() (names []string) {
+	for _, b := range Backends() {
+		if slices.Contains(b.Filters(), f) {
+			names = append(names, b.String())
+		}
+	}
+	return names
+}
 
 // ParseFilter reads a filter's name.
 func ParseFilter(s string) (Filter, error) {
@@ -29,7 +54,16 @@ func ParseFilter(s string) (Filter, error) {
 			return f, nil
 		}
 	}
-	return "", fmt.Errorf("interpolation %q is not one of nearest, box, bilinear, hamming, bicubic, lanczos", s)
+	return "", fmt.Errorf("interpolation %q is not one of %s", s, names(Filters()))
+}
+
+// names lists filters with commas.
+func names(filters []Filter) string {
+	text := make([]string, len(filters))
+	for i, f := range filters {
+		text[i] = string(f)
+	}
+	return strings.Join(text, ", ")
 }
 
 // kernel returns the filter's weight function and its support. The float64

@@ -26,7 +26,7 @@ func TestResizeInAssembly(t *testing.T) {
 		}
 		src.Pix = slices.Clip(src.Pix) // no spare memory behind the last row
 		w, h := 1+rng.IntN(90), 1+rng.IntN(90)
-		f := Filters()[1+rng.IntN(len(Filters())-1)]
+		f := Pillow.Filters()[1+rng.IntN(len(Pillow.Filters())-1)]
 		var a, b Resizer
 		fast = true
 		got := slices.Clone(a.Resize(src, w, h, f).Pix)
