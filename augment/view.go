@@ -45,17 +45,15 @@ func (v Views) Draw(rng *rand.Rand, h, w int) (part image.Rectangle, flip bool) 
 // Augmenter makes views of pictures at the size that a model sees. Not safe for concurrent use.
 type Augmenter struct {
 	Views
-	size          imageproc.Size
-	interpolation imageproc.Filter
-	transform     *imageproc.Transform // of what is not cropped
-	resizer       imageproc.Resizer
-	part, mirror  []byte
+	size         imageproc.Size
+	transform    *imageproc.Transform
+	part, mirror []byte
 }
 
 // NewAugmenter makes views of the given size in place of what a recipe makes of pictures.
 func NewAugmenter(v Views, r imageproc.Recipe, size imageproc.Size) (*Augmenter, error) {
 	t, err := imageproc.NewTransform(r)
-	return &Augmenter{Views: v, size: size, interpolation: r.Interpolation, transform: t}, err
+	return &Augmenter{Views: v, size: size, transform: t}, err
 }
 
 // Window is the part of a w x h picture that will be looked at.
@@ -78,7 +76,7 @@ func (a *Augmenter) Apply(rng *rand.Rand, im imageproc.Image) (imageproc.Image, 
 		for y := b.Min.Y; y < b.Max.Y; y++ {
 			a.part = append(a.part, im.Pix[3*(y*im.W+b.Min.X):3*(y*im.W+b.Max.X)]...)
 		}
-		im = a.resizer.Resize(imageproc.Image{W: b.Dx(), H: b.Dy(), Pix: a.part}, a.size.W, a.size.H, a.interpolation)
+		im = a.transform.Resize(imageproc.Image{W: b.Dx(), H: b.Dy(), Pix: a.part}, a.size.W, a.size.H)
 	} else if im, err = a.transform.Pixels(im); err != nil {
 		return im, err
 	}

@@ -178,15 +178,13 @@ func Percentile(sorted []float64) Interval {
 	return Interval{Quantile(sorted, 0.025), Quantile(sorted, 0.975), 0.95, "bootstrap percentile"}
 }
 
-// Basic is the 95 % basic (reflected) bootstrap interval, cut at 0. It is the
-// one to use for numbers that noise can only raise, such as binned calibration
+// Basic is the 95 % basic (reflected) bootstrap interval of a number from 0 to 1, cut at
+// both. It is the one to use for numbers that noise can only raise, such as binned calibration
 // errors: replicates lie as far above the value as the value above the truth.
 // Its upper end can therefore lie below the value.
 func Basic(value float64, sorted []float64) Interval {
-	return Interval{
-		max(0, 2*value-Quantile(sorted, 0.975)), max(0, 2*value-Quantile(sorted, 0.025)),
-		0.95, "bootstrap basic",
-	}
+	cut := func(v float64) float64 { return min(max(v, 0), 1) }
+	return Interval{cut(2*value - Quantile(sorted, 0.975)), cut(2*value - Quantile(sorted, 0.025)), 0.95, "bootstrap basic"}
 }
 
 // Quantile is the q-quantile, 0 to 1, of ascending numbers, interpolated linearly between two
