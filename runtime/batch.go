@@ -172,6 +172,8 @@ func (t Tensor) over(n int) ort.Shape {
 	switch {
 	case len(shape) == 0:
 		shape = []int64{1}
+	case t.Bare:
+		shape = shape[1:]
 	case !t.Whole:
 		shape[0] = int64(n)
 	}

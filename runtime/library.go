@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	goruntime "runtime"
 	"slices"
 	"strconv"
@@ -236,25 +235,4 @@ func Loaded() Candidate {
 	env.Lock()
 	defer env.Unlock()
 	return env.loaded
-}
-
-// location matches where in the library's source a message comes from, which
-// helps nobody here.
-var location = regexp.MustCompile(`^/\S+\.(cc|h|cpp):\d+ .*?(\[ONNXRuntimeError\] : \d+ : \w+ : | was false\. )`)
-
-// clean turns the C library's many-line messages into one line.
-func clean(err error) error {
-	s := err.Error()
-	for _, prefix := range []string{
-		"Error running network: ", "Error creating C session from file: ", "Error creating C session: ",
-		"Platform-specific initialization failed: ",
-	} {
-		s = strings.TrimPrefix(s, prefix)
-	}
-	s = strings.Join(strings.Fields(s), " ")
-	s = location.ReplaceAllString(s, "")
-	if len(s) > 400 {
-		s = s[:400] + " …"
-	}
-	return errors.New(s)
 }

@@ -22,6 +22,9 @@ type Tensor struct {
 	Type  onnx.Type
 	Shape []int64
 	Whole bool // of an input: one tensor for all samples of a run, without a batch axis
+	// Bare says of an output of a model that takes one sample per run that it is made without
+	// the first axis.
+	Bare bool
 }
 
 func (t Tensor) String() string {
@@ -68,6 +71,7 @@ type Options struct {
 	Threads int      // of the CPU device, for one operator; 0 means all cores
 	Inputs  []Input  // all inputs of the model, in any order
 	Outputs []string // tensors to compute, in this order: outputs, or any inside
+	Single  bool     // the model takes one sample per run: its inputs, all Whole, have no batch axis
 }
 
 // Session runs one model on one device. Its methods must not be called from
@@ -100,6 +104,9 @@ func Open(ctx context.Context, src Source, o Options) (*Session, error) {
 	var err error
 	if s.Inputs, s.Fixed, err = settle(src.Model.Graph.Inputs, o.Inputs); err != nil {
 		return nil, fail(err)
+	}
+	if o.Single {
+		s.Fixed = 1
 	}
 	l, err := newLoader(src, o, s.Inputs)
 	if err != nil {
@@ -205,6 +212,10 @@ func settle(declared []onnx.Value, given []Input) (inputs []Tensor, fixed int, e
 	return inputs, fixed, nil
 }
 
+// maxBatch bounds the bytes of the input of a batch whose size a model fixes. Three batches are
+// held at once.
+const maxBatch = 2 << 30
+
 // tensor is the input as the model declares it, of the given size, and the batch size
 // that it insists on, 0 if any will do.
 func (in Input) tensor(v onnx.Value) (t Tensor, batch int, err error) {
@@ -223,6 +234,13 @@ func (in Input) tensor(v onnx.Value) (t Tensor, batch int, err error) {
 		return t, 0, fmt.Errorf("has %d axes, what is filled in has %d", len(axes), len(t.Shape))
 	}
 	if !in.Whole {
+		if axes[0].Size == 0 {
+			return t, 0, errors.New("has a batch axis of size 0; export the model with an open one, or one of size 1")
+		}
+		if item := int64(t.item()) * t.Type.Size(); axes[0].Size > maxBatch/max(item, 1) {
+			return t, 0, fmt.Errorf("insists on batches of %d, which would take more than %d GiB; export the model with an open batch axis, or one of size 1",
+				axes[0].Size, maxBatch>>30)
+		}
 		batch, axes = int(max(axes[0].Size, 0)), axes[1:]
 	}
 	for i, d := range axes {
@@ -268,6 +286,9 @@ func newLoader(src Source, o Options, inputs []Tensor) (*loader, error) {
 	if err != nil {
 		return nil, err
 	}
+	if m, err = m.ApartInt8(); err != nil {
+		return nil, err
+	}
 	l := &loader{src: src, o: o}
 	for _, t := range inputs {
 		name := t.Name
@@ -298,6 +319,12 @@ func (l *loader) open(profile string) (*ort.DynamicAdvancedSession, error) {
 		func() error { return so.SetGraphOptimizationLevel(ort.GraphOptimizationLevelEnableAll) },
 		// Idle threads that spin take the cores from the image decoders.
 		func() error { return so.AddSessionConfigEntry("session.intra_op.allow_spinning", "0") },
+		// Weights of few bits that a DequantizeLinear makes floats of: without this, what they are
+		// multiplied by is rounded to 8 bits, which no node of the file says.
+		func() error { return so.AddSessionConfigEntry("session.qdq_matmulnbits_accuracy_level", "1") },
+		// Without VNNI, x86 adds products of unsigned and signed bytes in pairs of 16 bits, which
+		// saturate. This has the weights turned to unsigned ones where that would happen.
+		func() error { return so.AddSessionConfigEntry("session.x64quantprecision", "1") },
 		func() error { return so.SetLogSeverityLevel(ort.LoggingLevelFatal) },
 	}
 	if profile != "" {
@@ -355,6 +382,9 @@ func (s *Session) first(ctx context.Context, names []string, n int) ([]Tensor, e
 		t := Tensor{Name: names[i], Type: onnx.Float32, Shape: slices.Clone(v.GetShape())}
 		if _, ok := v.(*ort.Tensor[float32]); !ok {
 			return nil, fmt.Errorf("model %q: output %q is %T, not a float32 tensor", s.name, t.Name, v)
+		}
+		if n == 1 && len(t.Shape) > 0 && t.Shape[0] != 1 { // of the one sample all the same
+			t.Shape, t.Bare = slices.Insert(t.Shape, 0, 1), true
 		}
 		if len(t.Shape) < 1 || t.Shape[0] != int64(n) {
 			return nil, fmt.Errorf("model %q: output %q has shape %v for %d samples; the first axis must be the sample", s.name, t.Name, t.Shape, n)

@@ -65,8 +65,8 @@ func (g *Graph) each(f func(num protowire.Number, msg []byte)) {
 }
 
 // Tap returns the model with the named tensors among its outputs, as float32:
-// those that are no such outputs yet get a Cast each. FloatOutput says how the
-// outputs are called. Standard operators must be in the model's opset imports, as
+// those that are no such outputs yet get a Cast each, and those that hold quantised
+// integers a DequantizeLinear before it. FloatOutput says how the outputs are called. Standard operators must be in the model's opset imports, as
 // they nearly always are.
 func (m *Model) Tap(tensors ...string) (*Model, error) {
 	e := m
@@ -79,16 +79,28 @@ func (m *Model) Tap(tensors ...string) (*Model, error) {
 		case e == m:
 			e = m.Edit()
 		}
-		name := t + castSuffix
-		e.Graph.Nodes = append(e.Graph.Nodes, NewNode("Cast", name, []string{t}, []string{name}, IntAttr("to", int64(Float32))))
+		name, values := t+castSuffix, t
+		if _, ok := e.Graph.QuantizationOf(t); ok {
+			values = t + dequantizedSuffix
+			n, err := e.Graph.Dequantize(t, values, values)
+			if err != nil {
+				return nil, err
+			}
+			e.Graph.Nodes = append(e.Graph.Nodes, n)
+		}
+		e.Graph.Nodes = append(e.Graph.Nodes, NewNode("Cast", name, []string{values}, []string{name}, IntAttr("to", int64(Float32))))
 		// The output's type is stated; its shape is left to inference.
 		e.Graph.Outputs = append(e.Graph.Outputs, NewValue(name, Float32))
 	}
 	return e, nil
 }
 
-// castSuffix ends the names of the outputs that Tap makes.
-const castSuffix = "::float32"
+// castSuffix ends the names of the outputs that Tap makes, dequantizedSuffix those of what
+// lies before them.
+const (
+	castSuffix        = "::float32"
+	dequantizedSuffix = "::dequantized"
+)
 
 // FloatOutput is the name of the output that holds a tensor as float32, empty
 // where none does: the tensor itself, or what Tap made.

@@ -9,6 +9,7 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -23,6 +24,8 @@ const (
 	Float32   Type = 1
 	Uint8     Type = 2
 	Int8      Type = 3
+	Uint16    Type = 4
+	Int16     Type = 5
 	Int32     Type = 6
 	Int64     Type = 7
 	Bool      Type = 9
@@ -33,8 +36,9 @@ const (
 
 func (t Type) String() string {
 	names := map[Type]string{
-		Undefined: "undefined", Float32: "float32", Uint8: "uint8", Int8: "int8", 4: "uint16", 5: "int16", Int32: "int32",
+		Undefined: "undefined", Float32: "float32", Uint8: "uint8", Int8: "int8", Uint16: "uint16", Int16: "int16", Int32: "int32",
 		Int64: "int64", 8: "string", Bool: "bool", Float16: "float16", Float64: "float64", 12: "uint32", 13: "uint64", BFloat16: "bfloat16",
+		17: "float8e4m3fn", 18: "float8e4m3fnuz", 19: "float8e5m2", 20: "float8e5m2fnuz", 21: "uint4", 22: "int4", 23: "float4e2m1",
 	}
 	if s, ok := names[t]; ok {
 		return s
@@ -47,7 +51,7 @@ func (t Type) Size() int64 {
 	switch t {
 	case Uint8, Int8, Bool:
 		return 1
-	case 4, 5, Float16, BFloat16: // 16-bit integers too
+	case Uint16, Int16, Float16, BFloat16:
 		return 2
 	case Float32, Int32, 12:
 		return 4
@@ -65,10 +69,15 @@ type Model struct {
 	Opset    map[string]int64 // by domain, "" for the standard one
 	Meta     map[string]string
 	Graph    Graph
+	// Functions are the operators that the file itself defines.
+	Functions []Function
 
 	data []byte // the whole file; nil for what Edit returned
 	rest []byte // its fields other than graph and metadata, encoded
 }
+
+// Function names an operator that a file defines.
+type Function struct{ Domain, Name string }
 
 // Graph is the main graph.
 type Graph struct {
@@ -175,8 +184,9 @@ func (n Node) Label() string {
 type Value struct {
 	Name   string
 	Type   Type
-	Ranked bool  // whether the file gives a shape
-	Dims   []Dim // of a ranked value
+	Kind   string // "sequence", "map", … of what is no tensor; empty for tensors
+	Ranked bool   // whether the file gives a shape
+	Dims   []Dim  // of a ranked value
 
 	msg []byte // encoded
 }
@@ -204,6 +214,7 @@ const (
 	modelGraph    protowire.Number = 7
 	modelOpset    protowire.Number = 8
 	modelMeta     protowire.Number = 14
+	modelFunction protowire.Number = 25
 
 	graphNode        protowire.Number = 1
 	graphName        protowire.Number = 2
@@ -238,9 +249,25 @@ func Parse(data []byte) (*Model, error) {
 			domain, version, err := pair(v.b)
 			m.Opset[string(domain.b)] = int64(version.n)
 			return err
+		case modelFunction:
+			var f Function
+			err := each(v.b, func(num protowire.Number, v value) error {
+				switch num {
+				case 1:
+					f.Name = string(v.b)
+				case 10:
+					f.Domain = string(v.b)
+				}
+				return nil
+			})
+			m.Functions = append(m.Functions, f)
+			return err
 		}
 		return nil
 	})
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, errors.New("not an ONNX model, or only the beginning of one (it ends within a field): copy or download it again")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("not an ONNX model: %w", err)
 	}
@@ -356,6 +383,9 @@ func parseAttr(data []byte) (Attr, error) {
 	return a, err
 }
 
+// kinds are what a TypeProto can be but a tensor, by field.
+var kinds = map[protowire.Number]string{4: "sequence", 5: "map", 7: "opaque value", 8: "sparse tensor", 9: "optional value"}
+
 func parseValue(list *[]Value, data []byte) error {
 	out := Value{msg: data}
 	err := each(data, func(num protowire.Number, v value) error {
@@ -365,6 +395,7 @@ func parseValue(list *[]Value, data []byte) error {
 		case 2: // TypeProto
 			return each(v.b, func(num protowire.Number, v value) error {
 				if num != 1 { // only tensors
+					out.Kind = kinds[num]
 					return nil
 				}
 				return each(v.b, func(num protowire.Number, v value) error {

@@ -111,6 +111,18 @@ func (t *Tensor) Int64s() ([]int64, bool) {
 	return out, len(out) == n
 }
 
+// True says whether the tensor is the one bool true.
+func (t *Tensor) True() bool {
+	if n, err := t.Len(); err != nil || n != 1 || t.Type != Bool {
+		return false
+	}
+	data := t.Raw
+	for _, f := range t.fields {
+		data = f.data // a varint
+	}
+	return len(data) == 1 && data[0] == 1
+}
+
 // packed returns typed data in the form of Raw.
 func (t *Tensor) packed() ([]byte, error) {
 	var out []byte
