@@ -9,8 +9,8 @@ type Scorer func(inputs [][]float32) ([]float64, error)
 // Score is Score-CAM: every channel of the map, brought to the input's size and to
 // 0..1, masks the input, and the channels are weighted by the softmax of the scores
 // that the masked inputs get (Wang et al., CVPRW 2020; with pytorch-grad-cam's details:
-// corners aligned, no baseline). input holds 3 planes of H x W values, or where last is
-// set, pixels of 3 values. batch inputs are made at a time.
+// corners aligned, no baseline). input holds planes of H x W values, or where last is set,
+// pixels of as many values as there are channels. batch inputs are made at a time.
 func Score(f Features, input []float32, H, W int, last bool, batch int, score Scorer) ([]float64, error) {
 	scores := make([]float64, 0, f.C)
 	masked := make([][]float32, batch)
@@ -18,15 +18,16 @@ func Score(f Features, input []float32, H, W int, last bool, batch int, score Sc
 		masked[i] = make([]float32, len(input))
 	}
 	mask := make([]float32, H*W)
+	channels := len(input) / (H * W)
 	for k := 0; k < f.C; k += batch {
 		n := min(batch, f.C-k)
 		for i := range n {
 			spread(mask, f.channel(k+i), f.H, f.W, H, W)
 			for p, v := range mask {
-				for c := range 3 {
+				for c := range channels {
 					at := c*H*W + p
 					if last {
-						at = 3*p + c
+						at = channels*p + c
 					}
 					masked[i][at] = input[at] * v
 				}

@@ -25,6 +25,9 @@ func (m *Model) Enlarge(times int) (*Model, error) {
 	if h.FeatureMap == "" || h.MapKind != MapNCHW {
 		return nil, fmt.Errorf("model %q: %w: it has no map of channels by rows by columns (%s)", m.Name, ErrNotEnlarged, h.NoMap)
 	}
+	if h.Pool == PoolFlatten {
+		return nil, fmt.Errorf("model %q: %w: the dense layers behind it take one size only (Flatten)", m.Name, ErrNotEnlarged)
+	}
 	f := m.file
 	for range times {
 		if f, err = enlarge(f, m.Dir(), h.FeatureMap); err != nil {

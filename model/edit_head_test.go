@@ -214,7 +214,7 @@ func TestReplaceHeadDropsOldWeights(t *testing.T) {
 
 // FuzzHead: no file makes the search for a head or a rewriting panic.
 func FuzzHead(f *testing.F) {
-	files, err := filepath.Glob("testdata/heads/*.onnx")
+	files, err := filepath.Glob("testdata/*/*.onnx")
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -242,9 +242,23 @@ func FuzzHead(f *testing.F) {
 				t.Fatalf("enlarged, the file is not read: %v", err)
 			}
 		}
+		m.Unquantized()
 		h, err := m.Head()
 		if err != nil {
 			return
+		}
+		for _, name := range []string{h.Penultimate, h.FeatureMap} {
+			if name == "" {
+				continue
+			}
+			if e, err := m.Tap(name); err == nil {
+				if _, err := FromBytes("again", e.Data(), m.Output); err != nil {
+					t.Fatalf("with %q among its outputs, the file is not read: %v", name, err)
+				}
+			}
+		}
+		if l := h.MapLayer(); len(l.Weight) != len(h.Weight) || len(l.Bias) != len(h.Bias) {
+			t.Fatalf("the map is read by %d weights and %d biases", len(l.Weight), len(l.Bias))
 		}
 		if h.Classes <= 0 || h.Features <= 0 || len(h.Weight) != h.Classes*h.Features || len(h.Bias) != h.Classes {
 			t.Fatalf("head of %d x %d with %d weights and %d biases", h.Classes, h.Features, len(h.Weight), len(h.Bias))

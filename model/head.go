@@ -28,12 +28,22 @@ const (
 // session.
 type Head struct {
 	Node  string // the linear layer, for people
-	Kind  string // Gemm, MatMul or Conv
+	Kind  string // its operator: Gemm, MatMul, Conv, or a quantised one such as QGemm or MatMulInteger
 	Input string // the tensor that enters the linear layer
+
+	// Quantized says that the layer's weights or what it takes are integers in the file.
+	// Weight and Bias are what they stand for, and so are the values of Penultimate and
+	// FeatureMap where they are tapped.
+	Quantized bool
+	// Rounded says that the graph quantises between FeatureMap and Penultimate, so that the
+	// one is the other pooled but for rounding.
+	Rounded bool
 
 	Features, Classes int
 	// Weight is row-major, Classes x Features: logits = Weight . penultimate +
-	// Bias. Bias has one value per class, zeros where the layer has none.
+	// Bias. Bias has one value per class, zeros where the layer has none. Scales and
+	// shifts by constants behind the layer are in them. Where the graph quantises the
+	// logits, they differ from these by its rounding.
 	Weight, Bias []float32
 
 	// Penultimate is the vector per image: Features values. Empty when the
@@ -46,9 +56,9 @@ type Head struct {
 	Pool       string // "GlobalAveragePool", "mean", "class token", …
 	NoMap      string
 	// Direct says that Penultimate is the FeatureMap pooled by a mean, a sum or
-	// the choice of a token, and nothing else, so that class activation maps
-	// follow from Weight; Between lists the operators that lie between them,
-	// from the head backwards.
+	// the choice of a token, and nothing else but rounding and scales and shifts by
+	// constants, so that class activation maps follow from MapLayer; Between lists the
+	// operators that lie between them, from the head backwards.
 	Direct  bool
 	Between []string
 
@@ -56,10 +66,20 @@ type Head struct {
 	// whose results are pooled (SqueezeNet); Relu that they pass a ReLU before.
 	PerPlace, Relu bool
 
-	linear, add *onnx.Node // in the parsed graph
-	product     string     // what add adds the bias to
-	after       []string   // Reshape shapes between the layer and the output
-	typ         onnx.Type  // of the layer's weight in the graph
+	mapWeight, mapBias []float32 // of MapLayer, nil where they are Weight and Bias
+
+	linear *onnx.Node // in the parsed graph
+	form   form
+	behind []behind  // the nodes from the output back to the layer
+	after  []string  // Reshape shapes between the layer and the output
+	typ    onnx.Type // of the layer's weight in the graph
+}
+
+// behind is a node between the linear layer and the output.
+type behind struct {
+	node *onnx.Node
+	drop bool   // what it does is in the head's weights, or is quantisation
+	as   string // the float operator that does what it does with integers
 }
 
 // NoHeadError says where the search for a head stopped.
@@ -117,13 +137,13 @@ func same(n *onnx.Node) bool {
 
 func standard(n *onnx.Node) bool { return n.Domain == "" || n.Domain == "ai.onnx" }
 
-// through goes back over nodes that change nothing and returns the node that
-// makes the values, and the tensor it makes. node is nil at an input of the
-// graph.
+// through goes back over nodes that change nothing but the shape and the rounding of
+// values, and returns the node that makes the values, and the tensor it makes. node is nil
+// at an input of the graph.
 func (f *finder) through(t string, visit func(*onnx.Node)) (tensor string, node *onnx.Node) {
 	for range len(f.g.Nodes) + 1 {
 		n := f.maker[t]
-		if n == nil || !same(n) || len(n.In) == 0 {
+		if n == nil || len(n.In) == 0 || n.Out[0] != t || !same(n) && !f.quantizes(n) {
 			return t, n
 		}
 		if visit != nil {
@@ -137,29 +157,55 @@ func (f *finder) through(t string, visit func(*onnx.Node)) (tensor string, node 
 // head finds the head that makes logits; output is the graph's output behind it.
 func (f *finder) head(output, logits string) (*Head, error) {
 	h := &Head{}
-	if output != logits { // what lies behind an activation
-		f.through(output, h.remember)
+	if output != logits { // what lies behind an activation, and the activation
+		if _, n := f.through(output, h.remember); n != nil {
+			op, _ := activation(n)
+			if standard(n) {
+				op = ""
+			}
+			h.behind = append(h.behind, behind{node: n, as: op})
+		}
 	}
+	scores := len(h.behind)
 	t, n := f.through(logits, h.remember)
 	if n == nil {
 		return nil, noHead("%q comes straight from the input", logits)
 	}
 	if pooled := f.pool(n); pooled.in != "" { // pooling after the linear layer
 		h.Pool = pooled.how
-		t, n = f.through(pooled.in, h.remember)
+		if err := h.rememberPool(f, n, pooled); err != nil {
+			return nil, err
+		}
+		cut := false
+		t, n = f.through(pooled.in, func(n *onnx.Node) {
+			h.remember(n)
+			cut = cut || f.cutsNegative(n)
+		})
 		if n != nil && n.Op == "Relu" && standard(n) {
 			h.Relu = true
+			h.behind = append(h.behind, behind{node: n})
 			t, n = f.through(n.In[0], h.remember)
 		}
-		if n == nil || n.Op != "Conv" || pooled.kind != MapNCHW {
+		if n == nil || !convolves(n) && !f.scales(n) || pooled.kind != MapNCHW {
 			return nil, noHead("%q is pooled, but what is pooled comes from %s, not from a 1x1 Conv", logits, label(n))
 		}
+		h.Relu = h.Relu || cut || f.cutsNegative(n)
 		h.PerPlace, h.Direct = true, pooled.linear
 	}
 	if err := f.layer(h, t, n); err != nil {
 		return nil, err
 	}
+	for _, b := range slices.Concat(h.behind[scores:], []behind{{node: h.linear}}) {
+		if !h.Relu && f.cutsNegative(b.node) {
+			return nil, noHead("%s cuts its results off at 0, as a ReLU does", b.node.Label())
+		}
+	}
+	_, integers := onnx.QuantizationIn(f.maker, h.Input)
+	h.Quantized = integers || h.linear.Op == "DynamicQuantizeMatMul" || len(h.linear.In) > 1 && f.fromIntegers(h.linear.In[1])
 	if h.PerPlace {
+		if h.form != convForm {
+			return nil, noHead("%q is pooled, but what is pooled comes from %s, not from a 1x1 Conv", logits, h.Node)
+		}
 		h.FeatureMap, h.MapKind = h.Input, MapNCHW
 		return h, nil
 	}
@@ -168,12 +214,60 @@ func (f *finder) head(output, logits string) (*Head, error) {
 	return h, nil
 }
 
-// remember keeps the shapes of Reshapes behind the linear layer: they may hold
+// fromIntegers says whether a constant is dequantised in the graph.
+func (f *finder) fromIntegers(name string) bool {
+	for range 8 {
+		n := f.maker[name]
+		if n == nil || len(n.In) == 0 {
+			return false
+		}
+		if n.Op == "DequantizeLinear" {
+			return true
+		}
+		name = n.In[0]
+	}
+	return false
+}
+
+// scales says whether a node only scales and shifts values by constants, or by the scales of
+// dynamic quantisation.
+func (f *finder) scales(n *onnx.Node) bool {
+	in, _, err := f.affine(n)
+	if in != "" && err == nil {
+		return true
+	}
+	_, _, _, ok := f.scaled(n)
+	return ok
+}
+
+// remember keeps the nodes behind the linear layer, and the shapes of Reshapes: they may hold
 // the number of classes.
 func (h *Head) remember(n *onnx.Node) {
+	h.behind = append(h.behind, behind{node: n, drop: !same(n)})
 	if n.Op == "Reshape" && len(n.In) > 1 {
 		h.after = append(h.after, n.In[1])
 	}
+}
+
+// rememberPool keeps the nodes of a pooling.
+func (h *Head) rememberPool(f *finder, n *onnx.Node, p pooling) error {
+	for range 8 {
+		b := behind{node: n}
+		if f.quantizes(n) {
+			b.drop = true
+		}
+		if !standard(n) {
+			b.as = map[string]string{"QLinearGlobalAveragePool": "GlobalAveragePool", "QLinearAveragePool": "AveragePool"}[n.Op]
+		}
+		h.behind = append(h.behind, b)
+		if len(n.In) == 0 || n.In[0] == p.in {
+			return nil
+		}
+		if n = f.maker[n.In[0]]; n == nil {
+			break
+		}
+	}
+	return noHead("the pooling %s is not one of %q", p.how, p.in)
 }
 
 func label(n *onnx.Node) string {
@@ -183,168 +277,18 @@ func label(n *onnx.Node) string {
 	return n.Label()
 }
 
-// layer reads the linear layer that makes tensor t.
-func (f *finder) layer(h *Head, t string, n *onnx.Node) error {
-	if n == nil {
-		return noHead("%q is an input of the graph", t)
-	}
-	if !standard(n) {
-		return noHead("%s is of the operator set %q, which is not known", n.Label(), n.Domain)
-	}
-	switch n.Op {
-	case "Gemm":
-		return f.gemm(h, n)
-	case "MatMul":
-		return f.matmul(h, n)
-	case "Conv":
-		return f.conv(h, n)
-	case "Add":
-		if len(n.In) != 2 {
-			break
-		}
-		for i := range 2 {
-			if f.constant(n.In[1-i]) == nil {
-				continue
-			}
-			_, inner := f.through(n.In[i], nil)
-			if inner == nil || !standard(inner) {
-				continue
-			}
-			if inner.Op == "MatMul" || inner.Op == "Gemm" && (len(inner.In) < 3 || inner.In[2] == "") {
-				h.add, h.product = n, n.In[i]
-				read := f.matmul
-				if inner.Op == "Gemm" {
-					read = f.gemm
-				}
-				if err := read(h, inner); err != nil {
-					return err
-				}
-				return f.bias(h, n, n.In[1-i], 1)
-			}
-		}
-		return noHead("%s does not add a constant bias to a MatMul or a Gemm without one", n.Label())
-	}
-	return noHead("%s is not a linear layer (Gemm, MatMul, MatMul and Add, or a 1x1 Conv)", n.Label())
-}
-
-func attrInt(n *onnx.Node, name string, def int64) int64 {
-	if a, ok := n.Attr(name); ok {
-		return a.I
-	}
-	return def
-}
-
-func (f *finder) gemm(h *Head, n *onnx.Node) error {
-	if len(n.In) < 2 || attrInt(n, "transA", 0) != 0 {
-		return noHead("%s transposes its input", n.Label())
-	}
-	scale := func(name string) float32 {
-		if a, ok := n.Attr(name); ok {
-			return a.F
-		}
-		return 1
-	}
-	if err := f.weight(h, n, n.In[1], attrInt(n, "transB", 0) != 0, scale("alpha")); err != nil {
-		return err
-	}
-	if len(n.In) > 2 && n.In[2] != "" {
-		if err := f.bias(h, n, n.In[2], scale("beta")); err != nil {
-			return err
-		}
-	}
-	h.Kind, h.Input, h.Node, h.linear = "Gemm", n.In[0], n.Label(), n
-	return nil
-}
-
-func (f *finder) matmul(h *Head, n *onnx.Node) error {
-	if len(n.In) != 2 || f.constant(n.In[1]) == nil {
-		return noHead("%s multiplies by something that is not a constant weight", n.Label())
-	}
-	if err := f.weight(h, n, n.In[1], false, 1); err != nil {
-		return err
-	}
-	h.Kind, h.Input, h.Node, h.linear = "MatMul", n.In[0], n.Label(), n
-	return nil
-}
-
-// onePlace says whether a Conv looks at one place at a time: 1x1, without
-// groups, strides or padding.
-func (f *finder) onePlace(n *onnx.Node) bool {
-	w := f.constant(n.In[1])
-	if w == nil || len(w.Dims) != 4 || w.Dims[2] != 1 || w.Dims[3] != 1 || attrInt(n, "group", 1) != 1 {
-		return false
-	}
-	for name, plain := range map[string]int64{"strides": 1, "pads": 0} {
-		if a, ok := n.Attr(name); ok && slices.ContainsFunc(a.Ints, func(v int64) bool { return v != plain }) {
-			return false
-		}
-	}
-	return true
-}
-
-func (f *finder) conv(h *Head, n *onnx.Node) error {
-	if len(n.In) < 2 {
-		return noHead("%s has no weight", n.Label())
-	}
-	w, err := f.values(n.In[1])
-	if err != nil {
-		return noHead("%s: %v", n.Label(), err)
-	}
-	if len(w.dims) != 4 || !f.onePlace(n) {
-		return noHead("%s is a convolution with weights %v, strides or padding; only a plain 1x1 one is a linear layer", n.Label(), w.dims)
-	}
-	h.Classes, h.Features, h.Weight, h.typ = w.dims[0], w.dims[1], w.v, f.typeOf(n.In[1])
-	h.Bias = make([]float32, h.Classes)
-	if len(n.In) > 2 && n.In[2] != "" {
-		if err := f.bias(h, n, n.In[2], 1); err != nil {
-			return err
-		}
-	}
-	h.Kind, h.Input, h.Node, h.linear = "Conv", n.In[0], n.Label(), n
-	return nil
-}
-
-// weight reads a matrix as Classes x Features; transposed says that the file
-// has it so, otherwise it is Features x Classes.
-func (f *finder) weight(h *Head, n *onnx.Node, name string, transposed bool, scale float32) error {
-	w, err := f.values(name)
-	if err != nil {
-		return noHead("%s: %v", n.Label(), err)
-	}
-	if len(w.dims) != 2 || w.dims[0] == 0 || w.dims[1] == 0 {
-		return noHead("%s has weights of shape %v, not a matrix", n.Label(), w.dims)
-	}
-	if !transposed {
-		w = w.transpose()
-	}
-	h.Classes, h.Features, h.Weight, h.typ = w.dims[0], w.dims[1], w.v, f.typeOf(name)
-	if scale != 1 {
-		for i := range h.Weight {
-			h.Weight[i] *= scale
-		}
-	}
-	h.Bias = make([]float32, h.Classes)
-	return nil
-}
-
-func (f *finder) bias(h *Head, n *onnx.Node, name string, scale float32) error {
-	b, err := f.values(name)
-	if err != nil {
-		return noHead("%s: bias: %v", n.Label(), err)
-	}
-	last := len(b.dims) - 1
-	if len(b.v) != 1 && (len(b.v) != h.Classes || b.dims[last] != h.Classes) {
-		return noHead("%s has a bias of shape %v for %d classes", n.Label(), b.dims, h.Classes)
-	}
-	for i := range h.Bias {
-		h.Bias[i] = b.v[i%len(b.v)] * scale
-	}
-	return nil
-}
-
 // Layer is the linear layer by itself; it shares the head's weights.
 func (h *Head) Layer() linear.Layer {
 	return linear.Layer{In: h.Features, Out: h.Classes, Weight: h.Weight, Bias: h.Bias}
+}
+
+// MapLayer gives the logits from the pooled feature map of a Direct head: Layer, with
+// what lies between map and penultimate vector in its weights. It shares the head's.
+func (h *Head) MapLayer() linear.Layer {
+	if h.mapWeight == nil {
+		return h.Layer()
+	}
+	return linear.Layer{In: h.Features, Out: h.Classes, Weight: h.mapWeight, Bias: h.mapBias}
 }
 
 // ErrPerPlace says that something needs a penultimate vector, and the model

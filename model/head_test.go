@@ -45,7 +45,7 @@ var headCases = map[string]headCase{
 	"squeezenet":        {"Conv", "GlobalAveragePool", MapNCHW, true, true, 12},
 	"conv-then-max":     {"Conv", "GlobalMaxPool", MapNCHW, false, true, 12},
 	"vgg-gap":           {"Gemm", "GlobalAveragePool", MapNCHW, true, false, 16},
-	"vgg-flatten":       {"Gemm", "", "", false, false, 20},
+	"vgg-flatten":       {"Gemm", "Flatten", MapNCHW, false, false, 20},
 	"densenet":          {"Gemm", "GlobalAveragePool", MapNCHW, true, false, 8},
 	"mobilenetv3":       {"Gemm", "GlobalAveragePool", MapNCHW, false, false, 16},
 	"efficientnet":      {"Gemm", "GlobalAveragePool", MapNCHW, true, false, 16},
@@ -65,8 +65,8 @@ var headCases = map[string]headCase{
 	"external":          {"MatMul", "GlobalAveragePool", MapNCHW, true, false, 12},
 	"tf2onnx":           {"MatMul", "mean", MapNCHW, true, false, 12},
 	"flatten-mean":      {"Gemm", "mean", MapNCHW, true, false, 12},
-	"se-no-pool":        {"Gemm", "", "", false, false, 768},
-	"avgpool-part":      {"Gemm", "", "", false, false, 48},
+	"se-no-pool":        {"Gemm", "Flatten", MapNCHW, false, false, 768},
+	"avgpool-part":      {"Gemm", "Flatten", MapNCHW, false, false, 48},
 	"maxpool":           {"Gemm", "MaxPool 8x8", MapNCHW, false, false, 12},
 	"timm-conv-head":    {"Gemm", "GlobalAveragePool", MapNCHW, false, false, 20},
 	"gemm-add":          {"Gemm", "GlobalAveragePool", MapNCHW, true, false, 12},
@@ -323,12 +323,22 @@ func TestExternalDataErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "external.onnx") // without external.bin
-	if err := os.WriteFile(path, data, 0o600); err != nil {
+	weights, err := os.ReadFile("testdata/heads/external.bin")
+	if err != nil {
 		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	path, beside := filepath.Join(dir, "external.onnx"), filepath.Join(dir, "external.bin")
+	for p, b := range map[string][]byte{path: data, beside: weights} {
+		if err := os.WriteFile(p, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	m, err := Open(path, "")
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(beside); err != nil { // after Open has seen that it is there
 		t.Fatal(err)
 	}
 	if _, err := m.Head(); err == nil || !strings.Contains(err.Error(), "external.bin") {

@@ -212,7 +212,7 @@ func work(ctx context.Context, fill Filler, jobs <-chan job, spent *atomic.Int64
 		}
 		start := time.Now()
 		dst := j.r.batch.Input(0, j.slot)
-		size, err := guarded(fill, j.index, dst)
+		size, err := fill.Guarded(j.index, dst)
 		if err != nil {
 			clear(dst) // the slot runs with the rest; nobody looks at its result
 			size = image.Point{}
@@ -225,14 +225,14 @@ func work(ctx context.Context, fill Filler, jobs <-chan job, spent *atomic.Int64
 	}
 }
 
-// guarded is fill, whose panics are errors: one bad sample must not end the run.
-func guarded(fill Filler, i int, dst []float32) (size image.Point, err error) {
+// Guarded calls the filler, whose panics are errors: one bad sample must not end a run.
+func (f Filler) Guarded(i int, dst []float32) (size image.Point, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("loading stopped: %v", r)
 		}
 	}()
-	return fill(i, dst)
+	return f(i, dst)
 }
 
 // At is the filler of some samples: sample i is that at at[i].

@@ -22,6 +22,7 @@ import (
 	"cutmix-eval/internal/filelock"
 	"cutmix-eval/internal/strict"
 	"cutmix-eval/model"
+	"cutmix-eval/recipes"
 )
 
 // Version of the file format.
@@ -178,7 +179,7 @@ func (e Entry) check() error {
 		return fmt.Errorf("kind %q is not known", e.Kind)
 	}
 	if e.Recipe != nil {
-		if err := model.CheckRecipe(e.Recipe); err != nil {
+		if err := recipes.Check(e.Recipe); err != nil {
 			return fmt.Errorf("recipe: %w", err)
 		}
 	}
