@@ -1,6 +1,7 @@
 package datasets
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"slices"
@@ -31,8 +32,10 @@ type Checkup struct {
 	// the groups whose images have different labels.
 	Duplicates [][]string `json:"duplicates"`
 	Conflicts  int        `json:"duplicates_with_different_labels"`
-	MinSide    int        `json:"min_side"`
-	MaxSide    int        `json:"max_side"`
+	// Sideways counts pictures whose EXIF orientation is other than upright.
+	Sideways int `json:"exif_orientation_not_upright"`
+	MinSide  int `json:"min_side"`
+	MaxSide  int `json:"max_side"`
 }
 
 // Bad is the number of images that cannot be used.
@@ -45,6 +48,7 @@ func (d *Dataset) Check(ctx context.Context, workers int, done func()) (*Checkup
 		err    error
 		empty  bool
 		format imageproc.Format
+		turned bool
 		w, h   int
 		sum    [32]byte
 	}
@@ -71,6 +75,7 @@ func (d *Dataset) Check(ctx context.Context, workers int, done func()) (*Checkup
 					var img imageproc.Image
 					if img, f.err = l.decode(data, nil); f.err == nil {
 						f.w, f.h, f.format = img.W, img.H, imageproc.Sniff(data)
+						f.turned = imageproc.OrientationOf(bytes.NewReader(data)) != imageproc.Upright
 					}
 				}
 				if done != nil {
@@ -102,6 +107,9 @@ func (d *Dataset) Check(ctx context.Context, workers int, done func()) (*Checkup
 		default:
 			c.Good++
 			c.Formats[f.format]++
+			if f.turned {
+				c.Sideways++
+			}
 			if c.MinSide == 0 {
 				c.MinSide = min(f.w, f.h)
 			}

@@ -1,6 +1,7 @@
 package datasets
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -155,6 +156,9 @@ type cifarSource struct {
 
 func (s *cifarSource) readAt(i int, off int64, buf []byte) error {
 	f := s.t.files[i]
+	if f.zip != nil {
+		return errors.New("CIFAR's binaries are not read within a zip archive; unpack it and give the folder")
+	}
 	if s.t.tar != nil {
 		_, err := s.t.tar.ReadAt(buf, f.off+off)
 		return err

@@ -37,6 +37,9 @@ const (
 	List         Format = "list"          // a text file of paths and labels (OpenOOD and others)
 	CIFAR        Format = "cifar"         // CIFAR-10 or -100, binary version
 	TinyImageNet Format = "tiny-imagenet" // val_annotations.txt beside images/
+	Parquet      Format = "parquet"       // Hugging Face's rows of images and labels
+	WebDataset   Format = "webdataset"    // tars of images with labels beside them
+	Arrays       Format = "arrays"        // numpy's
 	Scenes       Format = "scenes"        // the embedded ones
 	Noise        Format = "noise"         // drawn, without objects
 	Derived      Format = "derived"       // computed from other images
@@ -44,7 +47,7 @@ const (
 
 // Formats lists the formats that can be asked for.
 func Formats() []Format {
-	return []Format{Auto, ClassFolders, Flat, List, CIFAR, TinyImageNet, Scenes}
+	return []Format{Auto, ClassFolders, Flat, List, CIFAR, TinyImageNet, Parquet, WebDataset, Arrays, Scenes}
 }
 
 // Options say how to read a path.
@@ -54,12 +57,15 @@ type Options struct {
 	Root   string // folder that a list's paths are relative to
 	Split  string // which of train, val, test … where there are several
 	Prefer string // the split to take where there are several and Split names none
+	// Order is the order in which the classes are a model's outputs; empty: found.
+	Order ClassOrder
 	// Unlabelled says that labels do not matter: all images of a folder or tar are taken,
 	// whatever folders they lie in.
 	Unlabelled bool
 	// NoiseW and NoiseH are the size of images of noise, NoiseSeed says which they are.
 	NoiseW, NoiseH int
 	NoiseSeed      uint64
+	Exif           bool // pictures are turned as their EXIF orientation says
 }
 
 // Unlabelled is the label of an image without one.
@@ -88,9 +94,12 @@ type Dataset struct {
 	// without one. MapName is the file.
 	ClassMap map[string]int
 	MapName  string
+	Order    ClassOrder // that was asked for; empty: found
 	src      source
 	base     string      // folder of a tree that all samples lie in, below wrappers and splits
 	derived  *derivation // nil for images that are read
+	exif     bool        // Options.Exif
+	content  []string    // of the Fingerprint, where samples have no sizes of their own
 }
 
 // source delivers the contents of samples, by Sample.at.
@@ -111,6 +120,8 @@ func Open(path string, o Options) (*Dataset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening data %q: %w", path, err)
 	}
+	d.Order = o.Order
+	d.exif = o.Exif
 	if len(d.Samples) == 0 {
 		d.Close()
 		return nil, fmt.Errorf("opening data %q: it holds no images (%s)", path, d.Why)
@@ -142,48 +153,86 @@ func open(path string, o Options) (*Dataset, error) {
 	}
 	info, err := os.Stat(path)
 	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) && hasBraces(path) {
+			return openPattern(path, o)
+		}
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, errors.New("there is no such file or folder")
 		}
 		return nil, err
 	}
-	var t *tree
-	switch {
-	case info.IsDir():
-		t, err = walk(path)
-	case !info.Mode().IsRegular():
+	var d *Dataset
+	if info.IsDir() {
+		d, err = openFolder(path, o)
+	} else if !info.Mode().IsRegular() {
 		return nil, errors.New("it is neither a folder nor a regular file")
-	default:
-		var head [512]byte
-		if head, err = start(path); err != nil {
-			return nil, err
-		}
-		switch {
-		case isTar(head[:]):
-			t, err = indexTar(path)
-		case head[0] == 0x1f && head[1] == 0x8b:
-			return nil, errors.New("it is compressed with gzip; images are read in place, so unpack it first (gunzip)")
-		case string(head[:4]) == "PK\x03\x04":
-			return nil, errors.New("it is a zip archive; unpack it first, or make it a tar file")
-		case isCIFARFile(path, info.Size()) && o.Format != List:
-			return openCIFARFile(path)
-		default:
-			return openList(path, o)
-		}
+	} else {
+		d, err = openFile(path, info.Size(), o)
+	}
+	if err == nil && o.Format != Auto && d.Format != o.Format {
+		err = fmt.Errorf("it is not %q data: %s", o.Format, d.Why)
+		d.Close()
 	}
 	if err != nil {
 		return nil, err
 	}
-	d, err := recognise(t, o)
-	if err == nil && o.Format != Auto && d.Format != o.Format {
-		err = fmt.Errorf("it is not %q data: %s", o.Format, d.Why)
+	d.Name = cmp.Or(d.Name, containerName(path))
+	return d, nil
+}
+
+func openFolder(path string, o Options) (*Dataset, error) {
+	t, err := walk(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, open := range []func(*tree, Options) (*Dataset, error){parquetFolder, shardFolder} {
+		if d, err := open(t, o); d != nil || err != nil {
+			return d, err
+		}
+	}
+	return t.dataset(o)
+}
+
+func openFile(path string, size int64, o Options) (*Dataset, error) {
+	head, err := start(path)
+	if err != nil {
+		return nil, err
+	}
+	var t *tree
+	switch {
+	case isTar(head[:]):
+		t, err = indexTar(path)
+	case isCompressed(head[:]):
+		t, err = unpackTar(path)
+	case isZip(head[:]):
+		t, err = indexZip(path)
+	case string(head[:6]) == "\x93NUMPY":
+		return openArray(path, o)
+	case isParquet(head[:]):
+		return openParquetFile(path, o)
+	case isCIFARFile(path, size) && o.Format != List:
+		return openCIFARFile(path)
+	default:
+		return openList(path, o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t.dataset(o)
+}
+
+// dataset finds out what a tree is. It closes the tree where that fails.
+func (t *tree) dataset(o Options) (*Dataset, error) {
+	d, err := t.webdataset(o)
+	if d == nil && err == nil {
+		if err = t.onlyArchives(); err == nil {
+			d, err = recognise(t, o)
+		}
 	}
 	if err != nil {
 		t.close()
-		return nil, err
 	}
-	d.Name = strings.TrimSuffix(filepath.Base(filepath.Clean(path)), ".tar")
-	return d, nil
+	return d, err
 }
 
 // made refuses options that say nothing about images that the program makes itself.
@@ -238,7 +287,9 @@ func (d *Dataset) Labelled() bool {
 }
 
 // Fingerprint identifies the data: classes, paths, labels and file sizes, in
-// order. The same files in a folder and in a tar have the same one.
+// order. The same files in a folder, a tar and a zip archive have the same one. Of Parquet
+// files, whose images have no sizes of their own, the footers count, which have the sizes of all
+// columns.
 func (d *Dataset) Fingerprint() string {
 	h := sha256.New()
 	if d.derived != nil {
@@ -249,6 +300,9 @@ func (d *Dataset) Fingerprint() string {
 		return hex.EncodeToString(h.Sum(nil)[:8])
 	}
 	for _, c := range d.Classes {
+		put(h, c)
+	}
+	for _, c := range d.content {
 		put(h, c)
 	}
 	for _, s := range d.Samples {
@@ -366,7 +420,11 @@ func (l *Loader) LoadWindow(i int, want imageproc.Window) (imageproc.Image, erro
 }
 
 func (l *Loader) decode(data []byte, want imageproc.Window) (imageproc.Image, error) {
-	img, _, err := l.dec.DecodeWindow(data, want)
+	decode := l.dec.DecodeWindow
+	if l.d.exif {
+		decode = l.dec.DecodeOriented
+	}
+	img, _, err := decode(data, want)
 	return img, err
 }
 

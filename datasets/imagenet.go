@@ -43,3 +43,35 @@ var imageNetIndex = sync.OnceValue(func() map[string]int {
 	}
 	return m
 })
+
+// imageNetNames is the class index by synset and by folded name.
+var imageNetNames = sync.OnceValue(func() map[string]int {
+	names := make([]string, 0, 1000)
+	for _, c := range ImageNet() {
+		names = append(names, c.Name)
+	}
+	index, _ := folds(names)
+	for i, c := range ImageNet() {
+		index[c.Synset] = i
+	}
+	return index
+})
+
+// imageNetClass finds a class by its synset, its name, or a list of names of which one is
+// known alone, such as "tench, Tinca tinca" and "n01440764 tench".
+func imageNetClass(name string) (int, bool) {
+	index := imageNetNames()
+	if i, ok := index[fold(name)]; ok {
+		return i, true
+	}
+	if synset, rest, ok := strings.Cut(name, " "); ok && wnid.MatchString(synset) && rest != "" {
+		i, ok := index[synset]
+		return i, ok
+	}
+	for part := range strings.SplitSeq(name, ",") {
+		if i, ok := index[fold(part)]; ok {
+			return i, true
+		}
+	}
+	return 0, false
+}

@@ -3,7 +3,6 @@ package datasets
 import (
 	"bytes"
 	"cmp"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,6 +36,7 @@ type labelFile struct {
 	absent  []absent    // listed, but not in the tree
 
 	classes map[string]int // class map: class -> model output
+	display []string       // names of the outputs, where classes are numbers
 }
 
 type absent struct {
@@ -55,6 +55,10 @@ func (l *labelFile) of(i int) (int, bool) {
 const maxLabelFile = 512 << 20
 
 func readText(name string) ([]byte, error) {
+	// A pipe without a writer would be waited for without end.
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%q is not a regular file", name)
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
@@ -67,7 +71,13 @@ func readText(name string) ([]byte, error) {
 	if len(data) > maxLabelFile {
 		return nil, fmt.Errorf("%q is larger than %d MiB, too large for a text file of labels", name, maxLabelFile>>20)
 	}
-	return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), nil
+	if bytes.HasPrefix(data, []byte("\x93NUMPY")) {
+		return data, nil // of numbers, not of text
+	}
+	if data, err = asUTF8(data); err != nil {
+		return nil, fmt.Errorf("%q: %w", name, err)
+	}
+	return data, nil
 }
 
 // readLabels reads a label file for the given images of a tree and class
@@ -76,6 +86,11 @@ func readLabels(name string, t *tree, images []int, dirs []string) (*labelFile, 
 	data, err := readText(name)
 	if err != nil {
 		return nil, fmt.Errorf("reading labels: %w", err)
+	}
+	if bytes.HasPrefix(data, []byte("\x93NUMPY")) {
+		if data, err = arrayAsText(data); err != nil {
+			return nil, fmt.Errorf("reading labels from %q: %w", name, err)
+		}
 	}
 	l := &labelFile{path: name}
 	if err := l.parse(data, t, images, dirs); err != nil {
@@ -103,13 +118,21 @@ func (l *labelFile) parse(data []byte, t *tree, images []int, dirs []string) err
 	if single && len(rows.rows) == len(images) && len(images) != len(dirs) {
 		return l.namesInOrder(rows, images)
 	}
-	m, hits, several := matchImages(rows, t, images)
+	names := imagesOf(t, images)
+	if err := rows.locate(func(cell string) bool {
+		i, err := names.Find(cell)
+		return cell != "" && (err != nil || i >= 0)
+	}); err != nil {
+		return err
+	}
+	m, hits, several := matchImages(rows, names, images)
 	folders, isDir := 0, make(map[string]bool, len(dirs))
 	for _, d := range dirs {
 		isDir[d] = true
 	}
 	for _, r := range rows.rows {
-		if isDir[strings.TrimSpace(r[0])] || isDir[strings.Join(r, " ")] {
+		_, number, _ := wholeNumber(r[0])
+		if isDir[r[0]] || isDir[strings.Join(r, " ")] || number && isDir[r[len(r)-1]] {
 			folders++
 		}
 	}
@@ -134,108 +157,6 @@ func (l *labelFile) namesInOrder(t table, images []int) error {
 	return err
 }
 
-// table is the rows of a text file and the columns that matter.
-type table struct {
-	rows        [][]string
-	path, label int // columns
-	headed      bool
-}
-
-// splitRows reads CSV (comma, semicolon or tab) or lines of "name label" where
-// the label follows the last space.
-func splitRows(data []byte) (table, error) {
-	first, _, _ := bytes.Cut(data, []byte("\n"))
-	var comma rune
-	for _, c := range ",\t;" {
-		if bytes.ContainsRune(first, c) {
-			comma = c
-			break
-		}
-	}
-	t := table{label: 1}
-	if comma == 0 {
-		for _, line := range strings.Split(string(data), "\n") {
-			line = strings.TrimSpace(line)
-			if line == "" || strings.HasPrefix(line, "#") {
-				continue
-			}
-			row := []string{line}
-			if i := strings.LastIndexAny(line, " \t"); i > 0 {
-				row = []string{strings.TrimSpace(line[:i]), line[i+1:]}
-			}
-			t.rows = append(t.rows, row)
-		}
-	} else {
-		r := csv.NewReader(bytes.NewReader(data))
-		r.Comma, r.FieldsPerRecord, r.LazyQuotes, r.TrimLeadingSpace = comma, -1, true, true
-		for {
-			row, err := r.Read()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				return t, err
-			}
-			t.rows = append(t.rows, row)
-		}
-	}
-	t.header()
-	if len(t.rows) == 0 {
-		return t, errors.New("it holds no rows")
-	}
-	return t, nil
-}
-
-// Column names, best first.
-var (
-	pathColumns  = []string{"path", "file", "filename", "file_name", "image", "imageid", "image_id", "image_name", "img", "id", "name"}
-	labelColumns = []string{"label", "target", "index", "class_index", "class_id", "imagenet_index", "label_id", "class", "wnid", "synset", "category", "class_name", "predictionstring"}
-)
-
-func (t *table) header() {
-	if len(t.rows) == 0 {
-		return
-	}
-	find := func(names []string) int {
-		for _, n := range names {
-			for i, cell := range t.rows[0] {
-				if strings.EqualFold(strings.TrimSpace(cell), n) {
-					return i
-				}
-			}
-		}
-		return -1
-	}
-	p, l := find(pathColumns), find(labelColumns)
-	if p >= 0 && l >= 0 && p != l {
-		t.path, t.label, t.headed = p, l, true
-		t.rows = t.rows[1:]
-	}
-}
-
-func (t table) cell(row []string, col int) string {
-	if col >= len(row) {
-		return ""
-	}
-	return strings.TrimSpace(row[col])
-}
-
-// column returns the numbers of a file of one integer a line.
-func column(t table) ([]int, bool) {
-	out := make([]int, len(t.rows))
-	for i, r := range t.rows {
-		if len(r) != 1 {
-			return nil, false
-		}
-		n, err := strconv.Atoi(r[0])
-		if err != nil {
-			return nil, false
-		}
-		out[i] = n
-	}
-	return out, true
-}
-
 // numbers reads the file of one integer a line: the devkit's ground truth when
 // there is one for each image, a class map when there is one for each folder.
 func (l *labelFile) numbers(v []int, t *tree, images []int, dirs []string) error {
@@ -244,7 +165,7 @@ func (l *labelFile) numbers(v []int, t *tree, images []int, dirs []string) error
 		if slices.Contains(v, 0) {
 			rows := table{label: 1}
 			for i, n := range v {
-				rows.rows = append(rows.rows, []string{strconv.Itoa(i), strconv.Itoa(n)})
+				rows.add(i+1, []string{strconv.Itoa(i), strconv.Itoa(n)})
 			}
 			err := l.perImage(rows, images)
 			l.kind = "one output number per line, from 0, images in name order"
@@ -310,21 +231,25 @@ func (l *labelFile) devkit(v []int, images []int) error {
 	return nil
 }
 
-// matchImages finds the image that each row names, -1 for none; hits counts those that
-// were found or, which several says, are not one alone.
-func matchImages(t table, tr *tree, images []int) (match []int, hits int, several error) {
+// imagesOf is the names of images of a tree.
+func imagesOf(t *tree, images []int) *Names {
 	paths := make([]string, len(images))
 	for i, at := range images {
-		paths[i] = tr.files[at].path
+		paths[i] = t.files[at].path
 	}
-	names := NewNames("the data", paths)
+	return NewNames("the data", paths)
+}
+
+// matchImages finds the image that each row names, -1 for none; hits counts those that
+// were found or, which several says, are not one alone.
+func matchImages(t table, names *Names, images []int) (match []int, hits int, several error) {
 	match = make([]int, len(t.rows))
 	for r, row := range t.rows {
 		match[r] = -1
 		i, err := names.Find(t.cell(row, t.path))
 		switch {
 		case err != nil:
-			several = cmp.Or(several, fmt.Errorf("row %d: %w", r+1, err))
+			several = cmp.Or(several, fmt.Errorf("line %d: %w", t.lines[r], err))
 			hits++
 		case i >= 0:
 			match[r] = images[i]
@@ -334,50 +259,53 @@ func matchImages(t table, tr *tree, images []int) (match []int, hits int, severa
 	return match, hits, several
 }
 
-// perImage takes labels row by row. Labels are numbers, or names whose sorted
-// order is the class order.
+// perImage takes labels row by row. Labels are whole numbers, however written, or names whose
+// sorted order is the class order.
 func (l *labelFile) perImage(t table, match []int) error {
 	values := make([]string, len(t.rows))
-	allNumbers := true
+	all := make([]int, 0, len(t.rows)) // as numbers
+	numbers, broken := 0, -1
 	for i, row := range t.rows {
 		v := t.cell(row, t.label)
 		if f := strings.Fields(v); len(f) > 1 && wnid.MatchString(f[0]) { // Kaggle: synset x y x y
 			v = f[0]
 		}
 		if v == "" {
-			return fmt.Errorf("row %d (%s) has no label", i+1, t.cell(row, t.path))
+			return fmt.Errorf("line %d (%s) has no label", t.lines[i], t.cell(row, t.path))
 		}
-		if _, err := strconv.Atoi(v); err != nil {
-			allNumbers = false
+		n, number, whole := wholeNumber(v)
+		if number {
+			numbers++
+			if !whole && broken < 0 {
+				broken = i
+			}
 		}
-		values[i] = v
+		values[i], all = v, append(all, n)
 	}
-	l.kind = "label of each image, names sorted"
 	index := map[string]int{}
-	if allNumbers {
+	switch {
+	case numbers == len(values) && broken >= 0:
+		return fmt.Errorf("line %d: label %s is no whole number; labels are numbers of classes or their names", t.lines[broken], values[broken])
+	case numbers == len(values):
 		l.kind = "label of each image, as numbers"
-		var all []int
-		for _, v := range values {
-			n, _ := strconv.Atoi(v)
+		for i, n := range all {
 			if n < Unlabelled {
-				return fmt.Errorf("label %d is below -1", n)
+				return fmt.Errorf("line %d: label %d is below -1", t.lines[i], n)
 			}
+			values[i] = strconv.Itoa(n) // "007" and "7.0" are 7
 			if n >= 0 {
-				all = append(all, n)
+				l.indices = append(l.indices, n)
 			}
 		}
-		slices.Sort(all)
-		l.indices = slices.Compact(all)
+		slices.Sort(l.indices)
+		l.indices = slices.Compact(l.indices)
 		for i, n := range l.indices {
 			l.names = append(l.names, strconv.Itoa(n))
 			index[strconv.Itoa(n)] = i
 		}
-		for i, v := range values { // "007" is 7
-			n, _ := strconv.Atoi(v)
-			values[i] = strconv.Itoa(n)
-		}
 		index[strconv.Itoa(Unlabelled)] = Unlabelled
-	} else {
+	default:
+		l.kind = "label of each image, names sorted"
 		l.names = slices.Clone(values)
 		slices.Sort(l.names)
 		l.names = slices.Compact(l.names)
@@ -399,49 +327,100 @@ func (l *labelFile) perImage(t table, match []int) error {
 	return nil
 }
 
-// classMap reads "class index" rows, or a list of classes in output order.
+// classMap reads rows of a class and its output, in either order, with a header or without, or
+// a list of classes in output order.
 func (l *labelFile) classMap(t table, dirs []string) error {
-	l.classes = map[string]int{}
+	if t.header != nil { // a first line that was taken for a header of images is a row again
+		t.rows, t.lines = slices.Insert(t.rows, 0, t.header), slices.Insert(t.lines, 0, 0)
+	}
 	known := map[string]bool{}
 	for _, d := range dirs {
 		known[d] = true
 	}
+	classes, outputs, err := t.classes(known)
+	if err != nil {
+		return err
+	}
+	l.kind = "class map"
+	if outputs == nil {
+		l.kind = "list of classes in output order"
+	}
+	l.classes = map[string]int{}
 	hits := 0
-	listed := !slices.ContainsFunc(t.rows, func(r []string) bool {
-		if len(r) < 2 {
-			return false
-		}
-		_, err := strconv.Atoi(strings.TrimSpace(r[len(r)-1]))
-		return err == nil
-	})
-	for i, row := range t.rows {
-		class, output := strings.TrimSpace(row[0]), i
-		if !listed {
-			last := strings.TrimSpace(row[len(row)-1])
-			n, err := strconv.Atoi(last)
-			if err != nil || n < 0 || len(row) < 2 {
-				return fmt.Errorf("row %d: %q is not a class and the number of a model output", i+1, strings.Join(row, " "))
-			}
-			output = n
-		} else if len(row) > 1 && !known[class] && known[strings.Join(row, " ")] {
-			class = strings.Join(row, " ") // a class name with a space in it
-		}
+	for i, class := range classes {
 		if _, ok := l.classes[class]; ok {
-			return fmt.Errorf("row %d: class %q occurs twice", i+1, class)
+			return fmt.Errorf("class %q occurs twice", class)
 		}
-		l.classes[class] = output
+		if l.classes[class] = i; outputs != nil {
+			l.classes[class] = outputs[i]
+		}
 		if known[class] {
 			hits++
 		}
 	}
-	l.kind = "class map"
-	if listed {
-		l.kind = "list of classes in output order"
+	if hits > 0 {
+		return nil
 	}
-	if hits == 0 {
-		return errors.New("it names neither images nor class folders of the data")
+	// Names that agree but for case, spaces and hyphens; or names for folders that are numbers.
+	folded := map[string]bool{}
+	for _, d := range dirs {
+		folded[fold(d)] = true
 	}
-	return nil
+	if slices.ContainsFunc(classes, func(c string) bool { return folded[fold(c)] }) {
+		return nil
+	}
+	if outputs == nil && len(dirs) > 0 && !slices.ContainsFunc(dirs, func(d string) bool { return !digits(d) || number(d) >= len(classes) }) {
+		l.classes, l.display, l.kind = nil, classes, "names of the classes in output order"
+		return nil
+	}
+	return errors.New("it names neither images nor class folders of the data")
+}
+
+// classes reads the rows of a class map. outputs is nil where only classes are listed. known
+// are the class folders.
+func (t table) classes(known map[string]bool) (classes []string, outputs []int, err error) {
+	// Each row may be a class and a number, a number and a class, or a class alone; a header is
+	// none of the three.
+	read := func(row []string) (class string, output int, ok bool) {
+		if len(row) < 2 {
+			return row[0], 0, false
+		}
+		if v, _, whole := wholeNumber(row[len(row)-1]); whole && v >= 0 {
+			return row[0], v, true
+		}
+		whole := strings.Join(row, " ")
+		if first, rest, cut := strings.Cut(whole, " "); cut && !known[whole] {
+			if v, _, ok := wholeNumber(strings.TrimRight(first, ":.)")); ok && v >= 0 {
+				return strings.TrimSpace(rest), v, true
+			}
+		}
+		return row[0], 0, false
+	}
+	mapped := 0
+	for _, row := range t.rows {
+		if _, _, ok := read(row); ok {
+			mapped++
+		}
+	}
+	rows, lines := t.rows, t.lines
+	if _, _, ok := read(rows[0]); !ok && mapped > 0 && mapped == len(rows)-1 && !known[rows[0][0]] {
+		rows, lines = rows[1:], lines[1:] // a header
+	}
+	for i, row := range rows {
+		class, output, ok := read(row)
+		switch {
+		case mapped == 0:
+			if whole := strings.Join(row, " "); len(row) > 1 && t.comma == 0 && (!known[class] || known[whole]) {
+				class = whole // a class name with a space in it
+			}
+		case !ok:
+			return nil, nil, fmt.Errorf("line %d: %q is not a class and the number of a model output", lines[i], strings.Join(row, " "))
+		default:
+			outputs = append(outputs, output)
+		}
+		classes = append(classes, class)
+	}
+	return classes, outputs, nil
 }
 
 func (l *labelFile) parseJSON(data []byte, t *tree, images []int, dirs []string) error {

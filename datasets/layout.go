@@ -43,9 +43,9 @@ func recognise(t *tree, o Options) (*Dataset, error) {
 		}
 		splitWhy = why
 		base = next
-		named = named || strings.EqualFold(path.Base(base), o.Split)
+		named = named || isSplit(path.Base(base), o.Split)
 	}
-	named = named || strings.EqualFold(path.Base(base), o.Split) // the only one, passed as a wrapper
+	named = named || isSplit(path.Base(base), o.Split) // the only one, passed as a wrapper
 	if o.Split != "" && !named {
 		return nil, fmt.Errorf("there is no split %q: it has no folder of that name", o.Split)
 	}
@@ -112,12 +112,12 @@ func wayDown(t *tree, base string) []string {
 // children lists the folders right below dir and counts the images there.
 func children(t *tree, dir string) (dirs []string, images int) {
 	seen := map[string]bool{}
-	see := func(p string) {
+	see := func(p string, image bool) {
 		rest := strings.TrimPrefix(p[len(dir):], "/")
 		first, _, deeper := strings.Cut(rest, "/")
 		switch {
 		case !deeper:
-			if imageName(first) {
+			if image {
 				images++
 			}
 		case !seen[first]:
@@ -126,19 +126,15 @@ func children(t *tree, dir string) (dirs []string, images int) {
 		}
 	}
 	for _, i := range t.under(dir) {
-		see(t.files[i].path)
+		see(t.files[i].path, t.files[i].image)
 	}
 	for _, d := range t.dirs { // empty ones too
 		if dir == "" || strings.HasPrefix(d, dir+"/") {
-			see(d + "/")
+			see(d+"/", false)
 		}
 	}
 	return dirs, images
 }
-
-// splitNames are the folder names that mean a split, best for an evaluation
-// first.
-var splitNames = []string{"val", "validation", "valid", "test", "testing", "train", "training"}
 
 // pickSplit looks whether the folders of dir are splits and picks one. why is
 // empty when they are not.
@@ -150,28 +146,15 @@ func pickSplit(t *tree, dir string, o Options) (next, why string, err error) {
 			continue
 		}
 		dirs = append(dirs, d)
-		if slices.Contains(splitNames, strings.ToLower(d)) || o.Split != "" && strings.EqualFold(d, o.Split) {
+		if splitKind(d) != "" || strings.EqualFold(d, o.Split) {
 			splits = append(splits, d)
 		}
 	}
 	if len(splits) == 0 || len(splits) != len(dirs) && o.Split == "" {
 		return dir, "", nil
 	}
-	for _, want := range append([]string{o.Split, o.Prefer}, splitNames...) {
-		for _, s := range splits {
-			if want != "" && strings.EqualFold(s, want) {
-				why = fmt.Sprintf("split %q", s)
-				if len(splits) > 1 {
-					why = fmt.Sprintf("split %q of %s", s, strings.Join(splits, ", "))
-				}
-				return path.Join(dir, s), why, nil
-			}
-		}
-		if want != "" && want == o.Split {
-			return "", "", fmt.Errorf("there is no split %q, only %s", o.Split, strings.Join(splits, ", "))
-		}
-	}
-	return dir, "", nil
+	s, why, err := takeSplit(splits, o)
+	return path.Join(dir, s), why, err
 }
 
 // folders reads class folders, or a flat folder with a label file.
@@ -183,7 +166,7 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 	for _, i := range t.under(base) {
 		rest := strings.TrimPrefix(t.files[i].path[len(base):], "/")
 		switch {
-		case !imageName(rest):
+		case !t.files[i].image:
 			other++
 		case strings.Contains(rest, "/"):
 			inside = append(inside, i)
@@ -192,7 +175,7 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 		}
 	}
 	if other > 0 {
-		d.Notes = append(d.Notes, fmt.Sprintf("%d files that are not named like images were passed over", other))
+		d.Notes = append(d.Notes, fmt.Sprintf("%d files that are not images were passed over", other))
 	}
 	prefix := t.kind
 	if t.kind == "tar" {
@@ -261,6 +244,11 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 	}
 	if labels != nil {
 		d.ClassMap, d.MapName = labels.classes, o.Labels
+		for i, n := range d.Indices {
+			if labels.display != nil {
+				d.Classes[i] = labels.display[n]
+			}
+		}
 	}
 	return nil
 }

@@ -29,6 +29,9 @@ func openList(name string, o Options) (*Dataset, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := rows.locate(imageName); err != nil {
+		return nil, err
+	}
 	paths := make([]string, len(rows.rows))
 	images := 0
 	for i, row := range rows.rows {
@@ -42,10 +45,15 @@ func openList(name string, o Options) (*Dataset, error) {
 		}
 		paths[i] = p
 	}
-	if images*2 < len(paths) {
-		return nil, errors.New("it is a text file, but its lines do not begin with the paths of images")
-	}
 	root, why, err := listRoot(name, paths, o.Root)
+	if images*2 < len(paths) { // names without an extension: the files decide
+		if o.Root != "" && err != nil {
+			return nil, err
+		}
+		if err != nil || !listsImages(root, paths) {
+			return nil, errors.New("it is a text file, but its lines do not begin with the paths of images; if they are names without an extension, give the images' folder with --data-root")
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -53,10 +61,7 @@ func openList(name string, o Options) (*Dataset, error) {
 	byPath := map[string]int{}
 	match := make([]int, len(paths))
 	for i, p := range paths {
-		full := filepath.FromSlash(p)
-		if !filepath.IsAbs(full) {
-			full = filepath.Join(root, full)
-		}
+		full := listed(root, p)
 		if at, ok := byPath[full]; ok {
 			match[i] = at
 			continue
@@ -125,13 +130,7 @@ func listRoot(list string, paths []string, given string) (root, why string, err 
 	if err != nil {
 		return "", "", err
 	}
-	probe := paths
-	if len(probe) > 20 {
-		probe = nil
-		for i := range 20 {
-			probe = append(probe, paths[i*len(paths)/20])
-		}
-	}
+	probe := spread(paths)
 	exists := func(dir string) bool {
 		for _, p := range probe {
 			if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(p))); err == nil {
@@ -158,4 +157,35 @@ func listRoot(list string, paths []string, given string) (root, why string, err 
 		}
 	}
 	return "", "", fmt.Errorf("none of its images was found (first: %s) in the list's folder or those above it; name their folder with --data-root", strconv.Quote(paths[0]))
+}
+
+// listed is the file that a list with that root names.
+func listed(root, p string) string {
+	if full := filepath.FromSlash(p); filepath.IsAbs(full) {
+		return full
+	}
+	return filepath.Join(root, filepath.FromSlash(p))
+}
+
+// spread is up to 20 of the paths, from the whole list.
+func spread(paths []string) []string {
+	if len(paths) <= 20 {
+		return paths
+	}
+	var out []string
+	for i := range 20 {
+		out = append(out, paths[i*len(paths)/20])
+	}
+	return out
+}
+
+// listsImages says whether half of the paths or more are files that are images.
+func listsImages(root string, paths []string) bool {
+	probe, found := spread(paths), 0
+	for _, p := range probe {
+		if full := listed(root, p); isImage(p, fileStart(full)) {
+			found++
+		}
+	}
+	return 2*found >= len(probe)
 }

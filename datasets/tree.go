@@ -2,6 +2,7 @@ package datasets
 
 import (
 	"archive/tar"
+	"archive/zip"
 	"bytes"
 	"errors"
 	"fmt"
@@ -17,24 +18,29 @@ import (
 	"cutmix-eval/imageproc"
 )
 
-// tree is a listing of files, of a folder or of a tar file, with a way to read
+// tree is a listing of files, of a folder or of an archive, with a way to read
 // them. It is a source.
 type tree struct {
-	kind  string // "folder" or "tar"
+	kind  string // "folder", "tar" …, for people
 	root  string
 	files []file // sorted by path
 	dirs  []string
 	seen  map[string]bool // real folders walked already
 	skip  []string
 	tar   *os.File
+	// handles are what close closes besides tar.
+	handles []io.Closer
 }
 
 // file is one regular file; path has slashes and valid UTF-8.
 type file struct {
-	path string
-	size int64
-	open string // folder: the path to open
-	off  int64  // tar: where the contents begin
+	path  string
+	size  int64
+	image bool   // by its name, or by its content where that says nothing
+	open  string // folder: the path to open
+	off   int64  // tar: where the contents begin
+	zip   *zip.File
+	from  *os.File // tar of several; nil for that of the tree
 }
 
 // maxDepth bounds nested folders, which may be a loop of links.
@@ -100,7 +106,7 @@ func (t *tree) add(dir, rel string, depth int) error {
 			if err != nil {
 				continue // vanished just now
 			}
-			t.files = append(t.files, file{path: r, size: info.Size(), open: p})
+			t.files = append(t.files, file{path: r, size: info.Size(), image: isImage(r, fileStart(p)), open: p})
 		}
 	}
 	return nil
@@ -187,7 +193,10 @@ func (t *tree) index() error {
 			return fmt.Errorf("the tar file is cut off: %s should have %d bytes, %d are left", p, h.Size, end-off)
 		}
 		last = off + (h.Size+511)/512*512
-		fl := file{path: p, size: h.Size, off: off}
+		fl := file{path: p, size: h.Size, off: off, image: isImage(p, func(buf []byte) int {
+			n, _ := t.tar.ReadAt(buf[:min(int64(len(buf)), h.Size)], off)
+			return n
+		})}
 		if i, ok := byPath[p]; ok {
 			t.files[i] = fl // as tar unpacks it: the last one wins
 			t.note("%s is in the archive more than once", p)
@@ -235,9 +244,12 @@ func (t *tree) read(at int, buf []byte) ([]byte, *imageproc.Image, error) {
 const maxFile = 1 << 30
 
 func (t *tree) readFile(fl file, buf []byte) ([]byte, error) {
-	var r io.ReaderAt = t.tar
+	if fl.zip != nil && fl.size <= maxFile {
+		return readZip(fl.zip, buf)
+	}
+	var r io.ReaderAt = t.archive(fl)
 	size := fl.size
-	if t.tar == nil {
+	if fl.open != "" {
 		f, err := os.Open(fl.open)
 		if err != nil {
 			var pe *os.PathError
@@ -263,11 +275,23 @@ func (t *tree) readFile(fl file, buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
-func (t *tree) close() error {
-	if t.tar != nil {
-		return t.tar.Close()
+// archive is the tar that a file lies in.
+func (t *tree) archive(fl file) *os.File {
+	if fl.from != nil {
+		return fl.from
 	}
-	return nil
+	return t.tar
+}
+
+func (t *tree) close() error {
+	var err error
+	if t.tar != nil {
+		err = t.tar.Close()
+	}
+	for _, h := range t.handles {
+		err = errors.Join(err, h.Close())
+	}
+	return err
 }
 
 // text returns the contents of a small file of the tree, and whether it is
@@ -286,7 +310,7 @@ func (t *tree) text(p string) ([]byte, bool, error) {
 
 // hasImages says whether an image lies anywhere below dir.
 func (t *tree) hasImages(dir string) bool {
-	return slices.ContainsFunc(t.under(dir), func(i int) bool { return imageName(t.files[i].path) })
+	return slices.ContainsFunc(t.under(dir), func(i int) bool { return t.files[i].image })
 }
 
 // under returns the indices of the files below dir ("" is all).
@@ -301,14 +325,4 @@ func (t *tree) under(dir string) []int {
 		out = append(out, i)
 	}
 	return out
-}
-
-// imageName says whether a file is meant to be an image. What it really is,
-// its content decides.
-func imageName(p string) bool {
-	switch strings.ToLower(path.Ext(p)) {
-	case ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".heic", ".avif", ".jp2":
-		return true
-	}
-	return false
 }
