@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/bits"
 	"math/rand/v2"
+	"path/filepath"
 	goruntime "runtime"
 	"slices"
 	"strings"
@@ -29,17 +30,23 @@ type Classifier struct {
 	Changes      Changes
 	Running      Running
 
-	source  string  // of the model as it was asked for: a file or a name
-	named   string  // output that was asked for
-	shape   []int64 // of one sample's tensor, without the batch axis
-	start   Start
-	engine  Engine // nil while none is open
-	taps    []string
-	outputs int
-	opening time.Duration
+	source     string         // of the model as it was asked for: a file or a name
+	named      string         // output that was asked for
+	settled    bool           // data have decided between several outputs
+	size       imageproc.Size // of the images that the model sees
+	shape      []int64        // of one sample's tensor, without the batch axis
+	pixelNotes []string       // what is to be known of input and preprocessing
+	start      Start
+	engine     Engine // nil while none is open
+	taps       []string
+	outputs    int
+	opening    time.Duration
 	// probabilities says that the scores are probabilities though nothing in the graph
 	// says so. Known once an engine was open.
 	probabilities bool
+	checked       []string // tensors of which it is known whether they depend on the batch
+	alone         bool     // they do: it runs image by image
+	warnings      []string // of the model, for reports
 }
 
 // OpenClassifier opens a model by file or name, without ONNX Runtime: a wrong name is
@@ -50,23 +57,38 @@ func OpenClassifier(c ModelConfig, r Running) (*Classifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	recipe, source, err := c.recipe(m, entry)
+	out, err := ClassifierOf(m, entry, c, r)
 	if err != nil {
 		return nil, err
 	}
-	shape, err := imageShape(m, recipe)
-	if err != nil {
-		return nil, err
-	}
-	out := NewClassifier(m, shape, r, startSession)
-	out.Entry, out.Recipe, out.RecipeSource, out.Changes = entry, recipe, source, c.Changes
-	out.source, out.named = c.Model, c.Output
 	out.opening = time.Since(start)
 	return out, nil
 }
 
+// ClassifierOf is OpenClassifier for a model that is open, with its entry in models.lock or nil.
+func ClassifierOf(m *model.Model, entry *lock.Entry, c ModelConfig, r Running) (*Classifier, error) {
+	m, warnings, err := forInference(m)
+	if err != nil {
+		return nil, err
+	}
+	recipe, source, err := c.recipe(m, entry)
+	if err != nil {
+		return nil, err
+	}
+	recipe, size, shape, pixelNotes, err := c.input(m, recipe, source)
+	if err != nil {
+		return nil, err
+	}
+	out := NewClassifier(m, shape, r, startSession)
+	out.size, out.Entry, out.Recipe, out.RecipeSource, out.Changes = size, entry, recipe, source, c.Changes
+	out.warnings, out.pixelNotes = warnings, pixelNotes
+	out.source, out.named = c.Model, c.Output
+	return out, nil
+}
+
 // NewClassifier is a classifier whose engines start opens, on samples of the given shape,
-// without the batch axis. It has no preprocessing.
+// without the batch axis; of three axes they are channels x height x width. It has no
+// preprocessing.
 func NewClassifier(m *model.Model, shape []int64, r Running, start Start) *Classifier {
 	if r.Workers <= 0 {
 		r.Workers = goruntime.GOMAXPROCS(0)
@@ -74,7 +96,11 @@ func NewClassifier(m *model.Model, shape []int64, r Running, start Start) *Class
 	if r.Threads <= 0 {
 		r.Threads = goruntime.GOMAXPROCS(0)
 	}
-	return &Classifier{Model: m, Running: r, source: m.Name, shape: shape, start: start, outputs: m.Classes}
+	c := &Classifier{Model: m, Running: r, source: m.Name, shape: shape, start: start, outputs: m.Classes}
+	if len(shape) == 3 {
+		c.size = imageproc.Size{H: int(shape[1]), W: int(shape[2])}
+	}
+	return c
 }
 
 // Source is the model as it was asked for: a file or a name, and its output, which is empty
@@ -86,6 +112,7 @@ func (c *Classifier) Source() (model, output string) { return c.source, c.named 
 func (c *Classifier) Edited(m *model.Model) *Classifier {
 	out := *c
 	out.Model, out.engine, out.taps, out.outputs = m, nil, nil, m.Classes
+	out.checked, out.alone = nil, false
 	if m.SHA256 != c.Model.SHA256 {
 		out.Entry = nil // it is of the other file
 	}
@@ -93,12 +120,7 @@ func (c *Classifier) Edited(m *model.Model) *Classifier {
 }
 
 // Size is that of the images that the model sees.
-func (c *Classifier) Size() imageproc.Size {
-	if c.Recipe.Layout == imageproc.NHWC {
-		return imageproc.Size{H: int(c.shape[0]), W: int(c.shape[1])}
-	}
-	return imageproc.Size{H: int(c.shape[1]), W: int(c.shape[2])}
-}
+func (c *Classifier) Size() imageproc.Size { return c.size }
 
 // Cropped is the recipe for images that have the model's size already.
 func (c *Classifier) Cropped() imageproc.Recipe {
@@ -107,28 +129,15 @@ func (c *Classifier) Cropped() imageproc.Recipe {
 	return r
 }
 
-// imageShape is the size of one image's tensor: what the recipe makes, or what the model
-// takes.
-func imageShape(m *model.Model, r imageproc.Recipe) ([]int64, error) {
-	size, ok := r.Fixed()
-	if !ok {
-		size = imageproc.Size{H: m.H, W: m.W}
-		if size.H == 0 || size.W == 0 {
-			return nil, fmt.Errorf("neither the preprocessing (%s) nor the model %q fixes the image size; give --crop or --resize HEIGHTxWIDTH", r, m.Name)
-		}
-	}
-	if r.Layout == imageproc.NHWC {
-		return []int64{int64(size.H), int64(size.W), 3}, nil
-	}
-	return []int64{3, int64(size.H), int64(size.W)}, nil
-}
-
 // Engine is the classifier's engine, with the tensors taps as outputs beside the class
 // scores. The one that is open is used again where it has them all; otherwise it is
 // closed and another one opened, so passes that go on must ask for the same taps.
 func (c *Classifier) Engine(ctx context.Context, taps ...string) (Engine, error) {
 	if c.engine != nil && !slices.ContainsFunc(taps, func(t string) bool { return !slices.Contains(c.taps, t) }) {
 		return c.engine, nil
+	}
+	if err := c.Model.Ambiguous(); err != nil {
+		return nil, fmt.Errorf("model %q: %w", c.source, err)
 	}
 	c.Stop()
 	begun := time.Now()
@@ -182,6 +191,9 @@ func (c *Classifier) Ran() *report.Runtime {
 		return nil
 	}
 	r := c.engine.Runtime()
+	if r.Alone = c.alone; c.alone {
+		r.Batch = c.batch(c.engine)
+	}
 	return &r
 }
 
@@ -202,6 +214,8 @@ func (c *Classifier) batch(e Engine) int {
 	switch {
 	case e.Fixed() > 0:
 		return e.Fixed()
+	case c.alone:
+		return 1
 	case c.Running.Batch > 0:
 		return c.Running.Batch
 	}
@@ -260,50 +274,61 @@ func fillNoise(b pipeline.Batch, rng *rand.Rand) {
 	}
 }
 
-// recipe resolves the preprocessing: flags over a named recipe, or over what the model
-// says of itself.
+// recipe resolves the preprocessing: flags over a named recipe or a file, or over what the
+// model says of itself. It is not validated but for one that is given exactly: input does that.
 func (c ModelConfig) recipe(m *model.Model, e *lock.Entry) (imageproc.Recipe, string, error) {
-	r, source, err := m.Recipe(e.RecipeOrNil())
-	if err != nil {
-		return r, "", err
-	}
-	if c.Recipe != "" {
-		named, err := imageproc.NamedRecipe(c.Recipe)
-		if err != nil {
-			return r, "", err
-		}
-		named.Layout = r.Layout
-		r, source = named, "recipe "+c.Recipe
-	}
 	if c.Exact != nil {
 		return *c.Exact, "as it was", c.Exact.Validate()
 	}
-	var flags []string
+	r, source, err := c.said(m, e)
+	if err != nil {
+		return r, "", err
+	}
+	if flags := c.Changes.apply(&r); len(flags) > 0 {
+		source = fmt.Sprintf("flags %s over %s", strings.Join(flags, ", "), source)
+	}
+	return r, source, nil
+}
+
+// said is the preprocessing without flags that change it, and who says so.
+func (c ModelConfig) said(m *model.Model, e *lock.Entry) (r imageproc.Recipe, source string, err error) {
+	switch {
+	case c.Recipe != "" && c.File != "":
+		return r, "", fmt.Errorf("there are a recipe, %s, and a file with preprocessing, %q: give one of them", c.Recipe, c.File)
+	case c.Recipe != "":
+		r, err = m.RecipeNamed(c.Recipe)
+		return r, "recipe " + c.Recipe, err
+	case c.File != "":
+		r, err = m.RecipeIn(c.File)
+		return r, "file " + filepath.Base(c.File), err
+	}
+	return m.Recipe(e.RecipeOrNil())
+}
+
+// apply changes a recipe, and names what was changed as flags are called. HEIGHTxWIDTH is both
+// sides, one number the shorter one.
+func (ch Changes) apply(r *imageproc.Recipe) (flags []string) {
 	set := func(given bool, name string, apply func()) {
 		if given {
 			flags = append(flags, name)
 			apply()
 		}
 	}
-	ch := c.Changes
 	set(ch.Resize != nil, "resize", func() {
 		r.Resize, r.Fit = *ch.Resize, imageproc.Shorter
-		if r.Resize.H != r.Resize.W {
+		if ch.BothSides || r.Resize.H != r.Resize.W {
 			r.Fit = imageproc.Squash
 		}
 	})
 	set(ch.Fit != nil, "fit", func() { r.Fit = *ch.Fit })
 	set(ch.Crop != nil, "crop", func() { r.Crop = *ch.Crop })
 	set(ch.Interpolation != nil, "interpolation", func() { r.Interpolation = *ch.Interpolation })
+	set(ch.Resizer != nil, "resizer", func() { r.Resizer = *ch.Resizer })
+	set(ch.Fill != nil, "fill", func() { r.Fill = *ch.Fill })
 	set(ch.Mean != nil, "mean", func() { r.Mean = *ch.Mean })
 	set(ch.Std != nil, "std", func() { r.Std = *ch.Std })
-	set(ch.BGR != nil, "color", func() { r.BGR = *ch.BGR })
+	set(ch.Color != nil, "color", func() { r.BGR, r.Grey = *ch.Color == BGR, *ch.Color == Grey })
 	set(ch.Range != nil, "range", func() { r.Range = *ch.Range })
-	if len(flags) > 0 {
-		source = fmt.Sprintf("flags %s over %s", strings.Join(flags, ", "), source)
-	}
-	if err := r.Validate(); err != nil {
-		return r, "", fmt.Errorf("preprocessing (%s): %w", source, err)
-	}
-	return r, source, nil
+	set(ch.Exif != nil, "exif", func() { r.Exif = *ch.Exif })
+	return flags
 }

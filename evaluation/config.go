@@ -15,19 +15,35 @@ type ModelConfig struct {
 	Model   string // ONNX file, or a name in models.lock
 	Output  string // output with the class scores; empty: found
 	Recipe  string // named preprocessing; empty: the model's own
+	File    string // file with the preprocessing, of any kind that recipes reads; empty: the model's own
 	Changes Changes
 	Exact   *imageproc.Recipe // all of the preprocessing, where it is known; nil otherwise
+	Layout  *imageproc.Layout // of a flat colour input, whose shape does not say it; nil: the usual one
 }
 
 // Changes are preprocessing flags that were given; nil ones were not.
 type Changes struct {
 	Resize, Crop  *imageproc.Size
+	BothSides     bool // Resize was given as HEIGHTxWIDTH
 	Fit           *imageproc.Fit
 	Interpolation *imageproc.Filter
+	Resizer       *imageproc.Backend
+	Fill          *[3]uint8
 	Mean, Std     *[3]float32
-	BGR           *bool
+	Color         *Color
 	Range         *int
+	Exif          *bool
 }
+
+// Color says which channels a picture gives, and in which order.
+type Color string
+
+// The colours.
+const (
+	RGB  Color = "rgb"
+	BGR  Color = "bgr"
+	Grey Color = "grey"
+)
 
 // Running says on what a classifier runs, and whose reports it is for.
 type Running struct {
@@ -48,6 +64,8 @@ type DataConfig struct {
 	Root   string // folder that a list's paths are relative to
 	Split  string
 	Prefer string // split to take where Split names none and there are several
+	// Order is the order in which classes are outputs; empty: found.
+	Order  datasets.ClassOrder
 	Subset string // file with the names of the images to use; empty: all
 	Limit  int    // class-balanced subset of them; 0 is all
 	Seed   uint64 // of the subset, and of everything else that is random

@@ -5,10 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
+	"strings"
 
-	"cutmix-eval/internal/onnx"
 	"cutmix-eval/model"
 	"cutmix-eval/pipeline"
 	"cutmix-eval/report"
@@ -38,6 +37,7 @@ type session struct {
 	*runtime.Session
 	library runtime.Candidate
 	fixed   string // what became of a batch size fixed in the file; empty for an open one
+	kernels string // for products of integers, of a model that has such
 	workers int
 	batch   int
 }
@@ -48,13 +48,14 @@ func (s *session) Fixed() int                { return s.Session.Fixed }
 func (s *session) NewBatch(n int) (pipeline.Batch, error) { return s.Session.NewBatch(n) }
 
 func (s *session) Device() results.Device {
-	return results.Device{ORT: s.library.Version, Name: s.Session.Device.String()}
+	return results.Device{ORT: s.library.Version, Name: s.Session.Device.String(), Kernels: s.kernels}
 }
 
 func (s *session) Runtime() report.Runtime {
 	return report.Runtime{
 		ORT: s.library.Version, Library: s.library.Path, Device: s.Session.Device.String(), Threads: s.Session.Threads,
 		Workers: s.workers, Batch: s.batch, Placement: s.Placement, PlacementText: s.PlacementText(), FixedBatch: s.fixed,
+		Kernels: s.kernels,
 	}
 }
 
@@ -66,23 +67,24 @@ func startSession(ctx context.Context, c *Classifier, taps []string) (Engine, er
 	if err != nil {
 		return nil, err
 	}
-	if t := c.Model.InputType; t != onnx.Float32 && t != onnx.Float16 {
-		return nil, fmt.Errorf("opening model %q: input %q takes %v; float32 and float16 are supported", cmp.Or(c.Model.Path, c.Model.Name), c.Model.Input, t)
-	}
 	open := func(m *model.Model) (*runtime.Session, error) {
 		return runtime.Open(ctx, runtime.Source{Name: cmp.Or(m.Path, m.Name), Dir: m.Dir(), Model: m.File()}, runtime.Options{
 			Device: c.Running.Device, Threads: c.Running.Threads,
-			Inputs: []runtime.Input{{Name: m.Input, Shape: c.shape}}, Outputs: append([]string{m.Logits}, taps...),
+			Inputs:  []runtime.Input{{Name: m.Input, Shape: c.shape, Whole: m.NoBatch}},
+			Outputs: append([]string{m.Logits}, taps...), Single: m.NoBatch,
 		})
 	}
 	s := &session{library: library, workers: c.Running.Workers}
+	if c.Model.Integers() {
+		s.kernels = runtime.IntegerKernels()
+	}
 	if s.Session, err = open(c.Model); err != nil {
-		if edits := c.Model.Edits(); edits != "" && ctx.Err() == nil {
+		if edits := c.Model.Edits(); strings.Contains(edits, "enlarge") && ctx.Err() == nil {
 			err = fmt.Errorf("the changed graph of model %q (%s) does not run (its head probably insists on the size of its map): %w", c.Model.Name, edits, err)
 		}
 		return nil, err
 	}
-	if err := s.openBatch(ctx, c.Model, open); err != nil {
+	if err := s.openBatch(ctx, c.Model, c.tolerance(), open); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.batch = c.batch(s)
@@ -90,8 +92,12 @@ func startSession(ctx context.Context, c *Classifier, taps []string) (Engine, er
 }
 
 // openBatch opens the batch axis where the file fixes it.
-func (s *session) openBatch(ctx context.Context, m *model.Model, open func(*model.Model) (*runtime.Session, error)) error {
+func (s *session) openBatch(ctx context.Context, m *model.Model, tolerance float64, open func(*model.Model) (*runtime.Session, error)) error {
 	if s.Session.Fixed == 0 {
+		return nil
+	}
+	if m.NoBatch {
+		s.fixed = "one image per run: the model has no batch axis"
 		return nil
 	}
 	s.fixed = fmt.Sprintf("fixed at %d by the file", s.Session.Fixed)
@@ -107,7 +113,7 @@ func (s *session) openBatch(ctx context.Context, m *model.Model, open func(*mode
 		s.fixed += "; it cannot be opened"
 		return nil // it runs as it is
 	}
-	if free.Fixed > 0 || !sameResults(ctx, s.Session, free) {
+	if free.Fixed > 0 || !sameResults(ctx, s.Session, free, tolerance) {
 		s.fixed += "; it cannot be opened"
 		return errors.Join(free.Close(), ctx.Err())
 	}
@@ -118,8 +124,9 @@ func (s *session) openBatch(ctx context.Context, m *model.Model, open func(*mode
 }
 
 // sameResults runs both sessions on the same random images, one more than a batch of a,
-// and compares: sums in another order may differ in the last digits.
-func sameResults(ctx context.Context, a, b *runtime.Session) bool {
+// and compares: sums in another order may differ in the last digits. Images of the data are
+// tried when there are some, by EngineFor.
+func sameResults(ctx context.Context, a, b *runtime.Session, tolerance float64) bool {
 	n := a.Fixed + 1
 	run := func(s *runtime.Session) [][]float32 {
 		batch, err := s.NewBatch(n)
@@ -146,14 +153,8 @@ func sameResults(ctx context.Context, a, b *runtime.Session) bool {
 		return false
 	}
 	for i := range x {
-		scale := 0.0
-		for _, v := range x[i] {
-			scale = max(scale, math.Abs(float64(v)))
-		}
-		for k, v := range x[i] {
-			if !(math.Abs(float64(v-y[i][k])) <= 1e-4*max(scale, 1e-3)) {
-				return false
-			}
+		if difference(x[i], y[i]) > tolerance {
+			return false
 		}
 	}
 	return true

@@ -1,8 +1,10 @@
 package evaluation
 
 import (
+	"fmt"
 	"image"
 	"path/filepath"
+	"slices"
 
 	"cutmix-eval/datasets"
 	"cutmix-eval/imageproc"
@@ -19,22 +21,28 @@ type Images struct {
 	// but for derived data, which have that size already.
 	Geometry imageproc.Recipe
 
-	source   string // who gave the recipe
+	source   string   // who gave the recipe
+	notes    []string // what is to be known of it
 	selected []int
 }
 
 // Images opens the images that a configuration names, for the classifier. Noise is drawn
-// at the size that the model sees. Close them.
+// at the size that the model sees. Where the model has several outputs and none was asked for,
+// the number of classes of the first images with labels decides. Close them.
 func (c *Classifier) Images(d DataConfig) (*Images, error) {
 	size := c.Size()
 	data, err := datasets.Open(d.Path, datasets.Options{
-		Format: d.Format, Labels: d.Labels, Root: d.Root, Split: d.Split, Prefer: d.Prefer, Unlabelled: d.Unlabelled,
-		NoiseSeed: d.Seed, NoiseW: size.W, NoiseH: size.H,
+		Format: d.Format, Labels: d.Labels, Root: d.Root, Split: d.Split, Prefer: d.Prefer, Order: d.Order, Unlabelled: d.Unlabelled,
+		NoiseSeed: d.Seed, NoiseW: size.W, NoiseH: size.H, Exif: c.Recipe.Exif,
 	})
 	if err != nil {
 		return nil, err
 	}
-	im := &Images{Dataset: data, Config: d, Recipe: c.Recipe, Geometry: c.Recipe, source: c.RecipeSource}
+	if err := c.settleOutput(len(data.Classes)); err != nil {
+		_ = data.Close()
+		return nil, err
+	}
+	im := &Images{Dataset: data, Config: d, Recipe: c.Recipe, Geometry: c.Recipe, source: c.RecipeSource, notes: c.pixelNotes}
 	if data.Format == datasets.Noise {
 		im.Recipe = c.Cropped()
 	}
@@ -47,10 +55,32 @@ func (c *Classifier) Images(d DataConfig) (*Images, error) {
 	return im, nil
 }
 
+// settleOutput chooses among several outputs of the model by the number of classes of the
+// data, once; 0 is data without labels.
+func (c *Classifier) settleOutput(classes int) error {
+	if classes == 0 || c.named != "" || c.settled || c.engine != nil {
+		return nil
+	}
+	c.settled = true
+	m, err := c.Model.ForClasses(classes)
+	if err != nil {
+		return err
+	}
+	c.Model, c.outputs = m, m.Classes
+	return nil
+}
+
 // Select is the same images with others of them selected: ascending indices, nil for all.
 func (im *Images) Select(at []int) *Images {
 	out := *im
 	out.selected = at
+	return &out
+}
+
+// With is the same images, prepared by another recipe.
+func (im *Images) With(r imageproc.Recipe) *Images {
+	out := *im
+	out.Recipe, out.Geometry = r, r
 	return &out
 }
 
@@ -119,11 +149,28 @@ func Filler(r imageproc.Recipe, load Load) (pipeline.Filler, error) {
 	}, nil
 }
 
+// sideways says how many of the selected pictures have an EXIF orientation that is not applied;
+// nothing where there are none.
+func (im *Images) sideways() string {
+	n := im.Sideways(im.selected)
+	if n == 0 {
+		return ""
+	}
+	has, its := "have", "their"
+	if n == 1 {
+		has, its = "has", "its"
+	}
+	return fmt.Sprintf("%d of the pictures %s an EXIF orientation other than upright, which is not applied, as Pillow and torchvision do not either; --exif turns %s pixels", n, has, its)
+}
+
 // Describe writes the images' part of a report.
 func (im *Images) Describe(h *report.Head) {
 	h.Dataset = report.Dataset{
 		Name: im.Name, Path: im.Config.Path, Format: string(im.Format), Recognised: im.Why,
-		Classes: len(im.Dataset.Classes), Fingerprint: im.Fingerprint(), Notes: im.Notes,
+		Classes: len(im.Dataset.Classes), Fingerprint: im.Fingerprint(), Notes: append(slices.Clip(im.Notes), im.notes...),
+	}
+	if note := im.sideways(); note != "" {
+		h.Dataset.Notes = append(slices.Clip(h.Dataset.Notes), note)
 	}
 	recipe := im.Recipe
 	if im.Format == datasets.Derived {

@@ -26,10 +26,19 @@ func (c *Classifier) Labels(ctx context.Context, s Samples) (*Labels, error) {
 	if err != nil {
 		return nil, err
 	}
+	if outputs == 1 {
+		return nil, fmt.Errorf("model %q has a single output, a binary classifier's, which classify evaluates alone; take a model with an output for each class", c.Model.Name)
+	}
 	a, err := s.Align(outputs, c.Model.ClassNames)
 	if err != nil {
 		return nil, err
 	}
+	return labelled(s, a)
+}
+
+// labelled are the labels of samples whose classes are matched as a says. Samples without a label
+// are left out.
+func labelled(s Samples, a datasets.Alignment) (*Labels, error) {
 	l := &Labels{Alignment: a, Names: s.Classes()}
 	var labelled []int
 	for i := range s.Len() {

@@ -180,6 +180,37 @@ func TestPassIsAnother(t *testing.T) {
 	}
 }
 
+// A run of a few samples grows to one of all, in the parts it was begun with, and the model runs
+// on the others alone.
+func TestPassGrows(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	few := []int{3, 9, 501}
+	tab := table(1000)
+	p, err := makePass(t, tab, tab.Samples(), evaluation.Store{Dir: dir}, evaluation.Spec{Selected: few}, all)
+	if err != nil || tab.Ran != len(few) {
+		t.Fatalf("the model ran on %d of %d samples: %v", tab.Ran, len(few), err)
+	}
+	p.Close()
+	tab = table(1000)
+	p, err = makePass(t, tab, tab.Samples(), evaluation.Store{Dir: dir}, evaluation.Spec{}, all)
+	if err != nil || tab.Ran != 1000-len(few) {
+		t.Fatalf("the model ran on %d samples: %v", tab.Ran, err)
+	}
+	if size, want := p.Manifest.Key.PartSize, results.PartSize(len(few), 1000); size != want {
+		t.Errorf("parts cover %d samples, want %d", size, want)
+	}
+	tab = table(1000)
+	whole, err := makePass(t, tab, tab.Samples(), evaluation.Store{}, evaluation.Spec{}, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, _ := rows(t, whole, "")
+	got, _ := rows(t, p, "")
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("records (-at once +grown):\n%s", d)
+	}
+}
+
 // Another run's scores are used instead of the model, which does not run.
 func TestPassReuses(t *testing.T) {
 	dir := t.TempDir()

@@ -18,6 +18,8 @@ type Head struct {
 	Config        Config        `json:"config"`
 	Options       string        `json:"options,omitempty"`   // Config for people: what differs from the defaults
 	Published     []Number      `json:"published,omitempty"` // what others have measured with the model, by dataset and source
+	// Doubts are what speaks against how the model is run; they become warnings of the report.
+	Doubts []string `json:"doubts,omitempty"`
 }
 
 // Option adds to Options.
@@ -51,8 +53,9 @@ type Model struct {
 	Bytes      int64  `json:"bytes"`
 	Edits      string `json:"edits,omitempty"` // to the file that can change the scores
 	Classes    int    `json:"classes"`
-	Output     string `json:"output"`     // the tensor that was read
-	Activation string `json:"activation"` // what follows it in the file: Softmax, …, or none
+	Output     string `json:"output"`           // the tensor that was read
+	Choice     string `json:"choice,omitempty"` // why it is read, where several outputs could hold class scores
+	Activation string `json:"activation"`       // what follows it in the file: Softmax, …, or none
 	Training   string `json:"training,omitempty"`
 }
 
@@ -94,12 +97,28 @@ type Runtime struct {
 	Reused        string `json:"reused,omitempty"`      // run directory that results were read from
 	FixedBatch    string `json:"fixed_batch,omitempty"` // what became of a batch size fixed in the file
 	PlacementText string `json:"-"`                     // Placement for people
+	// Kernels are the processor's instructions for products of integers, of a model that has
+	// such; Alone says that the model ran image by image, as results depended on the batch.
+	Kernels string `json:"integer_kernels,omitempty"`
+	Alone   bool   `json:"image_by_image,omitempty"`
 }
+
+// Predictions is the device of scores that were computed elsewhere.
+const Predictions = "predictions"
 
 func (r Runtime) String() string {
 	s := fmt.Sprintf("ONNX Runtime %s on %s", r.ORT, r.Device)
+	if r.Device == Predictions {
+		return "none: scores were computed elsewhere"
+	}
 	if r.Threads > 0 {
 		s += fmt.Sprintf(", %d threads, %d decoders, batch %d%s", r.Threads, r.Workers, r.Batch, r.PlacementText)
+	}
+	if r.Kernels != "" {
+		s += ", integer kernels " + r.Kernels
+	}
+	if r.Alone {
+		s += ", image by image"
 	}
 	if r.Reused != "" {
 		s += ", results read from " + r.Reused

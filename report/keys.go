@@ -32,14 +32,16 @@ const (
 	KeyModel      KeyName = "model"      // where a report has several
 	KeyDataset    KeyName = "dataset"    // where a report has several
 	KeySource     KeyName = "source"     // who published a number
+	KeyPoint      KeyName = "point"      // operating point of a binary classifier
 	KeyStage      KeyName = "stage"      // of the work: decode, resize, model, end_to_end
+	KeyPixels     KeyName = "pixels"     // preprocessing that was tried: what it changes
 )
 
 // KeyNames lists all names of keys.
 func KeyNames() []KeyName {
 	return []KeyName{
 		KeySet, KeyGroup, KeyView, KeyScore, KeyCorruption, KeySeverity, KeyExperiment, KeyLevel, KeyClass, KeyPredicted, KeySize,
-		KeyConfidence, KeyObject, KeyFloor, KeyHead, KeyRun, KeyPair, KeyModel, KeyDataset, KeySource, KeyStage,
+		KeyConfidence, KeyObject, KeyFloor, KeyHead, KeyRun, KeyPair, KeyModel, KeyDataset, KeySource, KeyPoint, KeyStage, KeyPixels,
 	}
 }
 

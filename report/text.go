@@ -74,7 +74,14 @@ func (h Head) text(b *strings.Builder, t *Timing) {
 		if h.Model.Activation != "" {
 			act = fmt.Sprintf(", logits %q before its %s", h.Model.Output, h.Model.Activation)
 		}
-		line("model", "%s (sha256 %.12s, %d classes%s)", h.Model.Name, h.Model.SHA256, h.Model.Classes, act)
+		classes := fmt.Sprintf("%d classes", h.Model.Classes)
+		if h.Model.Classes == 1 {
+			classes = "one output"
+		}
+		line("model", "%s (sha256 %.12s, %s%s)", h.Model.Name, h.Model.SHA256, classes, act)
+	}
+	if h.Model.Choice != "" {
+		line("output", "%s", h.Model.Choice)
 	}
 	if h.Model.Training != "" {
 		line("training", "%s", h.Model.Training)

@@ -72,6 +72,9 @@ func Claim(ctx context.Context, dir string, m Manifest, selection []int, s Shard
 		}
 		next := r.Manifest
 		next.About, next.Limit, next.Seed = m.About, m.Limit, m.Seed
+		if len(m.Notes) > 0 {
+			next.Notes = m.Notes
+		}
 		if m.Reused != "" {
 			next.Reused = m.Reused
 		}

@@ -76,6 +76,23 @@ type Data struct {
 type Device struct {
 	ORT  string `json:"onnxruntime"`
 	Name string `json:"name"`
+	// Kernels are the processor's instructions for products of integers, of a model that has
+	// such products. Runs that older versions made do not say; they can be gone on with.
+	Kernels string `json:"integer_kernels,omitempty"`
+	// Alone says that the model ran image by image, because what it gives for an image depends
+	// on the other images of a batch.
+	Alone bool `json:"image_by_image,omitempty"`
+}
+
+func (d Device) String() string {
+	s := fmt.Sprintf("%s (ONNX Runtime %s", d.Name, d.ORT)
+	if d.Kernels != "" {
+		s += ", integer kernels " + d.Kernels
+	}
+	if d.Alone {
+		s += ", image by image"
+	}
+	return s + ")"
 }
 
 // Array is an array stored beside the table: float32, one row of Width values per
@@ -97,6 +114,9 @@ type Manifest struct {
 	// Limit and Seed chose the samples in selection.npy; 0 is all.
 	Limit int    `json:"limit"`
 	Seed  uint64 `json:"seed"`
+	// Notes are what was found out about the model before it ran, and what its reports must
+	// warn of.
+	Notes []string `json:"notes,omitempty"`
 	// Reused is the run that scores were taken from instead of running the model.
 	Reused string `json:"reused,omitempty"`
 	// About is what the task's report needs beside the records.
@@ -136,6 +156,9 @@ type DifferentRunError struct {
 }
 
 func (e *DifferentRunError) Error() string {
+	if e.Field == "device.image_by_image" && e.Asked == "true" {
+		return fmt.Sprintf("run %q was made in batches, and what this model gives depends on the batch, so that it runs image by image now; choose another --out", e.Dir)
+	}
 	return fmt.Sprintf("run %q is another one: its %s is %s, not %s; choose another --out, or give what it was started with", e.Dir, e.Field, e.Here, e.Asked)
 }
 
@@ -246,15 +269,15 @@ func compact(raw json.RawMessage) json.RawMessage {
 	return b.Bytes()
 }
 
-// PartSize is how many sample indexes a part covers, for a dataset of n: some 32
-// parts, so that shards and resuming have something to divide and files do not
-// cost too much, of 16 to 1024 samples.
-func PartSize(n int) int {
+// PartSize is how many sample indexes a part covers, where selected samples of a dataset of n
+// are evaluated: some 32 parts, so that shards and resuming have something to divide and files
+// do not cost too much, of about 16 to 1024 selected samples.
+func PartSize(selected, n int) int {
 	size := 16
-	for size < 1024 && size*32 < n {
+	for size < 1024 && size*32 < selected {
 		size *= 2
 	}
-	return size
+	return max(1, int(int64(size)*int64(n)/int64(max(selected, 1))))
 }
 
 // About reads what describes a run of a task.

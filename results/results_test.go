@@ -25,7 +25,7 @@ const samples = 100
 func manifest() Manifest {
 	return Manifest{
 		Key: Key{Task: "test", Model: Model{SHA256: "abc", Output: "logits"}, Preprocessing: "p", Data: Data{Fingerprint: "d", N: samples, Labels: "l"},
-			Config: map[string]any{"restrict": false}, Device: Device{"1.0", "cpu"}, PartSize: 16},
+			Config: map[string]any{"restrict": false}, Device: Device{ORT: "1.0", Name: "cpu"}, PartSize: 16},
 		Arrays: []Array{{"logits", 3}}, About: []byte(`{"note":"x"}`),
 	}
 }
@@ -443,6 +443,7 @@ func TestDifferentRun(t *testing.T) {
 		{func(k *Key) { k.Config = map[string]any{"restrict": true} }, `config.restrict is false, not true`},
 		{func(k *Key) { k.Config = nil }, `config`},
 		{func(k *Key) { k.Device.Name = "cuda" }, `device.name is "cpu", not "cuda"`},
+		{func(k *Key) { k.Device.Alone = true }, `was made in batches, and what this model gives depends on the batch`},
 		{func(k *Key) { k.Task = "ood" }, `task is "test", not "ood"`},
 	} {
 		m := manifest()
@@ -461,6 +462,65 @@ func TestDifferentRun(t *testing.T) {
 	k.Device = Device{} // not known yet
 	if err := r.Check(k); err != nil {
 		t.Error(err)
+	}
+}
+
+// A run that an older version began, which did not say the integer kernels, is gone on with; one
+// that says others is another run, and shares of both cannot be joined.
+func TestIntegerKernels(t *testing.T) {
+	with := func(kernels string) Manifest {
+		m := manifest()
+		m.Key.Device.Kernels = kernels
+		return m
+	}
+	shares := map[string]string{}
+	for i, kernels := range []string{"", "avx2", "avx512_vnni"} {
+		dir := t.TempDir()
+		shares[kernels] = dir
+		r := claimed(t, dir, with(kernels), nil, Shard{i % 2, 2})
+		if err := fill(t, r, r.Missing(Shard{i % 2, 2})[:1]); err != nil {
+			t.Fatal(err)
+		}
+		_ = r.Close()
+	}
+	r, err := Claim(context.Background(), shares[""], with("avx2"), nil, Shard{0, 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fill(t, r, r.Missing(Shard{0, 2})); err != nil || len(r.Missing(Shard{0, 2})) > 0 {
+		t.Errorf("an old run cannot be gone on with: %v", err)
+	}
+	_ = r.Close()
+	if old, err := Open(shares[""]); err != nil || len(old.Missing(Shard{0, 2})) > 0 || len(old.Damaged) > 0 {
+		t.Errorf("an old run that was gone on with: %v, damaged %v", err, old.Damaged)
+	}
+	if _, err := Claim(context.Background(), shares["avx2"], with("avx512_vnni"), nil, Shard{1, 2}); err == nil ||
+		!strings.Contains(err.Error(), `device.integer_kernels is "avx2", not "avx512_vnni"`) {
+		t.Errorf("another processor: %v", err)
+	}
+	if _, err := Open(shares["avx2"], shares["avx512_vnni"]); err == nil ||
+		!strings.Contains(err.Error(), `device.integer_kernels is "avx2" and "avx512_vnni"; with other kernels`) {
+		t.Errorf("shares of two processors: %v", err)
+	}
+}
+
+// Notes of all shares are those of the run.
+func TestNotes(t *testing.T) {
+	a, b := manifest(), manifest()
+	a.Notes, b.Notes = []string{"x"}, []string{"y", "x"}
+	dirs := []string{t.TempDir(), t.TempDir()}
+	_ = claimed(t, dirs[0], a, nil, Shard{0, 2}).Close()
+	_ = claimed(t, dirs[1], b, nil, Shard{1, 2}).Close()
+	r, err := Open(dirs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(r.Manifest.Notes, []string{"x", "y"}) {
+		t.Errorf("notes %q", r.Manifest.Notes)
+	}
+	again := claimed(t, dirs[0], manifest(), nil, Shard{0, 2})
+	if !slices.Equal(again.Manifest.Notes, []string{"x"}) {
+		t.Errorf("gone on with by what says nothing: %q", again.Manifest.Notes)
 	}
 }
 
@@ -716,4 +776,17 @@ func FuzzRanges(f *testing.F) {
 			t.Fatalf("%q: %v, then %v", s, v, again)
 		}
 	})
+}
+
+// TestPartSize: parts hold 16 to 1024 of the samples that are selected, some 32 of them where
+// that is between.
+func TestPartSize(t *testing.T) {
+	for _, c := range []struct{ selected, n, size int }{
+		{100, 100, 16}, {1000, 1000, 32}, {50000, 50000, 1024}, {1 << 20, 1 << 20, 1024},
+		{40, 2500, 1000}, {600, 2500, 133}, {1000, 50000, 1600}, {1, 1 << 20, 1 << 24}, {0, 10, 160}, {0, 0, 1},
+	} {
+		if got := PartSize(c.selected, c.n); got != c.size {
+			t.Errorf("PartSize(%d, %d) is %d, want %d", c.selected, c.n, got, c.size)
+		}
+	}
 }

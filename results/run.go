@@ -88,7 +88,11 @@ func Open(dirs ...string) (*Run, error) {
 		default:
 			var different *DifferentRunError
 			if err := r.Manifest.Key.Same(dirs[0], m.Key); errors.As(err, &different) {
-				return nil, fmt.Errorf("%q and %q hold different runs: their %s is %s and %s", dirs[0], dir, different.Field, different.Here, different.Asked)
+				hint := ""
+				if different.Field == "device.integer_kernels" {
+					hint = "; with other kernels a quantised model gives other scores, so run all shares on processors of one kind"
+				}
+				return nil, fmt.Errorf("%q and %q hold different runs: their %s is %s and %s%s", dirs[0], dir, different.Field, different.Here, different.Asked, hint)
 			}
 			if !slices.Equal(r.selection, sel) {
 				return nil, fmt.Errorf("%q and %q were run with different --limit or --seed; run both with the same", dirs[0], dir)
@@ -96,6 +100,11 @@ func Open(dirs ...string) (*Run, error) {
 			// What describes the run may differ in paths; one is taken, whatever the order.
 			if string(m.About) < string(r.Manifest.About) {
 				r.Manifest.About = m.About
+			}
+			for _, note := range m.Notes {
+				if !slices.Contains(r.Manifest.Notes, note) {
+					r.Manifest.Notes = append(slices.Clip(r.Manifest.Notes), note)
+				}
 			}
 			r.Manifest.Reused = max(r.Manifest.Reused, m.Reused)
 			r.Manifest.Arrays = slices.DeleteFunc(slices.Clone(r.Manifest.Arrays), func(a Array) bool { return !slices.Contains(m.Arrays, a) })
@@ -165,6 +174,9 @@ func (r *Run) Has(selection []int) bool { return within(selection, r.selection) 
 func (r *Run) Check(key Key) error {
 	if key.Device == (Device{}) {
 		key.Device = r.Manifest.Key.Device
+	}
+	if r.Manifest.Key.Device.Kernels == "" {
+		key.Device.Kernels = "" // an older version began the run
 	}
 	return r.Manifest.Key.Same(r.dirs[0], key)
 }

@@ -6,8 +6,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"cutmix-eval/evaluation"
+	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/tasks/compare"
@@ -83,6 +86,7 @@ type Options struct {
 	Score     *[]string // OOD scores
 	Reference *string   // OOD score that the others are compared with
 	Grid      *bool     // other parameters of OOD scores
+	Threshold *float64  // on a probability
 }
 
 // given lists the options by the names of their flags.
@@ -94,6 +98,7 @@ func (o Options) given() []string {
 	}{
 		{"by", o.By != nil}, {"worst", o.Worst != nil}, {"bins", o.Bins != nil}, {"bootstrap", o.Bootstrap != nil},
 		{"seed", o.Seed != nil}, {"score", o.Score != nil}, {"reference", o.Reference != nil}, {"grid", o.Grid != nil},
+		{"threshold", o.Threshold != nil},
 	} {
 		if f.given {
 			out = append(out, f.name)
@@ -136,4 +141,20 @@ func Set[T any](to *T, option *T) {
 	if option != nil {
 		*to = *option
 	}
+}
+
+// CheckReport says what makes no sense in how numbers are to be reported: replicates of the
+// bootstrap, of which 0 is none, and by which of a task's groupings.
+func CheckReport(replicates int, by, groupings []string) error {
+	if replicates != 0 {
+		if err := metrics.CheckReplicates(replicates); err != nil {
+			return fmt.Errorf("%w, or 0 for none", err)
+		}
+	}
+	for _, kind := range by {
+		if !slices.Contains(groupings, kind) {
+			return fmt.Errorf("grouping %q is not one of %s", kind, strings.Join(groupings, ", "))
+		}
+	}
+	return nil
 }

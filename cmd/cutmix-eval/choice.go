@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	wording "cutmix-eval/internal/text"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -260,11 +262,14 @@ func finiteOf(s string, bits int) (float64, error) {
 	return v, nil
 }
 
-// triple reads a number for each channel: "0.485,0.456,0.406".
+// triple reads a number for each channel: "0.485,0.456,0.406", or one for all of them.
 func triple(s string) (v [3]float32, err error) {
 	parts := strings.Split(s, ",")
+	if len(parts) == 1 {
+		parts = []string{s, s, s}
+	}
 	if len(parts) != len(v) {
-		return v, refuse("%q is not three numbers separated by commas", s)
+		return v, refuse("%q is not three numbers separated by commas, or one", s)
 	}
 	for i, p := range parts {
 		x, err := finiteOf(p, 32)
@@ -330,38 +335,20 @@ func flagError(cmd *cobra.Command, err error) error {
 	return err
 }
 
-// didYouMean ends a sentence about s with the word that it was probably meant to be: the one
-// that can be typed instead with the fewest letters changed, at most two and half of s.
+// didYouMean ends a sentence about s with the word that it was probably meant to be.
 func didYouMean(s, dashes string, words []string) string {
-	best, least := "", min(2, len(s)/2)+1
-	for _, w := range words {
-		if d := distance(s, w); d < least {
-			best, least = w, d
-		}
-	}
-	if best == "" {
+	near := wording.Nearest(s, words)
+	if near == "" {
 		return ""
 	}
-	return "; did you mean " + dashes + best + "?"
+	return "; did you mean " + dashes + near + "?"
 }
 
-// distance is Levenshtein's, in bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+// probability reads a number above 0 and below 1.
+func probability(s string) (float64, error) {
+	v, err := finite(s)
+	if err == nil && !(v > 0 && v < 1) {
+		err = refuse("%v is not above 0 and below 1", v)
 	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := corner
-			if a[i] != b[j] {
-				change++
-			}
-			corner = row[j+1]
-			row[j+1] = min(change, row[j]+1, corner+1)
-		}
-	}
-	return row[len(b)]
+	return v, err
 }

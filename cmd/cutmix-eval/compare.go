@@ -24,10 +24,11 @@ func newCompare(s streams, run func(context.Context, compareOptions) error) *cob
 	cmd := &cobra.Command{
 		Use:   "compare RUN RUN [RUN ...]",
 		Short: "Runs of different models on the same images, paired",
-		Long: `compare pairs the records of runs by image: McNemar's exact test for accuracy, a
-paired bootstrap for everything else, an interval and a sentence for every
-difference. Every run is compared with the first; where that makes several tests,
-p-values are corrected after Holm. Runs of other images or labels are refused.`,
+		Long: `compare pairs the records of runs by image: McNemar's exact test for accuracy,
+DeLong's for the AUROC of models with one output, a paired bootstrap for everything
+else, an interval and a sentence for every difference. Every run is compared with
+the first; where that makes several tests, p-values are corrected after Holm. Runs
+of other images or labels are refused.`,
 		Example: `  cutmix-eval classify --model base.onnx --data val --out runs/base
   cutmix-eval classify --model cutmix.onnx --data val --out runs/cutmix
   cutmix-eval compare runs/base runs/cutmix`,

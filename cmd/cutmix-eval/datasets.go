@@ -218,6 +218,9 @@ func printCheck(s streams, d *datasets.Dataset, c *datasets.Checkup) error {
 		}
 		say("  %-11s %d", name, c.Formats[imageproc.Format(f)])
 	}
+	if c.Sideways > 0 {
+		say("sideways      %d have an EXIF orientation other than upright", c.Sideways)
+	}
 	say("fingerprint   %s", d.Fingerprint())
 	const most = 20
 	list := func(what string, ps []datasets.Problem) {

@@ -69,13 +69,23 @@ func (o *options) onImages(ctx context.Context, s streams, open func(*evaluation
 // add declares the flags of a task that runs a model over data.
 func (o *options) add(cmd *cobra.Command) {
 	o.addModel(cmd)
+	o.addData(cmd)
+	o.addRunning(cmd)
+}
+
+// addData declares the flags that choose the data.
+func (o *options) addData(cmd *cobra.Command) {
 	c := &o.Data
-	text(cmd, &c.Path, "data", "PATH", "folder, tar file, image list, CIFAR binary, or scenes[:SPLIT]")
+	text(cmd, &c.Path, "data", "PATH", "folder, tar, zip or Parquet file, webdataset, image list, CIFAR binary, numpy array, or scenes[:SPLIT]")
 	addReading(cmd, &c.Format, &c.Labels, &c.Root)
 	text(cmd, &c.Split, "split", "NAME", splitUsage)
+	choose(cmd, &c.Order, "class-order", "", "order in which the classes are the model's outputs (default: found)",
+		meaning[datasets.ClassOrder]{"text\tby bytes: torchvision, Keras", datasets.TextOrder},
+		meaning[datasets.ClassOrder]{"natural\tdigits by number, case ignored: timm", datasets.NaturalOrder},
+		meaning[datasets.ClassOrder]{"caseless\tcase ignored", datasets.CaselessText},
+		meaning[datasets.ClassOrder]{"numeric\tby number", datasets.NumericOrder})
 	text(cmd, &c.Subset, "subset", "FILE", "use only the images that FILE names, one per line (paths or file names)")
 	count(cmd, &c.Limit, "limit", "use at most N images, as evenly over the classes as possible; 0: all")
-	o.addRunning(cmd)
 }
 
 // addModel declares the flags that choose the model.
@@ -103,32 +113,22 @@ func addReading(cmd *cobra.Command, format *datasets.Format, labels, root *strin
 // what is printed.
 func (o *options) addRunning(cmd *cobra.Command) {
 	c := &o.Running
-	addRecipe(cmd, &o.Model.Recipe, "named preprocessing")
-	ch := &o.Model.Changes
-	declare(cmd, "resize", "SIZE", "",
-		"shorter side in pixels, HEIGHTxWIDTH for both sides, or none", intoNew(&ch.Resize, imageproc.ParseSize))
-	choose(cmd, &ch.Fit, "fit", "", "what --resize does",
-		meaning[*imageproc.Fit]{"shorter\tkeeps the aspect ratio", new(imageproc.Shorter)},
-		meaning[*imageproc.Fit]{"squash\tdoes not", new(imageproc.Squash)})
-	declare(cmd, "crop", "SIZE", "", "side of the centre crop in pixels, HEIGHTxWIDTH, or none", intoNew(&ch.Crop, imageproc.ParseSize))
-	var filters []meaning[*imageproc.Filter]
-	for _, f := range imageproc.Filters() {
-		filters = append(filters, meaning[*imageproc.Filter]{string(f), &f})
-	}
-	choose(cmd, &ch.Interpolation, "interpolation", "", "filter for resizing, as in Pillow", filters...)
-	declare(cmd, "mean", "A,B,C", "", "mean of each channel, which is subtracted", intoNew(&ch.Mean, triple))
-	declare(cmd, "std", "A,B,C", "", "standard deviation of each channel, which is divided by", intoNew(&ch.Std, positive))
-	choose(cmd, &ch.BGR, "color", "", "order of the channels", meaning[*bool]{"rgb", new(false)}, meaning[*bool]{"bgr", new(true)})
-	choose(cmd, &ch.Range, "range", "", "range of the samples before mean and std",
-		meaning[*int]{"0..1", new(1)}, meaning[*int]{"0..255", new(255)})
+	o.addPixels(cmd)
 	addDevice(cmd, &c.Device)
 	count(cmd, &c.Threads, "threads", "CPU threads of the model (default: all cores)")
 	addWorkers(cmd, &c.Workers)
 	count(cmd, &c.Batch, "batch", "images per run of the model (default: by image size)")
 	addLibrary(cmd, &c.Library)
 	addSeed(cmd, &o.Data.Seed, "seed of everything random")
+	o.addLayout(cmd)
 	addFormat(cmd, &o.Format)
 	cmd.Flags().BoolVar(&o.Quiet, "quiet", false, "no progress bar, no warnings on stderr")
+}
+
+// addLayout declares the flag that says how a flat colour input lies.
+func (o *options) addLayout(cmd *cobra.Command) {
+	choose(cmd, &o.Model.Layout, "layout", "", "order of the values of a flat colour input",
+		meaning[*imageproc.Layout]{"NCHW\tthree planes", new(imageproc.NCHW)}, meaning[*imageproc.Layout]{"NHWC\tpixel by pixel", new(imageproc.NHWC)})
 }
 
 // addOut declares the flags of tasks that keep records.
@@ -173,6 +173,9 @@ func addRecipe(cmd *cobra.Command, to *string, usage string, others ...string) {
 	names, remarks = append(names, others...), append(remarks, others...)
 	declare(cmd, "recipe", "NAME", *to, usage+": "+either(names), into(to, func(s string) (string, error) {
 		_, err := one(s, names)
+		if info, found := os.Stat(s); err != nil && found == nil && info.Mode().IsRegular() && cmd.Flags().Lookup("preprocessing") != nil {
+			err = refuse("%q is a file: give it with --preprocessing", s)
+		}
 		return s, err
 	}))
 	complete(cmd, "recipe", remarks...)

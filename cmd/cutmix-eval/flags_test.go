@@ -26,12 +26,15 @@ import (
 	"cutmix-eval/runtime"
 	"cutmix-eval/tasks"
 	"cutmix-eval/tasks/bench"
+	"cutmix-eval/tasks/binary"
 	"cutmix-eval/tasks/classify"
 	"cutmix-eval/tasks/compare"
 	"cutmix-eval/tasks/corruption"
 	"cutmix-eval/tasks/demo"
+	"cutmix-eval/tasks/doctor"
 	"cutmix-eval/tasks/finetune"
 	"cutmix-eval/tasks/localize"
+	"cutmix-eval/tasks/multilabel"
 	"cutmix-eval/tasks/ood"
 	"cutmix-eval/variants"
 
@@ -102,12 +105,14 @@ func testFlags[O any](t *testing.T, make maker[O], base string, defaults O, case
 
 func TestClassifyFlags(t *testing.T) {
 	type o = classifyOptions
-	testFlags(t, newClassify, "", o{newOptions(), classify.DefaultConfig()},
+	testFlags(t, newClassify, "", o{options: newOptions(), Task: classify.DefaultConfig(), Binary: binary.DefaultConfig(), Multi: multilabel.DefaultConfig()},
+		flagCase[o]{"--predictions scores.npy --labels l.npy", func(w *o) { w.Predictions, w.Data.Path, w.Data.Labels = "scores.npy", "", "l.npy" }},
 		flagCase[o]{"--model net.onnx --output scores", func(w *o) { w.Model.Model, w.Model.Output = "net.onnx", "scores" }},
 		flagCase[o]{"--data val --data-format folders --labels l.csv --data-root r --split train --subset ids", func(w *o) {
 			d := &w.Data
 			d.Path, d.Format, d.Labels, d.Root, d.Split, d.Subset = "val", datasets.ClassFolders, "l.csv", "r", "train", "ids"
 		}},
+		flagCase[o]{"--class-order natural", func(w *o) { w.Data.Order = datasets.NaturalOrder }},
 		flagCase[o]{"--limit 10", func(w *o) { w.Data.Limit = 10 }},
 		flagCase[o]{"--limit 10 --limit 0", func(*o) {}},
 		flagCase[o]{"--recipe cifar10", func(w *o) { w.Model.Recipe = "cifar10" }},
@@ -120,13 +125,31 @@ func TestClassifyFlags(t *testing.T) {
 		}},
 		flagCase[o]{"--mean 0.5,0.25,0 --std 1,2,0.1 --color bgr --range 0..255", func(w *o) {
 			ch := &w.Model.Changes
-			ch.Mean, ch.Std, ch.BGR, ch.Range = &[3]float32{0.5, 0.25, 0}, &[3]float32{1, 2, 0.1}, new(true), new(255)
+			ch.Mean, ch.Std, ch.Color, ch.Range = &[3]float32{0.5, 0.25, 0}, &[3]float32{1, 2, 0.1}, new(evaluation.BGR), new(255)
 		}},
-		flagCase[o]{"--color rgb --range 0..1", func(w *o) { w.Model.Changes.BGR, w.Model.Changes.Range = new(false), new(1) }},
+		flagCase[o]{"--color rgb --range 0..1", func(w *o) { w.Model.Changes.Color, w.Model.Changes.Range = new(evaluation.RGB), new(1) }},
+		flagCase[o]{"--color grey --mean 0.1307 --std 0.3081", func(w *o) {
+			ch := &w.Model.Changes
+			ch.Color, ch.Mean, ch.Std = new(evaluation.Grey), &[3]float32{0.1307, 0.1307, 0.1307}, &[3]float32{0.3081, 0.3081, 0.3081}
+		}},
+		flagCase[o]{"--resize 32x32", func(w *o) {
+			w.Model.Changes.Resize, w.Model.Changes.BothSides = &imageproc.Size{H: 32, W: 32}, true
+		}},
+		flagCase[o]{"--resize 32x32 --resize 32", func(w *o) { w.Model.Changes.Resize = &imageproc.Size{H: 32, W: 32} }},
+		flagCase[o]{"--preprocessing config.json --fit contain --resizer opencv --fill 124,116,104 --exif", func(w *o) {
+			ch := &w.Model.Changes
+			w.Model.File, ch.Fit, ch.Resizer, ch.Fill = "config.json", new(imageproc.Contain), new(imageproc.OpenCV), &[3]uint8{124, 116, 104}
+			ch.Exif = new(true)
+		}},
+		flagCase[o]{"--fit cover --fill 7 --exif=false", func(w *o) {
+			ch := &w.Model.Changes
+			ch.Fit, ch.Fill, ch.Exif = new(imageproc.Cover), &[3]uint8{7, 7, 7}, new(false)
+		}},
 		flagCase[o]{"--device cuda:1 --threads 2 --workers 3 --batch 4 --ort-lib lib", func(w *o) {
 			r := &w.Running
 			r.Device, r.Threads, r.Workers, r.Batch, r.Library = runtime.Device{Name: "cuda", Index: 1}, 2, 3, 4, "lib"
 		}},
+		flagCase[o]{"--layout NHWC", func(w *o) { w.Model.Layout = new(imageproc.NHWC) }},
 		flagCase[o]{"--seed 18446744073709551615", func(w *o) { w.Data.Seed = math.MaxUint64 }},
 		flagCase[o]{"--format md --quiet", func(w *o) { w.Format, w.Quiet = report.Markdown, true }},
 		flagCase[o]{"--out runs/a --shard 1/3 --save features,logits --save maps --reuse runs/b --allow-bad 5", func(w *o) {
@@ -137,7 +160,16 @@ func TestClassifyFlags(t *testing.T) {
 		}},
 		flagCase[o]{"--restrict --bins 20 --bootstrap 0 --pairs 3", func(w *o) {
 			w.Task.Restrict, w.Task.Bins, w.Task.Replicates, w.Task.Pairs = true, 20, 0, 3
+			w.Binary.Bins, w.Binary.Replicates, w.Multi.Replicates = 20, 0, 0
+			w.Given = []string{"restrict", "bins", "pairs"}
 		}},
+		flagCase[o]{"--doctor=false", func(w *o) { w.Task.Doctor = false }},
+		flagCase[o]{"--positive dog --threshold 0.25 --scores logit", func(w *o) {
+			w.Binary.Positive, w.Binary.Threshold, w.Binary.Scale = "dog", 0.25, evaluation.Logit
+			w.Multi.Threshold, w.Multi.Scale = 0.25, evaluation.Logit
+			w.Given = []string{"positive", "threshold", "scores"}
+		}},
+		flagCase[o]{"--multi-label VOC2007 --multi-split test", func(w *o) { w.Multi.Path, w.Multi.Split = "VOC2007", "test" }},
 	)
 }
 
@@ -318,6 +350,7 @@ func TestReportFlags(t *testing.T) {
 		flagCase[o]{"--by class,object --worst 0 --bins 3 --bootstrap 0 --seed 0", func(w *o) { // 0 is not: as in the run
 			w.Options = tasks.Options{By: &[]string{"class", "object"}, Worst: new(0), Bins: new(3), Bootstrap: new(0), Seed: new(uint64(0))}
 		}},
+		flagCase[o]{"--threshold 0.3", func(w *o) { w.Options.Threshold = new(0.3) }},
 		flagCase[o]{"--score msp,mds --reference msp --grid", func(w *o) {
 			w.Options = tasks.Options{Score: &[]string{"msp", "mds"}, Reference: new("msp"), Grid: new(true)}
 		}},
@@ -402,6 +435,12 @@ func TestSmallCommandsFlags(t *testing.T) {
 			return newModelsAdd(s, func(ctx context.Context, name, file, about string) error { return run(ctx, three{name, file, about}) })
 		}
 		testFlags(t, add, "m f", three{"m", "f"}, flagCase[three]{"--about a", func(w *three) { w[2] = "a" }})
+		pixels := newOptions()
+		pixels.Model.Model = "m"
+		testFlags(t, newModelsDoctor, "m", pixelsOptions{pixels, doctor.DefaultConfig()},
+			flagCase[pixelsOptions]{"--choose 50 --confirm 60 --output o", func(w *pixelsOptions) {
+				w.Task, w.Model.Output = doctor.Config{Choose: 50, Confirm: 60}, "o"
+			}})
 		type fetched struct {
 			names []string
 			quiet bool
@@ -457,17 +496,21 @@ func TestRefused(t *testing.T) {
 		{"classify --format xml", `--format "xml" is not one of text, json, csv, md`},
 		{"datasets check --format csv scenes", `--format "csv" is not one of text, json`},
 		{"classify --resize big", `--resize: size "big" is not a number of pixels (1 to 16384), HEIGHTxWIDTH, or none`},
-		{"classify --mean 1,2", `--mean "1,2" is not three numbers separated by commas`},
+		{"classify --mean 1,2", `--mean "1,2" is not three numbers separated by commas, or one`},
 		{"classify --mean nan,1,1", `--mean "nan" is not a finite number`},
 		{"classify --mean 1,x,1", `--mean "x" is not a number`},
 		{"classify --std 0,1,1", "--std 0 is not above 0"},
 		{"classify --recipe imagnet",
-			`--recipe "imagnet" is not one of imagenet, imagenet-v2, timm-0.875, timm-0.95, imagenet-224, cifar10, cifar100, raw; ` +
+			`--recipe "imagnet" is not one of imagenet, imagenet-v2, timm-0.875, timm-0.95, imagenet-224, cifar10, cifar100, ` +
+				"mlperf-resnet50, paddleclas, keras-caffe, keras-tf, keras-torch, raw; " +
 				"did you mean imagenet?"},
-		{"classify --color cmyk", `--color "cmyk" is not one of rgb, bgr`},
+		{"classify --fill 1,2,256", `--fill "256" is not a whole number from 0 to 255`},
+		{"classify --fill 1,2", `--fill "1,2" is not red, green and blue, separated by commas`},
+		{"classify --exif=maybe", `--exif "maybe" is not true or false`},
+		{"classify --color cmyk", `--color "cmyk" is not one of rgb, bgr, grey`},
 		{"classify --interpolation cubic",
-			`--interpolation "cubic" is not one of nearest, box, bilinear, hamming, bicubic, lanczos; did you mean bicubic?`},
-		{"classify --data-format zip", `--data-format "zip" is not one of auto, folders, flat, list, cifar, tiny-imagenet, scenes`},
+			`--interpolation "cubic" is not one of nearest, box, bilinear, hamming, bicubic, lanczos, area; did you mean bicubic?`},
+		{"classify --data-format zip", `--data-format "zip" is not one of auto, folders, flat, list, cifar, tiny-imagenet, parquet, webdataset, arrays, scenes`},
 		{"classify --save logits,x", `--save "x" is not one of logits, features, maps`},
 		{"classify --shard 2/2", `--shard "2/2" is not i/n with i from 0 to n-1, as in 0/4, nor auto`},
 		{"classify --bins 1", "1 bins: at least 2 are needed"},
@@ -564,7 +607,7 @@ func TestFirstWrongFlag(t *testing.T) {
 func TestReportRefuses(t *testing.T) {
 	given := tasks.Options{Worst: new(3), Score: &[]string{"msp"}, Grid: new(true)}
 	for name, want := range map[string]string{
-		classify.Name: "--score", localize.Name: "--score", ood.Name: "--worst", finetune.Name: "--worst", finetune.SuiteName: "--worst",
+		classify.Name: "--score", binary.Name: "--score", multilabel.Name: "--worst", localize.Name: "--score", ood.Name: "--worst", finetune.Name: "--worst", finetune.SuiteName: "--worst",
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := slices.IndexFunc(all, func(task tasks.Task) bool { return task.Name() == name })

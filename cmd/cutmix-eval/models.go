@@ -29,7 +29,7 @@ training and published numbers. The program carries one; your own entries go to
 models.local.lock in the current folder where there is one, otherwise to the
 cache.`,
 	}
-	return group(cmd, newModelsList(s), newModelsShow(s, nil), newModelsVerify(s), newModelsAdd(s, nil), newModelsFetch(s, nil))
+	return group(cmd, newModelsList(s), newModelsShow(s, nil), newModelsVerify(s), newModelsAdd(s, nil), newModelsFetch(s, nil), newModelsDoctor(s, nil))
 }
 
 func newModelsList(s streams) *cobra.Command {
@@ -54,7 +54,7 @@ func newModelsShow(s streams, run func(ctx context.Context, name, output string)
 	}
 	text(cmd, &output, "output", "NAME", outputUsage)
 	if run == nil {
-		run = func(_ context.Context, name, output string) error { return runShow(s, name, output) }
+		run = func(ctx context.Context, name, output string) error { return runShow(ctx, s, name, output) }
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return run(cmd.Context(), args[0], output) }
 	return cmd
@@ -266,7 +266,7 @@ func runAdd(ctx context.Context, s streams, name, file, about string) error {
 	return err
 }
 
-func runShow(s streams, name, output string) error {
+func runShow(ctx context.Context, s streams, name, output string) error {
 	m, e, err := evaluation.OpenModel(name, output)
 	if errors.Is(err, evaluation.ErrNoFile) { // what is known of it can be shown all the same
 		l, lockErr := evaluation.Lock()
@@ -292,19 +292,23 @@ func runShow(s streams, name, output string) error {
 		line("file", "%s", m.Path)
 	}
 	line("written by", "%s, opset %d", orUnknown(m.Producer), m.Opset)
-	batch := "any size"
-	if m.Batch > 0 {
-		batch = fmt.Sprintf("fixed at %d (opened where that is sound)", m.Batch)
+	line("input", "%q, %s", m.Input, m.Takes())
+	line("output", "%s", chosenOutput(m))
+	for _, o := range m.Outputs() {
+		switch {
+		case o.Name == m.Output:
+		case o.Not != "":
+			line("", "%s holds no class scores: it is %s", o, o.Not)
+		case m.Choice() == "" && m.Ambiguous() == nil: // which names them all
+			line("", "%s could be read instead", o)
+		}
 	}
-	size := "of any size"
-	if m.H > 0 && m.W > 0 {
-		size = fmt.Sprintf("of %d x %d pixels", m.H, m.W)
-	}
-	line("input", "%q, %v, %s, images %s, batch %s", m.Input, m.InputType, m.Layout, size, batch)
-	line("output", "%q", m.Output)
 	act := "no activation behind them"
 	if m.Activation != "" {
 		act = "before the " + m.Activation
+	}
+	if t := m.Unquantized(); t != "" && t != m.Output {
+		act += fmt.Sprintf("; rounded to 8 or 16 bits by the graph (--output %s: as they are before)", t)
 	}
 	line("logits", "%q, %s", m.Logits, act)
 	if len(m.ClassNames) > 0 {
@@ -315,12 +319,16 @@ func runShow(s streams, name, output string) error {
 		return err
 	}
 	line("pixels", "%s (%s)", r, source)
+	if n := m.Normalisation(); n != nil {
+		line("inside", "the graph normalises its input itself: %s", n)
+	}
 	h, err := m.Head()
 	if err != nil {
 		line("head", "%s", err)
 	} else {
 		showHead(line, h)
 	}
+	showTasks(ctx, line, m, e, name, output)
 	if e != nil {
 		showEntry(t, *e)
 	}
@@ -330,8 +338,23 @@ func runShow(s streams, name, output string) error {
 	return t.Flush()
 }
 
+// chosenOutput names the output that is read, and says why where there are several.
+func chosenOutput(m *model.Model) string {
+	switch {
+	case m.Ambiguous() != nil:
+		return "open, unless the data's number of classes decides: " + m.Ambiguous().Error()
+	case m.Choice() != "":
+		return m.Choice()
+	}
+	return fmt.Sprintf("%q", m.Output)
+}
+
 func showHead(line func(string, string, ...any), h *model.Head) {
-	line("head", "%s: %d features -> %d classes, weight %d x %d (class by feature), bias %d", h.Node, h.Features, h.Classes, h.Classes, h.Features, len(h.Bias))
+	quantized := ""
+	if h.Quantized {
+		quantized = ", quantised in the file, read as what its integers stand for"
+	}
+	line("head", "%s: %d features -> %d classes, weight %d x %d (class by feature), bias %d%s", h.Node, h.Features, h.Classes, h.Classes, h.Features, len(h.Bias), quantized)
 	switch {
 	case h.PerPlace:
 		line("penultimate", "none: the layer is applied at every place of the map, then pooled")
@@ -341,10 +364,10 @@ func showHead(line func(string, string, ...any), h *model.Head) {
 	switch {
 	case h.FeatureMap == "":
 		line("feature map", "none: %s", h.NoMap)
-	case h.Direct:
-		line("feature map", "%q, %s, then %s: class activation maps follow from the head's weights", h.FeatureMap, h.MapKind, h.Pool)
 	case len(h.Between) == 0:
 		line("feature map", "%q, %s, then %s", h.FeatureMap, h.MapKind, h.Pool)
+	case h.Direct:
+		line("feature map", "%q, %s, then %s, then %s, which fold into the head's weights", h.FeatureMap, h.MapKind, h.Pool, strings.Join(h.Between, ", "))
 	default:
 		line("feature map", "%q, %s, then %s, then %s before the head", h.FeatureMap, h.MapKind, h.Pool, strings.Join(h.Between, ", "))
 	}

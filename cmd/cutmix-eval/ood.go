@@ -175,7 +175,7 @@ looked for where it was then, or named by --model; it must be the same.`,
 		if given("labels") {
 			return usageError{errors.New("--labels: verdicts need no labels")}
 		}
-		for _, name := range []string{"recipe", "resize", "crop", "fit", "interpolation", "mean", "std", "color", "range"} {
+		for _, name := range []string{"recipe", "preprocessing", "resize", "crop", "fit", "fill", "interpolation", "resizer", "mean", "std", "color", "range", "exif"} {
 			if given(name) {
 				return usageError{fmt.Errorf("--%s: the detector says how pixels are prepared", name)}
 			}

@@ -38,7 +38,11 @@ func TestModelIsReadOnce(t *testing.T) {
 				t.Fatalf("%v: exit code %d: %s", args, code, errs)
 			}
 			r, p := onnx.Counts()
-			if r-reads != 1 || p-parses != 1 {
+			want := int64(1)
+			if args[0] == "models" {
+				want++ // a head is replaced for a try, and what would be written is read back
+			}
+			if r-reads != 1 || p-parses != want {
 				t.Errorf("%v: %d reads and %d parses of the model", args, r-reads, p-parses)
 			}
 		})

@@ -51,6 +51,8 @@ With --export it writes the records themselves.`,
 	declare(cmd, "bootstrap", "N", "",
 		"bootstrap replicates of the intervals; 0 for none (default: as in the run)", intoNew(&o.Bootstrap, wholeNumber))
 	declare(cmd, "seed", "N", "", "seed of the bootstrap (default: as in the run)", intoNew(&o.Seed, seed))
+	declare(cmd, "threshold", "P", "", "runs of one output or of several labels: threshold on the probability",
+		intoNew(&o.Threshold, probability))
 	texts(cmd, &scores, "score", "NAMES", "runs of ood: only these scores, several with commas")
 	declare(cmd, "reference", "SCORE", "", "runs of ood: score that the others are compared with",
 		intoNew(&o.Reference, func(s string) (string, error) { return s, nil }))

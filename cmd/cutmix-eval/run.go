@@ -63,6 +63,12 @@ func collect(ctx context.Context, s streams, o *options, j collector, p *evaluat
 			fmt.Fprintf(s.err, format+"\n", a...)
 		}
 	}
+	// A report says so as well, on stderr where its format is for programs.
+	if todo > 0 && !o.Quiet && (o.Format == report.Text || !o.Store.Shard.Whole()) {
+		for _, note := range p.Notes() {
+			fmt.Fprintf(s.err, "warning: %s\n", note)
+		}
+	}
 	for _, d := range p.Damaged {
 		say("damaged, its images are evaluated again: %s", d)
 	}

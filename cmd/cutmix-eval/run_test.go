@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -25,38 +26,30 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// programDir is where the program was built, for tests that need a process; empty before.
-var programDir string
-
-// program builds the program once and returns its path.
-var program = sync.OnceValues(func() (string, error) {
-	var err error
-	if programDir, err = os.MkdirTemp("", "cutmix-eval-test-*"); err != nil {
-		return "", err
-	}
-	bin := filepath.Join(programDir, "cutmix-eval")
-	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return bin, nil
-})
+// envProgram makes the test binary the program, for tests that need a process to kill.
+const envProgram = "CUTMIX_EVAL_TEST_IS_PROGRAM"
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if programDir != "" {
-		_ = os.RemoveAll(programDir)
+	if os.Getenv(envProgram) == "1" {
+		main()
 	}
-	os.Exit(code)
+	// The tests make much that lives for a moment; collecting it less often takes a tenth of
+	// their time away.
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
 }
 
-func built(t *testing.T) string {
+// program is a process that will run the program with these arguments.
+func program(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	ortest.Load(t)
-	bin, err := program()
+	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return bin
+	cmd := exec.Command(self, args...)
+	cmd.Env = append(os.Environ(), envProgram+"=1")
+	return cmd
 }
 
 // reported is the JSON report of run directories, computed in this process.
@@ -100,7 +93,6 @@ func random(t *testing.T) *rand.Rand {
 // though that used other threads, workers and batches. On a fast machine fifty kills
 // need more than one evaluation.
 func TestKilled(t *testing.T) {
-	bin := built(t)
 	tmp := t.TempDir()
 	whole, killed := filepath.Join(tmp, "whole"), filepath.Join(tmp, "killed")
 	kills := long.Or(50, 5)
@@ -128,7 +120,7 @@ func TestKilled(t *testing.T) {
 			complete()
 			killed = filepath.Join(tmp, fmt.Sprint("killed", i))
 		}
-		cmd := exec.Command(bin, append(args, "--out", killed, "--threads", "1", "--workers", "1", "--batch", "16")...)
+		cmd := program(t, append(args, "--out", killed, "--threads", "1", "--workers", "1", "--batch", "16")...)
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
 		before := parts(killed)
@@ -161,7 +153,6 @@ func TestKilled(t *testing.T) {
 // TestShards runs three shares, or seven, in random order, two at once, into one folder
 // and into one each.
 func TestShards(t *testing.T) {
-	bin := built(t)
 	tmp := t.TempDir()
 	whole, one := filepath.Join(tmp, "whole"), filepath.Join(tmp, "one")
 	args := []string{"classify", "--limit", "600", "--bootstrap", "100", "--quiet"}
@@ -181,7 +172,7 @@ func TestShards(t *testing.T) {
 		wg.Go(func() {
 			defer func() { <-slots }()
 			for _, dir := range []string{one, own} {
-				out, err := exec.Command(bin, append(args, "--out", dir, "--shard", fmt.Sprintf("%d/%d", i, n))...).CombinedOutput()
+				out, err := program(t, append(args, "--out", dir, "--shard", fmt.Sprintf("%d/%d", i, n))...).CombinedOutput()
 				if err != nil || !strings.Contains(string(out), fmt.Sprintf("shard %d/%d of run", i, n)) {
 					t.Errorf("shard %d: %v: %s", i, err, out)
 				}
@@ -280,7 +271,6 @@ func TestRunFaults(t *testing.T) {
 // TestNoSpace fills a small file system: the run ends with the reason, and goes on
 // when there is room.
 func TestNoSpace(t *testing.T) {
-	bin := built(t)
 	tmp := t.TempDir()
 	disk := filepath.Join(tmp, "disk")
 	if err := os.Mkdir(disk, 0o755); err != nil {
@@ -291,6 +281,10 @@ func TestNoSpace(t *testing.T) {
 	if code, _, errs := command(t, append(args, "--out", filepath.Join(tmp, "whole"))...); code != exitDone {
 		t.Fatalf("%d: %s", code, errs)
 	}
+	shell, err := exec.LookPath("sh")
+	if err != nil {
+		t.Fatal(err)
+	}
 	script := `exec "$@"`
 	small := exec.Command("mount", "-t", "tmpfs", "-o", "size=192k", "none", disk).Run() == nil
 	if small {
@@ -298,7 +292,9 @@ func TestNoSpace(t *testing.T) {
 	} else {
 		script = `ulimit -f 2; exec "$@"` // without the right to mount: files that must not grow
 	}
-	cmd := exec.Command("sh", append([]string{"-c", script, "sh", bin}, append(args, "--out", dir)...)...)
+	cmd := program(t, append(args, "--out", dir)...)
+	cmd.Args = append([]string{"sh", "-c", script, "sh", cmd.Path}, cmd.Args[1:]...)
+	cmd.Path = shell
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != exitFailed {
@@ -332,10 +328,9 @@ func TestNoSpace(t *testing.T) {
 // TestTwoProcesses: the second process on the same share is told so; the run is not
 // harmed.
 func TestTwoProcesses(t *testing.T) {
-	bin := built(t)
 	dir := filepath.Join(t.TempDir(), "run")
 	args := []string{"classify", "--data", "scenes:train", "--limit", "1500", "--bootstrap", "100", "--out", dir, "--threads", "1", "--batch", "8"}
-	first := exec.Command(bin, args...)
+	first := program(t, args...)
 	var stderr bytes.Buffer
 	first.Stderr = &stderr
 	if err := first.Start(); err != nil {

@@ -34,8 +34,9 @@ type Table struct {
 	Bad          map[int]error // samples that cannot be loaded
 	Fixed        int           // batch size that the model insists on; 0: any
 
-	// Ran counts the samples that the model ran on.
+	// Ran counts the samples that the model ran on, however often.
 	Ran int
+	ran map[int]bool
 }
 
 // tensor is the number of values of a sample's tensor: its index, and a mark that tells it
@@ -154,9 +155,14 @@ func (b *batch) Output(k, i int) []float32 {
 }
 
 func (b *batch) Run(ctx context.Context, n int) error {
+	t := b.table
+	if t.ran == nil {
+		t.ran = map[int]bool{}
+	}
 	for i := range n {
-		if b.Input(0, i)[1] == mark {
-			b.table.Ran++
+		if in := b.Input(0, i); in[1] == mark && !t.ran[int(in[0])] {
+			t.ran[int(in[0])] = true
+			t.Ran++
 		}
 	}
 	return ctx.Err()

@@ -23,6 +23,9 @@ var floors = []string{
 	"tasks/corruption",
 	"tasks/ood",
 	"tasks/classify",
+	"tasks/doctor",
+	"tasks/binary",
+	"tasks/multilabel",
 	"tasks",
 	"tasks/compare",
 	"evaluation/evaltest",
@@ -32,6 +35,7 @@ var floors = []string{
 	"results",
 	"pipeline",
 	"variants",
+	"pixels",
 	"scores",
 	"metrics",
 	"overlay",
@@ -47,6 +51,7 @@ var floors = []string{
 	"datasets/scenes",
 	"model/lock",
 	"model",
+	"recipes",
 	"imageproc",
 	"imageproc/jpeg",
 	"models",
@@ -54,6 +59,7 @@ var floors = []string{
 	"runtime/ortest",
 	"runtime",
 	"linear",
+	"predictions",
 	"internal",
 }
 
@@ -67,6 +73,7 @@ var pure = map[string][]string{
 	"linear":          {},
 	"overlay":         {"boxes", "imageproc"},
 	"scores":          {"metrics", "linear"},
+	"pixels":          {"imageproc", "metrics"},
 	"corrupt":         {"imageproc", "imageproc/jpeg"}, // Pillow's box filter, and JPEG files
 	"imageproc":       {"imageproc/jpeg"},
 	"imageproc/jpeg":  {},

@@ -102,11 +102,11 @@ func Run(ctx context.Context, config Config, c *evaluation.Classifier, images *e
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	engine, err := c.Engine(ctx)
+	selected := images.Selected()
+	engine, err := c.EngineFor(ctx, images, selected)
 	if err != nil {
 		return nil, err
 	}
-	selected := images.Selected()
 	p := c.Pipeline(engine, images, selected, nil)
 	res, err := measure(ctx, config, input{
 		n: p.N, recipe: images.Recipe, newBatch: p.NewBatch, batch: p.Batch, workers: p.Workers,
@@ -123,7 +123,9 @@ func Run(ctx context.Context, config Config, c *evaluation.Classifier, images *e
 	}
 	h := c.Head(Name, images, config)
 	h.Runtime = *c.Ran()
-	return res.report(h), nil
+	r := res.report(h)
+	r.Warnings = append(r.Warnings, c.Warnings()...)
+	return r, nil
 }
 
 // input is what is measured: images, prepared by a recipe, and a model.

@@ -16,6 +16,7 @@ import (
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
+	"cutmix-eval/tasks"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -401,7 +402,7 @@ func TestErrors(t *testing.T) {
 	none := newInput([][]float32{nil, nil}, []int{0, 0}, []int{0})
 	none.about.Outputs = 1
 	_, err := none.run(t)
-	if !errors.Is(err, ErrNothingLeft) || !strings.Contains(err.Error(), "img000.png: broken") {
+	if !errors.Is(err, tasks.ErrNothingLeft) || !strings.Contains(err.Error(), "img000.png: broken") {
 		t.Errorf("%v", err)
 	}
 	in := newInput([][]float32{{1, 2}}, []int{0}, []int{0, 1})
@@ -417,5 +418,40 @@ func TestErrors(t *testing.T) {
 	res, err := newInput([][]float32{{3, 0}, {0, 3}}, []int{0, 1}, []int{0, 1}).run(t)
 	if err != nil || res.Temperature != nil || !strings.Contains(strings.Join(res.Warnings, " "), "no temperature") {
 		t.Errorf("%v %+v", err, res)
+	}
+}
+
+// The doctor is asked after a run where its accuracy is near chance, or clearly below the published one.
+func TestLow(t *testing.T) {
+	published := func(v float64) []report.Number {
+		return []report.Number{{Name: "nll", Value: 5}, {Name: "top1", Value: v}}
+	}
+	for name, c := range map[string]struct {
+		published []report.Number
+		hits, n   int
+		outputs   int
+		restrict  int // classes that compete
+		low       bool
+	}{
+		"plausible":                   {nil, 70, 100, 10, 0, false},
+		"chance":                      {nil, 10, 100, 10, 0, true},
+		"a little more than chance":   {nil, 160, 1000, 10, 0, true},
+		"more than chance":            {nil, 300, 1000, 10, 0, false},
+		"of 1000 classes":             {nil, 1, 500, 1000, 0, true},
+		"of 2 classes":                {nil, 52, 100, 2, 0, true},
+		"2 of 1000 compete":           {nil, 52, 100, 1000, 2, true},
+		"too few images":              {nil, 0, 10, 10, 0, false},
+		"as published":                {published(0.76), 740, 1000, 1000, 0, false},
+		"a few points below":          {published(0.76), 700, 1000, 1000, 0, false},
+		"clearly below":               {published(0.76), 560, 1000, 1000, 0, true},
+		"few images, perhaps by luck": {published(0.76), 13, 20, 1000, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := &Job{about: About{Outputs: c.outputs, Output: make([]int, c.restrict), Config: Config{Restrict: c.restrict > 0}}}
+			j.about.Head.Published = c.published
+			if got := j.low(c.hits, c.n); got != c.low {
+				t.Errorf("low: %v", got)
+			}
+		})
 	}
 }

@@ -43,8 +43,11 @@ func (s *source) Metrics() []compare.Metric {
 	if s.top5() {
 		m = append(m, compare.Metric{Name: "top5", Unit: report.Fraction, Better: report.Higher})
 	}
+	m = append(m, compare.Metric{Name: "balanced_accuracy", Unit: report.Fraction, Better: report.Higher})
+	if s.about.Hard {
+		return m
+	}
 	return append(m,
-		compare.Metric{Name: "balanced_accuracy", Unit: report.Fraction, Better: report.Higher},
 		compare.Metric{Name: "mean_confidence", Unit: report.Fraction, Better: report.Neither},
 		compare.Metric{Name: "nll", Unit: report.Nats, Better: report.Lower},
 		compare.Metric{Name: "brier", Better: report.Lower},
@@ -57,7 +60,7 @@ func (s *source) Metrics() []compare.Metric {
 
 // top5 says whether so many outputs compete that top-5 means something.
 func (s *source) top5() bool {
-	return len(s.about.contest().Outputs) > 5
+	return len(s.about.contest().Outputs) > 5 && !s.about.Hard
 }
 
 // Good are the samples with an outcome.
@@ -81,7 +84,10 @@ func (s *source) At(at []int) compare.Sample {
 			if top5 {
 				out = append(out, c.Top5)
 			}
-			return append(out, c.BalancedAccuracy, c.MeanConfidence, c.NLL, c.Brier, c.AURC, c.Width.ECE)
+			if out = append(out, c.BalancedAccuracy); s.about.Hard {
+				return out
+			}
+			return append(out, c.MeanConfidence, c.NLL, c.Brier, c.AURC, c.Width.ECE)
 		},
 		Right: map[string]func(int) bool{"top1": func(i int) bool { return v[i].Correct() }},
 	}

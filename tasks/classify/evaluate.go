@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 
 	"cutmix-eval/evaluation"
 	"cutmix-eval/metrics"
+	"cutmix-eval/report"
 	"cutmix-eval/results"
+	"cutmix-eval/tasks"
 )
 
 // result is everything the task found.
@@ -27,6 +28,7 @@ type result struct {
 	ScaledInterval *metrics.Intervals
 	Pairs          []Pair
 	Outputs        int // outputs that competed
+	scores         *scores
 	Warnings       []string
 }
 
@@ -44,9 +46,6 @@ type Pair struct {
 	Class, As int // index into Input.Names; output number of the prediction
 	N, Of     int // images of the class so predicted, and all of the class
 }
-
-// ErrNothingLeft says that not one image could be evaluated.
-var ErrNothingLeft = errors.New("not one image could be evaluated")
 
 // evaluate computes all numbers from the records of a run. On cancellation it
 // returns the context's error.
@@ -75,11 +74,8 @@ func evaluate(ctx context.Context, a About, run *results.Run) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(res.Records) == 0 {
-		return nil, fmt.Errorf("%w: there is no record yet", ErrNothingLeft)
-	}
 	if len(res.Good) == 0 {
-		return nil, res.nothingLeft()
+		return nil, tasks.NothingLeft(res.bad())
 	}
 	if res.Whole, res.Intervals, err = a.score(ctx, res.Outcomes()); err != nil {
 		return nil, err
@@ -87,23 +83,23 @@ func evaluate(ctx context.Context, a About, run *results.Run) (*result, error) {
 	if err := res.temperature(ctx, a, run, contest); err != nil {
 		return nil, err
 	}
+	if res.scores, err = res.look(ctx, a, run); err != nil {
+		return nil, err
+	}
 	res.Pairs = res.confused(a)
 	res.warn(a)
 	return res, nil
 }
 
-// nothingLeft names the images that could not be evaluated.
-func (res *result) nothingLeft() error {
-	const most = 20
-	var names []string
-	for i, r := range res.Records {
-		if i == most {
-			names = append(names, fmt.Sprintf("and %d more", len(res.Records)-i))
-			break
+// bad are the images that could not be evaluated.
+func (res *result) bad() []report.BadImage {
+	var out []report.BadImage
+	for _, r := range res.Records {
+		if r.Status != results.OK {
+			out = append(out, report.BadImage{ID: r.ID, Reason: r.Error})
 		}
-		names = append(names, fmt.Sprintf("%s: %s", r.ID, r.Error))
 	}
-	return fmt.Errorf("%w: %s", ErrNothingLeft, strings.Join(names, "; "))
+	return out
 }
 
 // logitsReader reads the logits of the good records again and again.
@@ -220,8 +216,11 @@ func (res *result) confused(a About) []Pair {
 // warn says what about the numbers is suspicious.
 func (res *result) warn(a About) {
 	add := func(format string, a ...any) { res.Warnings = append(res.Warnings, fmt.Sprintf(format, a...)) }
-	if a.Probabilities {
-		add("the model's scores are probabilities (each image's sum to 1), so their logarithms were taken as logits; where a probability was rounded to 0, NLL is too low")
+	if a.Pixels != "" {
+		add("%s", a.Pixels)
+	}
+	if !a.Hard {
+		res.Warnings = append(res.Warnings, res.scores.warnings(res.Whole.Top1Hits, res.Outputs, a.Probabilities)...)
 	}
 	if w := res.orderWarning(a); w != "" {
 		add("%s", w)
@@ -243,66 +242,7 @@ func (res *result) warn(a About) {
 	if n < res.Outputs {
 		add("the data has %d of the model's %d classes, and all %d outputs compete; published ImageNet-A and -R numbers let only the data's classes compete (--restrict)", n, a.Outputs, res.Outputs)
 	}
-	if res.NoTemperature != nil {
+	if res.NoTemperature != nil && !a.Hard {
 		add("no temperature: %v", res.NoTemperature)
 	}
-}
-
-// orderWarning explains an accuracy near chance: if the predictions fit another
-// numbering of the classes far better, the labels are in another order.
-func (res *result) orderWarning(a About) string {
-	n, k := len(res.Good), len(a.Output)
-	chance := 1 / float64(res.Outputs)
-	// Near chance: half as much again, or a tenth of the way to 1 where that is
-	// less; with many outputs, where chance is nearly nothing, two percent.
-	near := max(min(1.5*chance, chance+0.1*(1-chance)), min(0.02, 20*chance))
-	// Luck may lift a few images' accuracy above that.
-	if n < 20 || k < 2 || res.Whole.Top1 > min(1.5*near, near+0.1) || metrics.Wilson(res.Whole.Top1Hits, n).Low > near {
-		return ""
-	}
-	count := map[[2]int]int{} // class, prediction
-	for i, at := range res.Good {
-		count[[2]int{res.class[i], int(res.Records[at].Prediction)}]++
-	}
-	fit := func(output []int) float64 {
-		hits := 0
-		for c, o := range output {
-			hits += count[[2]int{c, o}]
-		}
-		return float64(hits) / float64(n)
-	}
-	// Clearly better than what is there, and than chance.
-	enough := min(max(3*res.Whole.Top1, 5*chance, 0.1), (1+chance)/2)
-	best, name := 0.0, ""
-	for _, o := range a.Orders {
-		if f := fit(o.Output); f > best {
-			best, name = f, o.Name
-		}
-	}
-	start := fmt.Sprintf("top-1 is near chance (%.2f %%, chance is %.2f %%): labels and outputs are probably in different orders", 100*res.Whole.Top1, 100*chance)
-	if best >= enough {
-		return fmt.Sprintf("%s; with %s top-1 would be %.2f %%: give that order with --labels", start, name, 100*best)
-	}
-	// No known order fits: would any do? Each class to the output it gets most,
-	// outputs used once, largest counts first.
-	type cell struct{ class, as, n int }
-	var cells []cell
-	for key, m := range count {
-		cells = append(cells, cell{key[0], key[1], m})
-	}
-	slices.SortFunc(cells, func(a, b cell) int {
-		return cmp.Or(cmp.Compare(b.n, a.n), cmp.Compare(a.class, b.class), cmp.Compare(a.as, b.as))
-	})
-	takenC, takenO, hits := map[int]bool{}, map[int]bool{}, 0
-	for _, c := range cells {
-		if !takenC[c.class] && !takenO[c.as] {
-			takenC[c.class], takenO[c.as] = true, true
-			hits += c.n
-		}
-	}
-	// With few images per class, such a matching fits noise; ask for ten per class.
-	if f := float64(hits) / float64(n); f >= max(enough, 0.3) && n >= 10*k {
-		return fmt.Sprintf("%s; no known order fits, but matching each class to the output it gets most would give %.2f %%: check the class order and give a class map with --labels", start, 100*f)
-	}
-	return fmt.Sprintf("top-1 is near chance (%.2f %%, chance is %.2f %%), and no known order of the classes fits better: check model, preprocessing and labels", 100*res.Whole.Top1, 100*chance)
 }

@@ -11,6 +11,7 @@ import (
 	"cutmix-eval/results"
 	"cutmix-eval/tasks"
 	"cutmix-eval/tasks/compare"
+	"cutmix-eval/tasks/doctor"
 )
 
 // Name is the task's name in run directories and reports.
@@ -18,8 +19,13 @@ const Name = "classify"
 
 // Job is an evaluation of a classifier on labelled samples. Close it.
 type Job struct {
-	Pass  *evaluation.Pass
-	about About
+	Pass *evaluation.Pass
+	// Advice, after Finish, is what a report of a kept run does not say, since it is not computed from
+	// records: pixels that fit the model better. Empty for none.
+	Advice string
+
+	about   About
+	subject *doctor.Subject // nil: the doctor was asked, or is not to be
 }
 
 // Open matches the labels of samples to the classifier's outputs and opens the run.
@@ -50,6 +56,12 @@ func Open(ctx context.Context, c *evaluation.Classifier, s evaluation.Samples, c
 		Head: h, Config: config, Seed: h.Config.Seed, Split: h.Config.Split, Names: labels.Names, Output: labels.Output,
 		Orders: s.Orders(p.Outputs), Outputs: p.Outputs, Probabilities: p.Probabilities,
 	}}
+	if hard, ok := s.(interface{ Hard() bool }); ok {
+		j.about.Hard = hard.Hard()
+	}
+	if err := j.before(ctx, s, labels, store); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
 	if err := p.Begin(ctx, j.about); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -68,8 +80,8 @@ func (j *Job) Collect(ctx context.Context, p *evaluation.Pass, progress func(don
 	})
 }
 
-// Finish has nothing to do.
-func (j *Job) Finish(context.Context) error { return nil }
+// Finish asks the doctor where the accuracy is low.
+func (j *Job) Finish(ctx context.Context) error { return j.after(ctx) }
 
 // Result is read from the records.
 func (j *Job) Result(ctx context.Context) (tasks.Result, error) {

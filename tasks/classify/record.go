@@ -5,14 +5,13 @@ package classify
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 
 	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
+	"cutmix-eval/tasks"
 )
 
 // Config holds the options of the task.
@@ -24,11 +23,15 @@ type Config struct {
 	By       []string `json:"by"`
 	Worst    int      `json:"worst"`
 	Restrict bool     `json:"restrict"` // only the outputs that are classes of the data compete
+	// Doctor tries other pixels on some images, where the recipe is only assumed or the accuracy is
+	// low. Trying, if not nil, is called with how many images were tried so far.
+	Doctor bool             `json:"-"`
+	Trying func(images int) `json:"-"`
 }
 
 // DefaultConfig is what the command line starts from.
 func DefaultConfig() Config {
-	return Config{Bins: 15, Replicates: 1000, Pairs: 10, By: []string{"class"}}
+	return Config{Bins: 15, Replicates: 1000, Pairs: 10, By: []string{"class"}, Doctor: true}
 }
 
 // Record is what one image gave: a row of the run's parts. A bad image's own
@@ -65,6 +68,11 @@ type About struct {
 	// Probabilities says that the model's scores are probabilities: their
 	// logarithms are used.
 	Probabilities bool `json:"probabilities"`
+	// Hard says that the scores are class numbers alone, 1 for the prediction and 0 for the
+	// others: what confidence and order of the others give is left out.
+	Hard bool `json:"class_numbers_alone,omitempty"`
+	// Pixels is what the doctor says of the preprocessing; empty for nothing.
+	Pixels string `json:"pixels,omitempty"`
 }
 
 // Recorder turns what the model gives into records. Not safe for concurrent use.
@@ -135,15 +143,6 @@ func (c Config) Validate() error {
 		return fmt.Errorf("%d confused pairs", c.Pairs)
 	case c.Worst < 0:
 		return fmt.Errorf("%d worst images", c.Worst)
-	case c.Replicates != 0:
-		if err := metrics.CheckReplicates(c.Replicates); err != nil {
-			return fmt.Errorf("%w, or 0 for none", err)
-		}
 	}
-	for _, kind := range c.By {
-		if !slices.Contains(Groupings(), kind) {
-			return fmt.Errorf("grouping %q is not one of %s", kind, strings.Join(Groupings(), ", "))
-		}
-	}
-	return nil
+	return tasks.CheckReport(c.Replicates, c.By, Groupings())
 }

@@ -5,7 +5,6 @@ import (
 
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
-	"cutmix-eval/results"
 )
 
 // fill writes the task's part of a report: numbers, groups, tables, bad images and
@@ -13,22 +12,25 @@ import (
 func (res *result) fill(r *report.Report, a About) {
 	n := res.Whole.N
 	r.AddMain(report.Share("top1", res.Whole.Top1Hits, n, report.Higher))
-	if res.Outputs > 5 {
+	if res.Outputs > 5 && !a.Hard {
 		r.AddMain(report.Share("top5", res.Whole.Top5Hits, n, report.Higher))
 	}
 	all := numbers(res.Whole, res.Intervals)
+	if a.Hard {
+		all = all[:1]
+	}
 	if res.even(a) {
 		all = all[1:] // balanced accuracy is top-1
 	}
 	for _, m := range all {
 		r.AddMain(m)
 	}
-	if t := res.Temperature; t != nil {
+	if t := res.Temperature; t != nil && !a.Hard {
 		r.AddMain(report.Number{
 			Name: "temperature", Value: t.Value, N: n, Interval: &t.Interval, Better: report.Neither, Note: "above 1: overconfident",
 		})
 	}
-	if res.Scaled.N > 0 {
+	if res.Scaled.N > 0 && !a.Hard {
 		for _, m := range numbers(res.Scaled, res.ScaledInterval)[2:6] {
 			m.Name += "_scaled"
 			r.AddMain(m.Noted("with the temperature of the other half"))
@@ -48,11 +50,7 @@ func (res *result) fill(r *report.Report, a About) {
 	if a.Config.Worst > 0 {
 		r.Show(res.worst(a.Config.Worst, a))
 	}
-	for _, rec := range res.Records {
-		if rec.Status != results.OK {
-			r.BadImages = append(r.BadImages, report.BadImage{ID: rec.ID, Reason: rec.Error})
-		}
-	}
+	r.BadImages = append(r.BadImages, res.bad()...)
 	r.Dataset.N, r.Dataset.Bad = n, len(res.Records)-n
 	r.Warnings = append(r.Warnings, res.Warnings...)
 }

@@ -75,6 +75,9 @@ type Sample struct {
 	// Right says whether image i is right, by the name of a metric that is the share of those
 	// that are: McNemar's test is made of it. Metrics that are not here are bootstrapped.
 	Right map[string]func(i int) bool
+	// Placements are those of a metric that is an AUROC, by its name: DeLong's test is made of
+	// them.
+	Placements map[string]metrics.Placements
 }
 
 // Run is one of the runs.
@@ -190,6 +193,11 @@ func Compare(ctx context.Context, c Config, runs []Run) (*Result, error) {
 				d.McNemar = true
 				d.OnlyA, d.OnlyB = metrics.Discordant(len(at), a.Right[m.Name], b.Right[m.Name])
 				d.P, d.Test = metrics.McNemar(d.OnlyA, d.OnlyB), "McNemar, exact"
+			case a.Placements[m.Name].ID != nil && b.Placements[m.Name].ID != nil:
+				d.Value, d.Interval, d.P = metrics.Combine([]metrics.Term{
+					{Weight: 1, Placements: b.Placements[m.Name]}, {Weight: -1, Placements: a.Placements[m.Name]},
+				})
+				d.Test = "DeLong, paired"
 			}
 			p.Differences = append(p.Differences, d)
 		}
@@ -214,7 +222,7 @@ func (res *Result) sample(i int, at []int) Sample {
 		places = append(places, slices.IndexFunc(own, m.same))
 	}
 	s := res.Runs[i].Source.At(at)
-	return Sample{Right: s.Right, Evaluate: func(count []uint16) []float64 {
+	return Sample{Right: s.Right, Placements: s.Placements, Evaluate: func(count []uint16) []float64 {
 		v := s.Evaluate(count)
 		out := make([]float64, len(places))
 		for k, place := range places {
@@ -264,7 +272,7 @@ func (res *Result) check() error {
 				first.Dir, a.Dataset.Name, own.Data.Fingerprint, r.Dir, b.Dataset.Name, k.Data.Fingerprint)
 		}
 		if k.Data.Truth != own.Data.Truth {
-			return fmt.Errorf("%w: %q and %q have other boxes or masks", ErrDifferentData, first.Dir, r.Dir)
+			return fmt.Errorf("%w: %q and %q have other boxes, masks or annotations, or another positive class", ErrDifferentData, first.Dir, r.Dir)
 		}
 		warn := func(what, x, y string) {
 			if x != y {
@@ -274,8 +282,7 @@ func (res *Result) check() error {
 		if k.Preprocessing != own.Preprocessing {
 			warn("preprocessing", a.Preprocessing.Summary, b.Preprocessing.Summary)
 		}
-		device := func(d results.Device) string { return fmt.Sprintf("%s (ONNX Runtime %s)", d.Name, d.ORT) }
-		warn("the device", device(own.Device), device(k.Device))
+		warn("the device", own.Device.String(), k.Device.String())
 		if d := results.ConfigDiffers(own, k); len(d) > 0 {
 			res.warn("%s and %s were run with different options: %s; differences may come from it", first.Name, r.Name, strings.Join(d, ", "))
 		}

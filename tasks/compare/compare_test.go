@@ -217,7 +217,7 @@ func TestNotComparable(t *testing.T) {
 	}{
 		{"other task", `"a" is a run of fake, "b" one of classify`, func(f *fake) { f.Key.Task = "classify" }},
 		{"other images", "runs of different images cannot be compared", func(f *fake) { f.Key.Data.Fingerprint = "f01" }},
-		{"other boxes", "have other boxes or masks", func(f *fake) { f.Key.Data.Truth = "x" }},
+		{"other boxes", "have other boxes, masks or annotations", func(f *fake) { f.Key.Data.Truth = "x" }},
 		{"no image in common", "no image was evaluated in all of them", func(f *fake) { f.good = nil }},
 		{"no number in common", "no number in common", func(f *fake) { f.metrics = nil }},
 	} {

@@ -84,7 +84,7 @@ func openCorrupted(c *evaluation.Classifier, clean *evaluation.Images, config Co
 	case first != size:
 		s.warnings = append(s.warnings, fmt.Sprintf("corrupted images have %d x %d pixels, the model takes %s: "+
 			"they are resized and cropped as clean ones are", first.W, first.H, size))
-	case asked != nil && *asked != (imageproc.Size{}):
+	case asked != nil && *asked != (imageproc.Size{}) && *asked != size:
 		s.warnings = append(s.warnings, fmt.Sprintf("the corrupted images are cropped to %d x %d pixels already; "+
 			"--resize magnifies them, and the numbers cannot be compared with published ones", first.W, first.H))
 	default:

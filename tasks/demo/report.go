@@ -55,7 +55,7 @@ func (d *comparison) add(ctx context.Context, p part, runs []compare.Run, report
 		}
 		iv := diff.Interval
 		added := d.r.Add(report.Number{
-			Name: s.name + "_difference", At: s.at.And(report.KeyPair.Is(CutMix + " - " + Baseline)), Value: diff.Value, Unit: diff.Unit,
+			Name: s.name + "_difference", At: s.at.And(s.of...).And(report.KeyPair.Is(CutMix + " - " + Baseline)), Value: diff.Value, Unit: diff.Unit,
 			N: res.N, Interval: &iv, Better: diff.Better, Note: verdict,
 		})
 		d.rows = append(d.rows, append(append(report.Row(report.Word(label)), cells...), added.Points(), added.Range(), report.Word(verdict)))

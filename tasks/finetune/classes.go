@@ -5,12 +5,11 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
-	"cutmix-eval/heads"
 	"cutmix-eval/internal/text"
+	"cutmix-eval/tasks/multilabel"
 )
 
 // most is how many names a sentence lists.
@@ -27,7 +26,7 @@ func (j *Job) classesOf(ctx context.Context, im *evaluation.Images) (*datasets.T
 			return nil, nil, err
 		}
 		j.classes, j.notes = m.Classes, append(append(j.notes, m.Why), m.Notes...)
-		return m.Truth(im.Dataset), limited(im, m), nil
+		return m.Truth(im.Dataset), multilabel.Limited(im, m), nil
 	case j.config.Keep:
 		if err := j.oldClasses(ctx, im); err != nil {
 			return nil, nil, fmt.Errorf("to keep the head, the data must have the model's classes%w", err)
@@ -53,9 +52,6 @@ func (j *Job) oldClasses(ctx context.Context, im *evaluation.Images) error {
 		return fmt.Errorf(": %w", err)
 	}
 	own := j.base.Model.ClassNames
-	if guessed(labels, own) {
-		return fmt.Errorf(", and %s are not %s: give --head new", text.Some(im.Classes(), most), text.Some(own, most))
-	}
 	j.classes = slices.Clone(own)
 	for i := len(own); i < j.head.Classes; i++ { // the model names none
 		j.classes = append(j.classes, strconv.Itoa(i))
@@ -66,31 +62,6 @@ func (j *Job) oldClasses(ctx context.Context, im *evaluation.Images) error {
 		}
 	}
 	return nil
-}
-
-// guessed says whether classes were matched by their order alone though the model names its
-// own, which are others.
-func guessed(labels *evaluation.Labels, names []string) bool {
-	return len(names) > 0 && strings.HasPrefix(labels.How, datasets.InOrder)
-}
-
-// limited takes as many of the annotated images as the limit says. A larger limit takes those
-// of a smaller one, too.
-func limited(im *evaluation.Images, m *datasets.MultiLabels) *evaluation.Images {
-	n := im.Config.Limit
-	if n == 0 {
-		return im
-	}
-	var known []int
-	for i, of := range m.Of {
-		if of != nil {
-			known = append(known, i)
-		}
-	}
-	heads.Splitting.Rand(im.Config.Seed, -1, 0).Shuffle(len(known), func(i, j int) { known[i], known[j] = known[j], known[i] })
-	known = known[:min(n, len(known))]
-	slices.Sort(known)
-	return im.Select(known)
 }
 
 // other opens the images of another role, with the training images' classes.

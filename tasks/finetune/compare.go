@@ -10,18 +10,20 @@ import (
 	"cutmix-eval/tasks"
 	"cutmix-eval/tasks/classify"
 	"cutmix-eval/tasks/compare"
+	"cutmix-eval/tasks/multilabel"
 )
 
 // Source is the tuned head on the test images, or those that validate where there are none.
 func (l *loaded) Source(ctx context.Context) (compare.Source, error) {
-	if l.about.Config.several() {
-		return nil, fmt.Errorf("the images of %q have several labels, and there is no comparison for such", l.study.Dir())
-	}
 	run, err := l.study.Member(l.tuned())
 	if err != nil {
 		return nil, err
 	}
-	r, err := classify.Task{}.Load(ctx, results.StudyOf(run), tasks.Options{})
+	var task tasks.Task = classify.Task{}
+	if l.about.Config.several() {
+		task = multilabel.Task{}
+	}
+	r, err := task.Load(ctx, results.StudyOf(run), tasks.Options{})
 	if err != nil {
 		return nil, err
 	}

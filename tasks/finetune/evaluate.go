@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 
+	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/heads"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/tasks/classify"
+	"cutmix-eval/tasks/multilabel"
 )
 
 // near is how near to the optimum a linear probe comes, as in scikit-learn.
@@ -133,7 +134,7 @@ func (j *Job) comparable(ctx context.Context, e *examples) (string, bool) {
 		return "", false
 	}
 	labels, err := j.base.Labels(ctx, e.images)
-	if err != nil || guessed(labels, j.base.Model.ClassNames) {
+	if err != nil {
 		return "", false
 	}
 	return labels.How, true
@@ -196,40 +197,34 @@ func gone(r results.Row) error {
 
 // scored runs the written file on images with several labels.
 func (j *Job) scored(ctx context.Context, file *evaluation.Classifier, e *examples, name string, want []float32) (results.Manifest, error) {
-	dir, c := filepath.Join(j.options.Folder(), name), e.Classes
-	im := e.selected()
-	var p *evaluation.Pass
-	err := results.Anew(ctx, dir, func() (err error) {
-		p, err = evaluation.Open(ctx, file, im, evaluation.Store{Dir: dir}, evaluation.Spec{
-			Task: Name, Config: struct{}{}, Truth: sum(e), Selected: im.Selected(), Needs: []string{evaluation.Logits},
-		})
-		if err != nil {
-			return err
-		}
-		if err = p.Begin(ctx, struct{}{}, results.Array{Name: truthArray, Width: c}); err != nil {
-			return errors.Join(err, p.Close())
-		}
-		return nil
+	store := evaluation.Store{Dir: filepath.Join(j.options.Folder(), name)}
+	config := multilabel.DefaultConfig()
+	config.Path, config.Split, config.Scale, config.Replicates = j.config.Multi, j.config.MultiSplit, evaluation.Logit, j.config.Replicates
+	truth := multilabel.Truth{Truth: e.truth, Alignment: datasets.Alignment{How: "by the head that was trained"}}
+	for c := range j.classes {
+		truth.Alignment.Output = append(truth.Alignment.Output, c)
+	}
+	var job *multilabel.Job
+	err := results.Anew(ctx, store.Dir, func() (err error) {
+		job, err = multilabel.OpenTruth(ctx, file, e.selected(), truth, config, store)
+		return err
 	})
 	if err != nil {
 		return results.Manifest{}, err
 	}
-	defer p.Close()
-	done, end := j.options.stage(name, len(p.Todo))
-	err = evaluation.Collect(ctx, p, done, func(sc evaluation.Scored) (scored, evaluation.Own, error) {
-		r := scored{p.Row(sc)}
-		if sc.Err != nil {
-			return r, nil, gone(results.Row{ID: r.ID, Error: sc.Err.Error()})
-		}
-		k, _ := slices.BinarySearch(e.at, sc.Index)
-		return r, evaluation.Own{truthArray: e.truthOf(k)}, nil
-	})
+	defer job.Close()
+	done, end := j.options.stage(name, len(job.Pass.Todo))
+	err = job.Collect(ctx, job.Pass, done)
 	end()
 	if err != nil {
 		return results.Manifest{}, err
 	}
-	k := 0
-	return p.Manifest, results.Each[scored](ctx, p.Run, []string{evaluation.Logits}, func(_ *scored, arrays [][]float32) error {
+	k, c := 0, e.Classes
+	run := job.Pass.Run
+	return run.Manifest, results.Each[multilabel.Record](ctx, run, []string{evaluation.Logits}, func(r *multilabel.Record, arrays [][]float32) error {
+		if r.Status != results.OK {
+			return gone(r.Row)
+		}
 		k++
 		return j.reproduced(e, k-1, want[(k-1)*c:k*c], arrays[0])
 	})
@@ -251,16 +246,26 @@ func (j *Job) given(ctx context.Context, c candidate, e *examples, m results.Man
 	m.Key.Device, m.Reused = j.roles[0].pass.Manifest.Key.Device, ""
 	dir := filepath.Join(j.options.Folder(), c.run(e.name))
 	of := func(k int) []float32 { return scores[k*e.Classes : (k+1)*e.Classes] }
+	about := report.Model{Name: base.Name + ", " + c.Name, SHA256: base.SHA256, Classes: e.Classes, Output: base.Logits, Edits: c.About}
 	if j.config.several() {
-		return write(ctx, dir, m, e, func(row results.Row, k int) (scored, [][]float32, error) {
-			return scored{row}, [][]float32{of(k), e.truthOf(k)}, nil
+		a, err := results.About[multilabel.About](&results.Run{Manifest: m}, multilabel.Name)
+		if err != nil {
+			return err
+		}
+		a.Head.Model, a.Scale = about, evaluation.Logit
+		if m.About, err = json.Marshal(a); err != nil {
+			return err
+		}
+		return write(ctx, dir, m, e, func(row results.Row, k int) (multilabel.Record, [][]float32, error) {
+			rec, err := a.NewRecord(row, e.truthOf(k), of(k), nil)
+			return rec, [][]float32{of(k), e.truthOf(k)}, err
 		})
 	}
 	a, err := results.About[classify.About](&results.Run{Manifest: m}, classify.Name)
 	if err != nil {
 		return err
 	}
-	a.Head.Model = report.Model{Name: base.Name + ", " + c.Name, SHA256: base.SHA256, Classes: e.Classes, Output: base.Logits, Edits: c.About}
+	a.Head.Model = about
 	if c.Votes {
 		a.Head.Option("scores are shares of votes, of which only the order means something")
 	}

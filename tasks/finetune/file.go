@@ -13,6 +13,7 @@ import (
 	"cutmix-eval/internal/onnx"
 	"cutmix-eval/model"
 	"cutmix-eval/model/lock"
+	"cutmix-eval/recipes"
 )
 
 // trainingKey is where models of the embedded pair and of tools/convert say how they were trained.
@@ -21,7 +22,7 @@ const trainingKey = "training"
 // rewritten is the model with a trained head in place of its own.
 func (j *Job) rewritten(t *tuned) (*model.Model, error) {
 	c, base := t.config, j.base.Model
-	recipe, err := model.EncodeRecipe(j.base.Recipe)
+	recipe, err := recipes.Encode(j.base.Recipe)
 	if err != nil {
 		return nil, err
 	}

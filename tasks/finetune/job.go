@@ -13,6 +13,7 @@ import (
 	"cutmix-eval/evaluation"
 	"cutmix-eval/heads"
 	"cutmix-eval/internal/filelock"
+	"cutmix-eval/linear"
 	"cutmix-eval/model"
 	"cutmix-eval/results"
 	"cutmix-eval/tasks"
@@ -127,21 +128,59 @@ func (j *Job) checkHead() (err error) {
 	if j.head, err = m.Head(); err != nil {
 		return err
 	}
-	if j.head.PerPlace {
-		return fmt.Errorf("model %q: %w: there is no head to tune", m.Name, model.ErrPerPlace)
+	if err := tunable(m, j.head); err != nil {
+		return err
 	}
-	pooled := j.head.Direct && j.head.MapKind != model.MapTokens && j.head.FeatureMap != ""
-	if method == augment.FeatureCutMix && !pooled {
-		why := j.head.NoMap
-		if why == "" {
-			why = strings.Join(append([]string{j.head.Pool}, j.head.Between...), ", ") + " lie between it and the head"
+	if method == augment.FeatureCutMix {
+		if err := mixesMaps(m, j.head); err != nil {
+			return err
 		}
-		return fmt.Errorf("feature-cutmix needs a feature map whose mean enters the head, and in model %q %s: give --mix cutmix", m.Name, why)
 	}
 	if j.config.several() && m.Activation != "" && m.Activation != "Sigmoid" {
 		return fmt.Errorf("model %q ends in %s, and several labels need scores of each class for itself: export it without", m.Name, m.Activation)
 	}
 	return nil
+}
+
+// tunable says why a model's head cannot be tuned.
+func tunable(m *model.Model, h *model.Head) error {
+	if h.PerPlace {
+		return fmt.Errorf("model %q: %w: there is no head to tune", m.Name, model.ErrPerPlace)
+	}
+	return nil
+}
+
+// mixesMaps says why the feature maps of a model cannot be mixed in place of its images.
+func mixesMaps(m *model.Model, h *model.Head) error {
+	pooled := h.Direct && len(h.Between) == 0 && h.MapKind != model.MapTokens && h.FeatureMap != ""
+	if pooled && !h.Rounded {
+		return nil
+	}
+	why := h.NoMap
+	switch {
+	case pooled:
+		why = "the mean is quantised before it does"
+	case why == "":
+		why = strings.Join(append([]string{h.Pool}, h.Between...), ", ") + " lie between it and the head"
+	}
+	return fmt.Errorf("feature-cutmix needs a feature map whose mean enters the head, and in model %q %s: give --mix cutmix", m.Name, why)
+}
+
+// Possible says why a model's head cannot be tuned, and why not with feature-cutmix; nil
+// where it can.
+func Possible(m *model.Model) (tune, featureCutMix error) {
+	h, err := m.Head()
+	if err == nil {
+		err = tunable(m, h)
+	}
+	if err == nil {
+		zero := linear.Layer{In: h.Features, Out: 2, Weight: make([]float32, 2*h.Features), Bias: make([]float32, 2)}
+		_, err = m.ReplaceHead(h, []linear.Layer{zero}, nil, nil)
+	}
+	if err != nil {
+		return err, err
+	}
+	return nil, mixesMaps(m, h)
 }
 
 // mixable says whether an engine takes batches within which images can be mixed.

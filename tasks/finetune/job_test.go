@@ -21,6 +21,7 @@ import (
 	"cutmix-eval/results"
 	"cutmix-eval/tasks"
 	"cutmix-eval/tasks/classify"
+	"cutmix-eval/tasks/multilabel"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -499,8 +500,8 @@ func TestSeveralLabels(t *testing.T) {
 			var scores []float32
 			var y []float64
 			unknown := 0
-			names := []string{evaluation.Logits, truthArray}
-			err = results.Each[scored](context.Background(), run, names, func(_ *scored, arrays [][]float32) error {
+			names := []string{evaluation.Logits, multilabel.TruthArray}
+			err = results.Each[multilabel.Record](context.Background(), run, names, func(_ *multilabel.Record, arrays [][]float32) error {
 				scores = append(scores, arrays[0]...)
 				for k, v := range arrays[1] {
 					if y = append(y, float64(v)); k == 1 && math.IsNaN(float64(v)) {
@@ -529,6 +530,27 @@ func TestSeveralLabels(t *testing.T) {
 		}
 		if n := r.Find("average_precision", at("late")...); n != nil {
 			t.Errorf("a class without an image has the average precision %v", n.Value)
+		}
+	})
+	t.Run("classify", func(t *testing.T) { // the written file, and the annotations
+		run, err := s.Member("tuned-val")
+		if err != nil {
+			t.Fatal(err)
+		}
+		own, err := multilabel.Task{}.Load(context.Background(), results.StudyOf(run), tasks.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		of, err := own.Report(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, got := r.Find("map", keysOf("val", "tuned")...), of.Find("map")
+		if got.Value != want.Value || got.N != want.N || *got.Interval != *want.Interval {
+			t.Errorf("its run reports %+v, the fine-tuning %+v", got, want)
+		}
+		if _, err := res.Source(context.Background()); err != nil {
+			t.Errorf("it cannot be compared: %v", err)
 		}
 	})
 	t.Run("other labels", func(t *testing.T) {

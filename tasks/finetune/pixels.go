@@ -95,9 +95,9 @@ func (s *pixels) mix(b pipeline.Batch, epoch, step, n int) *augment.Plan {
 	if s.config.Mix.Method == augment.None {
 		return nil
 	}
-	size, channels, depth := s.base.Size(), 3, 1
+	size, channels, depth := s.base.Size(), s.images.Recipe.Channels(), 1
 	if s.images.Recipe.Layout == imageproc.NHWC {
-		channels, depth = 1, 3
+		channels, depth = depth, channels
 	}
 	progress := float64(epoch*s.Steps()+step) / float64(s.config.Epochs*s.Steps())
 	p := s.config.Mix.Plan(heads.Mixing.Rand(s.seed, epoch, step), n, size.H, size.W, progress)

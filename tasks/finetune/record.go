@@ -66,10 +66,3 @@ func record(row results.Row, sc evaluation.Scored, maps *model.Head, planar *[]f
 	}
 	return r, evaluation.Own{mapsArray: m}, nil
 }
-
-// scored is the record of an image with several labels. Scores and truth lie beside it.
-type scored struct{ results.Row }
-
-// truthArray is the array with what images of several labels are: 0 or 1, NaN where it is not
-// known, for each class.
-const truthArray = "truth"

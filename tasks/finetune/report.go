@@ -7,11 +7,11 @@ import (
 	"slices"
 	"strconv"
 
-	"cutmix-eval/evaluation"
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/tasks/classify"
+	"cutmix-eval/tasks/multilabel"
 )
 
 // once counts each of n images once.
@@ -205,20 +205,17 @@ func (l *loaded) several(ctx context.Context, r *report.Report, s set, head cand
 	if err != nil {
 		return nil, err
 	}
-	var scores []float32
-	var y []float64
-	err = results.Each[scored](ctx, run, []string{evaluation.Logits, truthArray}, func(_ *scored, arrays [][]float32) error {
-		scores = append(scores, arrays[0]...)
-		for _, v := range arrays[1] {
-			y = append(y, float64(v))
-		}
-		return nil
-	})
+	output := make([]int, len(l.about.Classes))
+	for k := range output {
+		output[k] = k
+	}
+	images, err := multilabel.Read(ctx, run, output)
 	if err != nil {
 		return nil, err
 	}
+	y := images.Truth
 	c, classes := l.about.Config, len(l.about.Classes)
-	of := metrics.NewMultiLabel(scores, y, classes)
+	of := metrics.NewMultiLabel(images.Scores, y, classes)
 	m := &measured{n: len(y) / classes, statistic: func(count []uint16) []float64 { return of.Evaluate(count)[:1] }}
 	values := of.Evaluate(once(m.n))
 	boot, err := metrics.Bootstrap(ctx, m.n, c.Replicates, l.seed, of.Evaluate)

@@ -147,12 +147,20 @@ func (j *Job) source(ctx context.Context, key results.Key, c Training, train *ex
 			return src, func() {}, nil
 		}
 		var err error
-		if src.engine, err = j.base.Engine(ctx, j.head.Penultimate); err != nil {
+		if src.engine, err = j.base.EngineFor(ctx, train.images, train.at, j.head.Penultimate); err != nil {
 			return nil, nil, err
 		}
-		if now := src.engine.Device(); now != key.Device {
-			return nil, nil, fmt.Errorf("the features in %s are of ONNX Runtime %s on %s, and this is %s on %s: "+
-				"train there, or choose another --out", j.roles[0].pass.Dir(), key.Device.ORT, key.Device.Name, now.ORT, now.Name)
+		if j.base.Alone() {
+			return nil, nil, fmt.Errorf("the features of model %q depend on the other images of a batch, so they cannot be trained on pictures that change: "+
+				"give --augment none and no --mix", j.base.Model.Name)
+		}
+		now := j.base.Device(src.engine)
+		if key.Device.Kernels == "" {
+			now.Kernels = "" // an older version made the features
+		}
+		if now != key.Device {
+			return nil, nil, fmt.Errorf("the features in %s were made on %s, and this is %s: train there, or choose another --out",
+				j.roles[0].pass.Dir(), key.Device, now)
 		}
 		if src.feature = output(src.engine, j.head.Penultimate); src.feature < 0 {
 			return nil, nil, fmt.Errorf("the model's session has no output %q", j.head.Penultimate)

@@ -99,6 +99,11 @@ func (j *Job) open(ctx context.Context, config Config, path string, store evalua
 		return err
 	}
 	j.maps.seed = seed
+	if j.Pass.New() {
+		if err := fromMap(h, config.Method, j.Pass.Shape(h.FeatureMap), c.Size()); err != nil {
+			return fmt.Errorf("model %q: %w", c.Model.Name, err)
+		}
+	}
 	if err := j.describe(ctx, found, labels); err != nil {
 		return err
 	}
@@ -187,7 +192,7 @@ func (j *Job) compareLogits(ctx context.Context, labels *evaluation.Labels) (*En
 		some = append(some, at[k*len(at)/min(enough, len(at))])
 	}
 	logits := func(c *evaluation.Classifier, taps ...string) (map[int][]float32, error) {
-		e, err := c.Engine(ctx, taps...)
+		e, err := c.EngineFor(ctx, j.images, some, taps...)
 		if err != nil {
 			return nil, err
 		}

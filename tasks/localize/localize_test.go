@@ -438,7 +438,8 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"vit", cam.CAM, "class token"},
 		{"timm-vit-mean", cam.GradCAM, "between them lie"},
-		{"vgg-flatten", cam.EigenCAM, "no feature map"},
+		{"vgg-flatten", cam.GradCAM, "for every place of it (Flatten)"},
+		{"if-body", cam.EigenCAM, "no feature map"},
 		{"maxpool", cam.CAM, "pooled by MaxPool"},
 		{"conv-then-max", cam.GradCAM, "pooled by"},
 	} {
@@ -457,7 +458,7 @@ func TestRefusals(t *testing.T) {
 	}
 	data := numbered(t, 7)
 	// Methods that need no head run on tokens, the class token left out.
-	for _, name := range []string{"vit", "swin", "squeezenet", "convnext", "tf2onnx"} {
+	for _, name := range []string{"vit", "swin", "squeezenet", "convnext", "tf2onnx", "vgg-flatten"} {
 		e := defaults()
 		e.model.Model, e.data.Path = "../../model/testdata/heads/"+name+".onnx", data
 		c := quick()

@@ -1,10 +1,8 @@
 package localize
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 
 	"cutmix-eval/boxes"
 	"cutmix-eval/cam"
@@ -30,29 +28,20 @@ type maps struct {
 // mapsOf prepares what the maps of every class are made with.
 func mapsOf(h *model.Head, c Config, frame imageproc.Size) (maps, error) {
 	m := maps{config: c, tensor: h.FeatureMap, layout: cam.Layout(h.MapKind), w: frame.W, h: frame.H}
-	if h.FeatureMap == "" {
-		return m, fmt.Errorf("its head has no feature map to make a class activation map from: %s", h.NoMap)
+	if err := fromGraph(h, c.Method); err != nil {
+		return m, err
 	}
 	if !c.Method.NeedsHead() {
 		return m, nil
-	}
-	if !h.Direct {
-		why := fmt.Sprintf("between them lie %v", h.Between)
-		if len(h.Between) == 0 {
-			why = "its map is pooled by " + h.Pool
-		}
-		return m, fmt.Errorf("%s needs a linear layer right behind (or before) a mean or sum of the feature map; %s (eigencam and fem need none)", c.Method, why)
-	}
-	if h.Pool == "class token" || strings.HasPrefix(h.Pool, "token ") {
-		return m, fmt.Errorf("%s: the head reads the %s only, so the gradient of every other place is zero (eigencam and fem need none)", c.Method, h.Pool)
 	}
 	scale := 1.0 // of the sum over places
 	if h.Pool != "sum" && h.Pool != "sum of tokens" {
 		scale = 0 // a mean: 1 / places, which are known later
 	}
+	layer := h.MapLayer()
 	for k := range h.Classes {
 		m.heads = append(m.heads, cam.Head{
-			Weight: h.Layer().Row(k), Bias: float64(h.Bias[k]), Scale: scale, PerPlace: h.PerPlace, Relu: h.Relu,
+			Weight: layer.Row(k), Bias: float64(layer.Bias[k]), Scale: scale, PerPlace: h.PerPlace, Relu: h.Relu,
 		})
 	}
 	return m, nil

@@ -6,13 +6,11 @@ package localize
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"cutmix-eval/boxes"
 	"cutmix-eval/cam"
-	"cutmix-eval/metrics"
 	"cutmix-eval/results"
+	"cutmix-eval/tasks"
 	"cutmix-eval/tasks/classify"
 )
 
@@ -77,17 +75,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("interval %v is not from 0.001 to 0.5", c.Interval)
 	case c.Worst < 0:
 		return fmt.Errorf("%d worst images", c.Worst)
-	case c.Replicates != 0:
-		if err := metrics.CheckReplicates(c.Replicates); err != nil {
-			return fmt.Errorf("%w, or 0 for none", err)
-		}
 	}
-	for _, kind := range c.By {
-		if !slices.Contains(Groupings(), kind) {
-			return fmt.Errorf("grouping %q is not one of %s", kind, strings.Join(Groupings(), ", "))
-		}
-	}
-	return nil
+	return tasks.CheckReport(c.Replicates, c.By, Groupings())
 }
 
 // recorded is the part of the configuration that records depend on.

@@ -391,7 +391,8 @@ func TestRefused(t *testing.T) {
 			if _, err := c.world.open(t, c.config, evaluation.Store{Dir: c.dir}); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v, want %q", err, c.want)
 			}
-			if c.world.Ran > 0 {
+			// That its results do not depend on the batch is checked on four.
+			if c.world.Ran > 4 {
 				t.Errorf("the model ran on %d images", c.world.Ran)
 			}
 		})

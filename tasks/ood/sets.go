@@ -155,6 +155,21 @@ func headOf(m *model.Model) (_ *scores.Head, why string) {
 	return &scores.Head{Layer: h.Layer()}, ""
 }
 
+// Possible lists the scores that a model with so many classes can be given, and says why
+// not the others, which need its head; why is empty where there are no others.
+func Possible(m *model.Model, classes int) (possible []string, why string) {
+	h, why := headOf(m)
+	if h == nil {
+		h = unknownHead(classes)
+	}
+	for _, s := range scores.All(h.Out, h.In) {
+		if h.In > 0 || s.Needs&scores.NeedFeatures == 0 {
+			possible = append(possible, s.Name)
+		}
+	}
+	return possible, why
+}
+
 // unknownHead is that of a model with so many classes of which no linear layer is known.
 func unknownHead(classes int) *scores.Head { return &scores.Head{Layer: linear.Layer{Out: classes}} }
 

@@ -1,0 +1,52 @@
+package evaluation
+
+import (
+	"fmt"
+
+	"cutmix-eval/imageproc"
+	"cutmix-eval/model"
+)
+
+// input brings the preprocessing, of which source says where it is from, to the model's input:
+// its layout and its channels. It returns what is changed, the size of the images that the
+// model sees, the shape of one image's tensor, and what is to be known.
+func (c ModelConfig) input(m *model.Model, r imageproc.Recipe, source string) (_ imageproc.Recipe, size imageproc.Size, shape []int64, notes []string, err error) {
+	if c.Layout != nil {
+		r.Layout = *c.Layout
+	}
+	if r.Layout != m.Layout && m.FlatOrder(m.Layout) == "" {
+		return r, size, nil, nil, fmt.Errorf("layout %s: input %q of model %q lies as %s; only of a flat colour input is that open", r.Layout, m.Input, m.Name, m.Layout)
+	}
+	if m.Channels == 1 {
+		r.Grey = true // the model decides
+	}
+	if err := r.Validate(); err != nil {
+		return r, size, nil, nil, fmt.Errorf("preprocessing (%s): %w", source, err)
+	}
+	note, err := m.CheckPixels(r)
+	if err != nil {
+		return r, size, nil, nil, err
+	}
+	for _, n := range []string{note, m.FlatOrder(r.Layout)} {
+		if n != "" {
+			notes = append(notes, n)
+		}
+	}
+	if size, err = imageSize(m, r); err == nil {
+		shape, err = m.SampleShape(size)
+	}
+	return r, size, shape, notes, err
+}
+
+// imageSize is the size of the images that the model sees: what the recipe makes, or what the
+// model takes.
+func imageSize(m *model.Model, r imageproc.Recipe) (imageproc.Size, error) {
+	size, ok := r.Fixed()
+	if !ok {
+		size = imageproc.Size{H: m.H, W: m.W}
+		if size.H == 0 || size.W == 0 {
+			return size, fmt.Errorf("neither the preprocessing (%s) nor the model %q fixes the image size; give --crop or --resize HEIGHTxWIDTH", r, m.Name)
+		}
+	}
+	return size, nil
+}
