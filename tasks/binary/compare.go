@@ -41,7 +41,7 @@ func newSource(ctx context.Context, l *loaded) (*source, error) {
 
 // Describe says what the run is.
 func (s *source) Describe() compare.Description {
-	return compare.Description{Head: s.about.Head, Key: s.run.Manifest.Key}
+	return s.about.Describe(s.run)
 }
 
 // Metrics are the numbers that compare.

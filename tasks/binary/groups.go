@@ -2,12 +2,11 @@ package binary
 
 import (
 	"cmp"
-	"fmt"
 	"math"
-	"math/bits"
 	"slices"
 
 	"cutmix-eval/report"
+	"cutmix-eval/tasks"
 )
 
 // Groupings are the keys that accuracy can be given by.
@@ -17,50 +16,29 @@ func Groupings() []string {
 
 // groups gives the accuracy for every value of a key that occurs, in order.
 func (res *result) groups(by report.KeyName, a About) []report.Number {
-	type group struct {
-		at      int
-		name    string
-		n, hits int
-	}
-	classes := func(positive bool) (int, string) {
+	groups := tasks.Groups{By: by, Metrics: []string{"accuracy"}}
+	class := func(positive bool) tasks.Value {
 		name := a.class(positive)
-		return slices.Index(a.Names, name), name
+		return tasks.Value{At: slices.Index(a.Names, name), Name: name}
 	}
-	of := func(i int) (at int, name string) {
-		r := &res.records[i]
-		switch by {
+	for i := range res.records {
+		var v tasks.Value
+		switch r := &res.records[i]; by {
 		case report.KeyClass:
-			return classes(r.Positive)
+			v = class(r.Positive)
 		case report.KeyPredicted:
-			return classes(res.of.Taken(i))
-		case report.KeySize: // of the picture, by powers of two
-			k := bits.Len32(uint32(max(min(r.Width, r.Height), 0)))
-			return k, fmt.Sprintf("shorter side %d to %d", 1<<k>>1, 1<<k-1)
+			v = class(res.of.Taken(i))
+		case report.KeySize:
+			v = tasks.SizeOf(r.Width, r.Height)
 		case report.KeyConfidence:
 			p := res.of.P(i)
-			k := min(int(10*max(p, 1-p)), 9)
-			return k, fmt.Sprintf("%d to %d %%", 10*k, 10*k+10)
+			v = tasks.ConfidenceOf(max(p, 1-p))
+		default:
+			panic("binary: no grouping by " + string(by))
 		}
-		panic("binary: no grouping by " + string(by))
+		groups.Add(v, res.of.Right(i))
 	}
-	var groups []*group
-	for i := range res.records {
-		at, name := of(i)
-		k := slices.IndexFunc(groups, func(g *group) bool { return g.at == at })
-		if k < 0 {
-			k = len(groups)
-			groups = append(groups, &group{at: at, name: name})
-		}
-		if groups[k].n++; res.of.Right(i) {
-			groups[k].hits++
-		}
-	}
-	slices.SortFunc(groups, func(a, b *group) int { return cmp.Compare(a.at, b.at) })
-	var out []report.Number
-	for _, g := range groups {
-		out = append(out, report.Share("accuracy", g.hits, g.n, report.Higher, by.Is(g.name)))
-	}
-	return out
+	return groups.Numbers()
 }
 
 // worst tables the images whose probability is farthest on the wrong side of the threshold.

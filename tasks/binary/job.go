@@ -19,7 +19,7 @@ const Name = "binary"
 
 // Job is an evaluation of a classifier with one output on samples of two classes. Close it.
 type Job struct {
-	Pass  *evaluation.Pass
+	tasks.Single
 	about About
 }
 
@@ -43,11 +43,9 @@ func Open(ctx context.Context, c *evaluation.Classifier, s evaluation.Samples, c
 	if err != nil {
 		return nil, err
 	}
-	h := p.Head(config)
-	h.Dataset.Labels = labels.How
-	j := &Job{Pass: p, about: About{
-		Head: h, Config: config, Seed: h.Config.Seed, Split: h.Config.Split,
-		Names: labels.Names, Positive: slices.Index(labels.Output, 1), Scale: c.Scale(), Last: m.Last(),
+	j := &Job{Single: tasks.Single{Task: Task{}, Pass: p}, about: About{
+		Described: tasks.Describe(p, config, labels.How),
+		Names:     labels.Names, Positive: slices.Index(labels.Output, 1), Scale: c.Scale(), Last: m.Last(),
 	}}
 	if j.about.Scale == evaluation.Automatic {
 		j.about.Scale = config.Scale
@@ -58,9 +56,6 @@ func Open(ctx context.Context, c *evaluation.Classifier, s evaluation.Samples, c
 	return j, nil
 }
 
-// Passes is the one run.
-func (j *Job) Passes() []*evaluation.Pass { return []*evaluation.Pass{j.Pass} }
-
 // Collect makes the records that are missing.
 func (j *Job) Collect(ctx context.Context, p *evaluation.Pass, progress func(done int)) error {
 	return evaluation.Collect(ctx, p, progress, func(sc evaluation.Scored) (Record, evaluation.Own, error) {
@@ -68,17 +63,6 @@ func (j *Job) Collect(ctx context.Context, p *evaluation.Pass, progress func(don
 		return rec, nil, err
 	})
 }
-
-// Finish has nothing to do.
-func (j *Job) Finish(context.Context) error { return nil }
-
-// Result is read from the records.
-func (j *Job) Result(ctx context.Context) (tasks.Result, error) {
-	return Task{}.Load(ctx, results.StudyOf(j.Pass.Run), tasks.Options{})
-}
-
-// Close closes the run.
-func (j *Job) Close() error { return j.Pass.Close() }
 
 // Task is binary classification.
 type Task struct{}
@@ -123,9 +107,7 @@ func (l *loaded) Report(ctx context.Context) (*report.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := l.about.Head
-	h.Config.Seed, h.Config.Split = l.about.Seed, l.about.Split
-	r := evaluation.Reported(h, l.run, l.about.Config)
+	r := l.about.Begin(l.run, l.about.Config)
 	res.fill(r, l.about)
 	return r, nil
 }

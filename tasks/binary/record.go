@@ -11,7 +11,6 @@ import (
 
 	"cutmix-eval/evaluation"
 	"cutmix-eval/metrics"
-	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/tasks"
 )
@@ -72,12 +71,9 @@ func newRecord(row results.Row, positive bool, out []float32, bad error) (Record
 
 // About is what a report needs beside the records; it is kept with them.
 type About struct {
-	Head     report.Head `json:"report"` // model, data, pixels, device, options
-	Config   Config      `json:"config"`
-	Seed     uint64      `json:"seed"`
-	Split    string      `json:"split,omitempty"`
-	Names    []string    `json:"classes"`  // the two classes of the data
-	Positive int         `json:"positive"` // index of the positive one
+	tasks.Described[Config]
+	Names    []string `json:"classes"`  // the two classes of the data
+	Positive int      `json:"positive"` // index of the positive one
 	// Scale is what the graph says of the scores, or the configuration.
 	Scale evaluation.Scale `json:"scale"`
 	Last  string           `json:"last"` // operator that makes the scores

@@ -30,7 +30,7 @@ type input struct {
 }
 
 func newInput(table [][]float32, classes, output []int) *input {
-	in := &input{table: table, classes: classes, about: About{Config: quick(), Output: output}}
+	in := &input{table: table, classes: classes, about: About{Described: tasks.Described[Config]{Config: quick()}, Output: output}}
 	for _, row := range table {
 		in.about.Outputs = max(in.about.Outputs, len(row))
 	}
@@ -447,7 +447,7 @@ func TestLow(t *testing.T) {
 		"few images, perhaps by luck": {published(0.76), 13, 20, 1000, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			j := &Job{about: About{Outputs: c.outputs, Output: make([]int, c.restrict), Config: Config{Restrict: c.restrict > 0}}}
+			j := &Job{about: About{Outputs: c.outputs, Output: make([]int, c.restrict), Described: tasks.Described[Config]{Config: Config{Restrict: c.restrict > 0}}}}
 			j.about.Head.Published = c.published
 			if got := j.low(c.hits, c.n); got != c.low {
 				t.Errorf("low: %v", got)

@@ -2,12 +2,11 @@ package classify
 
 import (
 	"cmp"
-	"fmt"
 	"math"
-	"math/bits"
 	"slices"
 
 	"cutmix-eval/report"
+	"cutmix-eval/tasks"
 )
 
 // Groupings are the keys that accuracy can be given by.
@@ -17,62 +16,28 @@ func Groupings() []string {
 
 // groups gives the accuracy for every value of a key that occurs, in order.
 func (res *result) groups(by report.KeyName, a About) []report.Number {
-	type tally struct {
-		name    string
-		n, hits int
-		top5    int
-	}
-	var groups []tally
-	var of func(i int, r *Record) int // index of the group
-	byName := func(names []string) {
-		for _, name := range names {
-			groups = append(groups, tally{name: name})
-		}
-	}
-	switch by {
-	case report.KeyClass:
-		byName(a.Names)
-		of = func(i int, _ *Record) int { return res.class[i] }
-	case report.KeyPredicted:
-		for o := range a.Outputs {
-			groups = append(groups, tally{name: a.outputName(o)})
-		}
-		of = func(_ int, r *Record) int { return int(r.Prediction) }
-	case report.KeySize: // of the picture, by powers of two
-		for k := range 33 {
-			groups = append(groups, tally{name: fmt.Sprintf("shorter side %d to %d", 1<<k>>1, 1<<k-1)})
-		}
-		of = func(_ int, r *Record) int { return bits.Len32(uint32(max(min(r.Width, r.Height), 0))) }
-	case report.KeyConfidence:
-		for k := range 10 {
-			groups = append(groups, tally{name: fmt.Sprintf("%d to %d %%", 10*k, 10*k+10)})
-		}
-		of = func(_ int, r *Record) int { return min(int(10*r.Confidence), 9) }
-	default:
-		panic("classify: no grouping by " + string(by))
+	groups := tasks.Groups{By: by, Metrics: []string{"top1", "top5"}}
+	if by == report.KeyClass || res.Outputs <= 5 {
+		groups.Metrics = groups.Metrics[:1]
 	}
 	for i, at := range res.Good {
+		var v tasks.Value
 		r := &res.Records[at]
-		g := &groups[of(i, r)]
-		g.n++
-		if r.Rank < 1 {
-			g.hits++
+		switch by {
+		case report.KeyClass:
+			v = tasks.Value{At: res.class[i], Name: a.Names[res.class[i]]}
+		case report.KeyPredicted:
+			v = tasks.Value{At: int(r.Prediction), Name: a.outputName(int(r.Prediction))}
+		case report.KeySize:
+			v = tasks.SizeOf(r.Width, r.Height)
+		case report.KeyConfidence:
+			v = tasks.ConfidenceOf(r.Confidence)
+		default:
+			panic("classify: no grouping by " + string(by))
 		}
-		if r.Rank < 5 {
-			g.top5++
-		}
+		groups.Add(v, r.Rank < 1, r.Rank < 5)
 	}
-	var out []report.Number
-	for _, g := range groups {
-		if g.n == 0 {
-			continue
-		}
-		out = append(out, report.Share("top1", g.hits, g.n, report.Higher, by.Is(g.name)))
-		if by != report.KeyClass && res.Outputs > 5 {
-			out = append(out, report.Share("top5", g.top5, g.n, report.Higher, by.Is(g.name)))
-		}
-	}
-	return out
+	return groups.Numbers()
 }
 
 // worst tables the images that were got wrong with most confidence.

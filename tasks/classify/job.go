@@ -19,7 +19,7 @@ const Name = "classify"
 
 // Job is an evaluation of a classifier on labelled samples. Close it.
 type Job struct {
-	Pass *evaluation.Pass
+	tasks.Single
 	// Advice, after Finish, is what a report of a kept run does not say, since it is not computed from
 	// records: pixels that fit the model better. Empty for none.
 	Advice string
@@ -47,15 +47,13 @@ func Open(ctx context.Context, c *evaluation.Classifier, s evaluation.Samples, c
 	if err != nil {
 		return nil, err
 	}
-	h := p.Head(config)
-	h.Dataset.Labels = labels.How
-	if config.Restrict {
-		h.Option("only the data's %d classes compete", len(labels.Names))
-	}
-	j := &Job{Pass: p, about: About{
-		Head: h, Config: config, Seed: h.Config.Seed, Split: h.Config.Split, Names: labels.Names, Output: labels.Output,
+	j := &Job{Single: tasks.Single{Task: Task{}, Pass: p}, about: About{
+		Described: tasks.Describe(p, config, labels.How), Names: labels.Names, Output: labels.Output,
 		Orders: s.Orders(p.Outputs), Outputs: p.Outputs, Probabilities: p.Probabilities,
 	}}
+	if config.Restrict {
+		j.about.Head.Option("only the data's %d classes compete", len(labels.Names))
+	}
 	if hard, ok := s.(interface{ Hard() bool }); ok {
 		j.about.Hard = hard.Hard()
 	}
@@ -68,9 +66,6 @@ func Open(ctx context.Context, c *evaluation.Classifier, s evaluation.Samples, c
 	return j, nil
 }
 
-// Passes is the one run.
-func (j *Job) Passes() []*evaluation.Pass { return []*evaluation.Pass{j.Pass} }
-
 // Collect makes the records that are missing.
 func (j *Job) Collect(ctx context.Context, p *evaluation.Pass, progress func(done int)) error {
 	r := NewRecorder(j.about)
@@ -82,14 +77,6 @@ func (j *Job) Collect(ctx context.Context, p *evaluation.Pass, progress func(don
 
 // Finish asks the doctor where the accuracy is low.
 func (j *Job) Finish(ctx context.Context) error { return j.after(ctx) }
-
-// Result is read from the records.
-func (j *Job) Result(ctx context.Context) (tasks.Result, error) {
-	return Task{}.Load(ctx, results.StudyOf(j.Pass.Run), tasks.Options{})
-}
-
-// Close closes the run.
-func (j *Job) Close() error { return j.Pass.Close() }
 
 // Task is classification.
 type Task struct{}
@@ -147,9 +134,7 @@ func (l *loaded) Report(ctx context.Context) (*report.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := l.about.Head
-	h.Config.Seed, h.Config.Split = l.about.Seed, l.about.Split
-	r := evaluation.Reported(h, l.run, l.about.Config)
+	r := l.about.Begin(l.run, l.about.Config)
 	res.fill(r, l.about)
 	return r, nil
 }

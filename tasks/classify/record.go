@@ -9,7 +9,6 @@ import (
 	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/metrics"
-	"cutmix-eval/report"
 	"cutmix-eval/results"
 	"cutmix-eval/tasks"
 )
@@ -57,10 +56,7 @@ func (r *Record) Outcome() metrics.Outcome {
 
 // About is what a report needs beside the records; it is kept with them.
 type About struct {
-	Head    report.Head      `json:"report"` // model, data, pixels, device, options
-	Config  Config           `json:"config"`
-	Seed    uint64           `json:"seed"`
-	Split   string           `json:"split,omitempty"`
+	tasks.Described[Config]
 	Names   []string         `json:"classes"` // class names
 	Output  []int            `json:"output"`  // model output by class, from datasets.Align
 	Orders  []datasets.Order `json:"orders"`  // other numberings, to explain a bad match

@@ -14,7 +14,7 @@ import (
 
 // Job is an evaluation on corrupted images. Close it.
 type Job struct {
-	Pass    *evaluation.Pass
+	tasks.Single
 	about   About
 	samples *samples
 	output  []int // model output by class
@@ -59,7 +59,7 @@ func begin(ctx context.Context, c *evaluation.Classifier, s *samples, store eval
 	h.Dataset.Labels = labels.How
 	h.Dataset.Notes = append(slices.Clip(h.Dataset.Notes), s.notes...)
 	j := &Job{
-		Pass: p, samples: s, output: labels.Output,
+		Single: tasks.Single{Task: Task{}, Pass: p}, samples: s, output: labels.Output,
 		about: About{Report: head{h, s.warnings}, Config: s.config, Variants: s.variants, Images: s.n},
 	}
 	if err := p.Begin(ctx, j.about); err != nil {
@@ -67,9 +67,6 @@ func begin(ctx context.Context, c *evaluation.Classifier, s *samples, store eval
 	}
 	return j, nil
 }
-
-// Passes is the one run.
-func (j *Job) Passes() []*evaluation.Pass { return []*evaluation.Pass{j.Pass} }
 
 // Collect makes the records that are missing.
 func (j *Job) Collect(ctx context.Context, p *evaluation.Pass, progress func(done int)) error {
@@ -79,16 +76,8 @@ func (j *Job) Collect(ctx context.Context, p *evaluation.Pass, progress func(don
 	})
 }
 
-// Finish has nothing to do.
-func (j *Job) Finish(context.Context) error { return nil }
-
-// Result is read from the records.
-func (j *Job) Result(ctx context.Context) (tasks.Result, error) {
-	return Task{}.Load(ctx, results.StudyOf(j.Pass.Run), tasks.Options{})
-}
-
 // Close closes the run; classifier and images stay with who opened them.
-func (j *Job) Close() error { return errors.Join(j.Pass.Close(), j.samples.close()) }
+func (j *Job) Close() error { return errors.Join(j.Single.Close(), j.samples.close()) }
 
 // Task is evaluation on corrupted images.
 type Task struct{}

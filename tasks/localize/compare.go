@@ -30,7 +30,7 @@ func newSource(ctx context.Context, l *loaded) (*source, error) {
 
 // Describe says what was run on what.
 func (s *source) Describe() compare.Description {
-	return compare.Description{Head: s.about.Classify.Head, Key: s.run.Manifest.Key}
+	return s.about.Classify.Describe(s.run)
 }
 
 // Metrics are the localization metrics: shares at the fixed threshold, and those of the

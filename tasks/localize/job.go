@@ -23,7 +23,7 @@ import (
 
 // Job is an evaluation of where a classifier looks. Close it.
 type Job struct {
-	Pass *evaluation.Pass
+	tasks.Single
 	// Pictures are the files that Finish drew.
 	Pictures []string
 
@@ -48,7 +48,7 @@ func Open(ctx context.Context, c *evaluation.Classifier, im *evaluation.Images, 
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	j := &Job{images: im, plain: c, overlays: o, about: About{Config: config}}
+	j := &Job{Single: tasks.Single{Task: Task{}}, images: im, plain: c, overlays: o, about: About{Config: config}}
 	if err := j.open(ctx, config, path, store); err != nil {
 		return nil, errors.Join(err, j.Close())
 	}
@@ -145,8 +145,9 @@ func (j *Job) arrays(store evaluation.Store, masks bool) ([]results.Array, error
 func (j *Job) describe(ctx context.Context, found *annotations.Found, labels *evaluation.Labels) error {
 	a, p := &j.about, j.Pass
 	c := a.Config
-	h := p.Head(c)
-	h.Dataset.Labels = labels.How
+	d := tasks.Describe(p, classify.DefaultConfig(), labels.How)
+	h := &d.Head
+	h.Config.Task = c
 	h.Dataset.Notes = append(slices.Clone(h.Dataset.Notes), found.Notes...)
 	if c.Corrupted != "" {
 		h.Option("under %s", c.Corrupted)
@@ -171,8 +172,7 @@ func (j *Job) describe(ctx context.Context, found *annotations.Found, labels *ev
 	}
 	a.Boxes, a.Masks, a.Frame = found.Boxes, found.Masks, [2]int{j.maps.w, j.maps.h}
 	a.Classify = classify.About{
-		Head: h, Config: classify.DefaultConfig(), Seed: h.Config.Seed, Split: h.Config.Split,
-		Names: labels.Names, Output: labels.Output, Outputs: p.Outputs, Probabilities: p.Probabilities,
+		Described: d, Names: labels.Names, Output: labels.Output, Outputs: p.Outputs, Probabilities: p.Probabilities,
 	}
 	return nil
 }
@@ -241,9 +241,6 @@ func (j *Job) compareLogits(ctx context.Context, labels *evaluation.Labels) (*En
 	return b, nil
 }
 
-// Passes is the one run.
-func (j *Job) Passes() []*evaluation.Pass { return []*evaluation.Pass{j.Pass} }
-
 // Collect makes the records that are missing. Maps are made beside the model, by several
 // goroutines.
 func (j *Job) Collect(ctx context.Context, p *evaluation.Pass, progress func(done int)) error {
@@ -260,20 +257,12 @@ func (j *Job) Collect(ctx context.Context, p *evaluation.Pass, progress func(don
 		})
 }
 
-// Result is read from the records.
-func (j *Job) Result(ctx context.Context) (tasks.Result, error) {
-	return Task{}.Load(ctx, results.StudyOf(j.Pass.Run), tasks.Options{})
-}
-
 // Close closes the run.
 func (j *Job) Close() error {
 	if j.enlarged != nil {
 		j.enlarged.Close()
 	}
-	if j.Pass == nil {
-		return nil
-	}
-	return j.Pass.Close()
+	return j.Single.Close()
 }
 
 // item is one image on its way from the model to its record.

@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"cutmix-eval/boxes"
-	"cutmix-eval/evaluation"
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
@@ -54,9 +53,7 @@ func (l *loaded) Report(ctx context.Context) (*report.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := l.about.Classify.Head
-	h.Config.Seed, h.Config.Split = l.about.Classify.Seed, l.about.Classify.Split
-	r := evaluation.Reported(h, l.run, l.about.Config)
+	r := l.about.Classify.Begin(l.run, l.about.Config)
 	return r, res.fill(ctx, r)
 }
 

@@ -50,7 +50,7 @@ func compared(name string) bool {
 
 // Describe says what the run is.
 func (s *source) Describe() compare.Description {
-	return compare.Description{Head: s.about.Head, Key: s.run.Manifest.Key}
+	return s.about.Describe(s.run)
 }
 
 // Metrics are the numbers of the whole.

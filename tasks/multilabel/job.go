@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"cutmix-eval/datasets"
@@ -20,7 +21,7 @@ const Name = "multi-label"
 
 // Job is an evaluation of a classifier on images with several labels. Close it.
 type Job struct {
-	Pass  *evaluation.Pass
+	tasks.Single
 	about About
 	truth *datasets.Truth
 }
@@ -69,13 +70,12 @@ func OpenTruth(ctx context.Context, c *evaluation.Classifier, im *evaluation.Ima
 	if err != nil {
 		return nil, err
 	}
-	h := p.Head(config)
-	h.Dataset.Labels, h.Dataset.Classes = t.Alignment.How, len(t.Classes)
-	h.Dataset.Notes = append(h.Dataset.Notes[:len(h.Dataset.Notes):len(h.Dataset.Notes)], t.Notes...)
-	j := &Job{Pass: p, truth: t.Truth, about: About{
-		Head: h, Config: config, Seed: h.Config.Seed, Split: h.Config.Split, Classes: t.Classes, Output: t.Alignment.Output,
+	j := &Job{Single: tasks.Single{Task: Task{}, Pass: p}, truth: t.Truth, about: About{
+		Described: tasks.Describe(p, config, t.Alignment.How), Classes: t.Classes, Output: t.Alignment.Output,
 		Scale: c.Scale(), Competing: p.Probabilities,
 	}}
+	set := &j.about.Head.Dataset
+	set.Classes, set.Notes = len(t.Classes), append(slices.Clip(set.Notes), t.Notes...)
 	if j.about.Scale == evaluation.Automatic {
 		j.about.Scale = config.Scale
 	}
@@ -84,9 +84,6 @@ func OpenTruth(ctx context.Context, c *evaluation.Classifier, im *evaluation.Ima
 	}
 	return j, nil
 }
-
-// Passes is the one run.
-func (j *Job) Passes() []*evaluation.Pass { return []*evaluation.Pass{j.Pass} }
 
 // Collect makes the records that are missing.
 func (j *Job) Collect(ctx context.Context, p *evaluation.Pass, progress func(done int)) error {
@@ -105,17 +102,6 @@ func (j *Job) Collect(ctx context.Context, p *evaluation.Pass, progress func(don
 		return rec, evaluation.Own{TruthArray: narrow}, nil
 	})
 }
-
-// Finish has nothing to do.
-func (j *Job) Finish(context.Context) error { return nil }
-
-// Result is read from the records.
-func (j *Job) Result(ctx context.Context) (tasks.Result, error) {
-	return Task{}.Load(ctx, results.StudyOf(j.Pass.Run), tasks.Options{})
-}
-
-// Close closes the run.
-func (j *Job) Close() error { return j.Pass.Close() }
 
 // Task is classification with several labels.
 type Task struct{}
@@ -156,9 +142,7 @@ func (l *loaded) Report(ctx context.Context) (*report.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := l.about.Head
-	h.Config.Seed, h.Config.Split = l.about.Seed, l.about.Split
-	r := evaluation.Reported(h, l.run, l.about.Config)
+	r := l.about.Begin(l.run, l.about.Config)
 	res.fill(r, l.about)
 	return r, nil
 }

@@ -50,12 +50,9 @@ const TruthArray = "truth"
 
 // About is what a report needs beside the records; it is kept with them.
 type About struct {
-	Head    report.Head `json:"report"` // model, data, pixels, device, options
-	Config  Config      `json:"config"`
-	Seed    uint64      `json:"seed"`
-	Split   string      `json:"split,omitempty"`
-	Classes []string    `json:"classes"`
-	Output  []int       `json:"output"` // of the model, by class
+	tasks.Described[Config]
+	Classes []string `json:"classes"`
+	Output  []int    `json:"output"` // of the model, by class
 	// Scale is what the graph says of the scores, or the configuration.
 	Scale evaluation.Scale `json:"scale"`
 	// Competing says that each image's scores sum to 1, as if it had one label.
