@@ -12,6 +12,7 @@ import (
 	"cutmix-eval/heads"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
+	"cutmix-eval/tasks"
 	"cutmix-eval/tasks/classify"
 	"cutmix-eval/tasks/multilabel"
 )
@@ -161,34 +162,44 @@ func (j *Job) runTuned(ctx context.Context, file *evaluation.Classifier, e *exam
 // It returns what describes the run.
 func (j *Job) classify(ctx context.Context, c *evaluation.Classifier, im *evaluation.Images, name, reuse string,
 	check func(r *classify.Record, logits []float32) error) (results.Manifest, error) {
-	store := evaluation.Store{Dir: filepath.Join(j.options.Folder(), name), Reuse: reuse}
 	config := classify.DefaultConfig()
 	config.Bins, config.Replicates = j.config.Bins, j.config.Replicates
-	var job *classify.Job
-	err := results.Anew(ctx, store.Dir, func() (err error) {
-		job, err = classify.Open(ctx, c, im, config, store)
+	return j.run(ctx, name, func(dir string) (tasks.Job, error) {
+		return classify.Open(ctx, c, im, config, evaluation.Store{Dir: dir, Reuse: reuse})
+	}, func(run *results.Run) error {
+		return results.Each[classify.Record](ctx, run, []string{evaluation.Logits}, func(r *classify.Record, arrays [][]float32) error {
+			switch {
+			case r.Status != results.OK:
+				return gone(r.Row)
+			case check == nil:
+				return nil
+			}
+			return check(r, arrays[0])
+		})
+	})
+}
+
+// run makes the one run of another task's job in a folder of this job's, and checks it. It
+// returns what describes the run.
+func (j *Job) run(ctx context.Context, name string, open func(dir string) (tasks.Job, error), check func(*results.Run) error) (results.Manifest, error) {
+	dir := filepath.Join(j.options.Folder(), name)
+	var job tasks.Job
+	err := results.Anew(ctx, dir, func() (err error) {
+		job, err = open(dir)
 		return err
 	})
 	if err != nil {
 		return results.Manifest{}, err
 	}
 	defer job.Close()
-	done, end := j.options.stage(name, len(job.Pass.Todo))
-	err = job.Collect(ctx, job.Pass, done)
+	pass := job.Passes()[0]
+	done, end := j.options.stage(name, len(pass.Todo))
+	err = job.Collect(ctx, pass, done)
 	end()
 	if err != nil {
 		return results.Manifest{}, err
 	}
-	run := job.Pass.Run
-	return run.Manifest, results.Each[classify.Record](ctx, run, []string{evaluation.Logits}, func(r *classify.Record, arrays [][]float32) error {
-		switch {
-		case r.Status != results.OK:
-			return gone(r.Row)
-		case check == nil:
-			return nil
-		}
-		return check(r, arrays[0])
-	})
+	return pass.Run.Manifest, check(pass.Run)
 }
 
 func gone(r results.Row) error {
@@ -197,36 +208,23 @@ func gone(r results.Row) error {
 
 // scored runs the written file on images with several labels.
 func (j *Job) scored(ctx context.Context, file *evaluation.Classifier, e *examples, name string, want []float32) (results.Manifest, error) {
-	store := evaluation.Store{Dir: filepath.Join(j.options.Folder(), name)}
 	config := multilabel.DefaultConfig()
 	config.Path, config.Split, config.Scale, config.Replicates = j.config.Multi, j.config.MultiSplit, evaluation.Logit, j.config.Replicates
 	truth := multilabel.Truth{Truth: e.truth, Alignment: datasets.Alignment{How: "by the head that was trained"}}
 	for c := range j.classes {
 		truth.Alignment.Output = append(truth.Alignment.Output, c)
 	}
-	var job *multilabel.Job
-	err := results.Anew(ctx, store.Dir, func() (err error) {
-		job, err = multilabel.OpenTruth(ctx, file, e.selected(), truth, config, store)
-		return err
-	})
-	if err != nil {
-		return results.Manifest{}, err
-	}
-	defer job.Close()
-	done, end := j.options.stage(name, len(job.Pass.Todo))
-	err = job.Collect(ctx, job.Pass, done)
-	end()
-	if err != nil {
-		return results.Manifest{}, err
-	}
 	k, c := 0, e.Classes
-	run := job.Pass.Run
-	return run.Manifest, results.Each[multilabel.Record](ctx, run, []string{evaluation.Logits}, func(r *multilabel.Record, arrays [][]float32) error {
-		if r.Status != results.OK {
-			return gone(r.Row)
-		}
-		k++
-		return j.reproduced(e, k-1, want[(k-1)*c:k*c], arrays[0])
+	return j.run(ctx, name, func(dir string) (tasks.Job, error) {
+		return multilabel.OpenTruth(ctx, file, e.selected(), truth, config, evaluation.Store{Dir: dir})
+	}, func(run *results.Run) error {
+		return results.Each[multilabel.Record](ctx, run, []string{evaluation.Logits}, func(r *multilabel.Record, arrays [][]float32) error {
+			if r.Status != results.OK {
+				return gone(r.Row)
+			}
+			k++
+			return j.reproduced(e, k-1, want[(k-1)*c:k*c], arrays[0])
+		})
 	})
 }
 
