@@ -2,17 +2,17 @@
 package detector
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
-	"strings"
 
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/npy"
+	"cutmix-eval/internal/strict"
+	"cutmix-eval/internal/text"
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
@@ -50,16 +50,16 @@ const version = 2
 // Write writes the detector. Equal detectors give equal files.
 func (d *Detector) Write(w io.Writer) error {
 	d.FormatVersion = version
-	text, err := json.MarshalIndent(d, "", "  ")
+	described, err := json.MarshalIndent(d, "", "  ")
 	if err != nil {
 		return err
 	}
-	return d.archive(append(text, '\n')).Write(w)
+	return d.archive(append(described, '\n')).Write(w)
 }
 
 // archive is the file with the text.
-func (d *Detector) archive(text []byte) npy.Archive {
-	a := npy.Archive{Texts: map[string][]byte{textName: text}, Arrays: map[string]npy.Array{}}
+func (d *Detector) archive(described []byte) npy.Archive {
+	a := npy.Archive{Texts: map[string][]byte{textName: described}, Arrays: map[string]npy.Array{}}
 	for name, m := range d.State {
 		rows, cols := m.Dims()
 		a.Arrays[stateFolder+name] = npy.Array{Shape: []int{rows, cols}, Data: mat.DenseCopyOf(m).RawMatrix().Data}
@@ -73,10 +73,13 @@ const (
 	stateFolder = "state/"
 )
 
-// maxState bounds what is unpacked of a detector.
-const maxState = 2 << 30
+const (
+	maxText  = 1 << 20 // bytes of a detector's text
+	maxState = 1 << 28 // values of its state: 2 GiB
+	maxCount = 1 << 24 // classes, features
+)
 
-// Read reads a detector's file.
+// Read reads a detector's file. Of it no more is unpacked than its own text says that there is.
 func Read(path string) (*Detector, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -85,8 +88,12 @@ func Read(path string) (*Detector, error) {
 	defer f.Close()
 	info, err := f.Stat()
 	var d *Detector
-	if err == nil {
-		d, err = parse(f, info.Size(), maxState)
+	switch {
+	case err != nil:
+	case !info.Mode().IsRegular():
+		err = errors.New("it is not a regular file")
+	default:
+		d, err = parse(f, info.Size())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("detector %q: %w", path, err)
@@ -94,42 +101,81 @@ func Read(path string) (*Detector, error) {
 	return d, nil
 }
 
-func parse(r io.ReaderAt, size, most int64) (*Detector, error) {
-	a, err := npy.ReadArchive(r, size, most)
+func parse(r io.ReaderAt, size int64) (*Detector, error) {
+	a, err := npy.Members(r, size)
 	if err != nil {
 		return nil, fmt.Errorf("it is not a detector, which ood --threshold-at writes: %w", err)
 	}
-	text, found := a.Texts[textName]
-	if !found {
-		return nil, fmt.Errorf("it holds no %s", textName)
+	described, err := a.Read(textName, maxText)
+	if err == nil && described == nil {
+		err = fmt.Errorf("it holds no %s", textName)
 	}
-	d := &Detector{State: scores.State{}}
-	if err := json.NewDecoder(bytes.NewReader(text)).Decode(d); err != nil {
+	if err != nil {
+		return nil, err
+	}
+	var format struct {
+		Version *int `json:"format_version"`
+	}
+	if err := json.Unmarshal(described, &format); err == nil && format.Version != nil && (*format.Version < 1 || *format.Version > version) {
+		return nil, fmt.Errorf("it is of format %d, and this program reads 1 to %d", *format.Version, version)
+	}
+	d := &Detector{}
+	if err := strict.Whole(described, d); err != nil {
+		return nil, fmt.Errorf("%s: %w; have ood --threshold-at write it anew", textName, err)
+	}
+	if err := d.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", textName, err)
 	}
-	for name, v := range a.Arrays {
-		name, ours := strings.CutPrefix(name, stateFolder)
-		if !ours {
-			continue
-		}
-		if len(v.Shape) != 2 || len(v.Data) == 0 {
-			return nil, fmt.Errorf("%s%s has the shape %v", stateFolder, name, v.Shape)
-		}
-		if slices.ContainsFunc(v.Data, func(x float64) bool { return !metrics.Finite(x) }) {
-			return nil, fmt.Errorf("not all values of %s%s are finite", stateFolder, name)
-		}
-		d.State[name] = mat.NewDense(v.Shape[0], v.Shape[1], v.Data)
-	}
+	return d, d.readState(a)
+}
+
+// check looks at what the text says.
+func (d *Detector) check() error {
 	switch {
-	case d.FormatVersion < 1 || d.FormatVersion > version:
-		return nil, fmt.Errorf("it is of format %d, and this program reads 1 to %d", d.FormatVersion, version)
-	case d.C < 1 || d.C > 1<<24, d.D < 0 || d.D > 1<<24, !metrics.Finite(d.Threshold):
-		return nil, errors.New("its numbers make no sense")
+	case d.C < 1 || d.C > maxCount:
+		return fmt.Errorf("its number of classes is %d, not 1 to %d", d.C, maxCount)
+	case d.D < 0 || d.D > maxCount:
+		return fmt.Errorf("its number of features is %d, not 0 to %d", d.D, maxCount)
 	}
 	if err := d.Recipe.Validate(); err != nil {
-		return nil, fmt.Errorf("its preprocessing: %w", err)
+		return fmt.Errorf("its preprocessing: %w", err)
 	}
-	return d, nil
+	return nil
+}
+
+// readState reads the state of the score that the text names, and refuses what else the archive
+// holds.
+func (d *Detector) readState(a npy.Reader) error {
+	s, err := scores.Parse(d.Score)
+	if err != nil {
+		return err
+	}
+	known := []string{textName}
+	for _, p := range s.Parts() {
+		known = append(known, stateFolder+p.Name+".npy")
+	}
+	for _, name := range a.Names() {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("it holds %q, which is no part of a detector with the score %s", text.Bounded(name), d.Score)
+		}
+	}
+	d.State = scores.State{}
+	left := maxState
+	for _, p := range s.Parts() {
+		rows, cols := p.Most(d.C, d.D)
+		v, err := a.Array(stateFolder+p.Name, func(shape []int) bool {
+			return len(shape) == 2 && shape[0] > 0 && shape[1] > 0 && int64(shape[0]) <= rows && int64(shape[1]) <= cols && shape[0] <= left/shape[1]
+		})
+		if err != nil {
+			return err
+		}
+		left -= len(v.Data)
+		if slices.ContainsFunc(v.Data, func(x float64) bool { return !metrics.Finite(x) }) {
+			return fmt.Errorf("not all values of %s%s are finite", stateFolder, p.Name)
+		}
+		d.State[p.Name] = mat.NewDense(v.Shape[0], v.Shape[1], v.Data)
+	}
+	return nil
 }
 
 // Fit makes the detector's score for the head of a model.

@@ -145,14 +145,16 @@ func TestDetectorFile(t *testing.T) {
 
 // TestVersion1: files of the first version, whose recipes were written otherwise, are read.
 func TestVersion1(t *testing.T) {
-	text := `{"format_version": 1, "score": "msp", "threshold": 0.5, "classes": 3, "features": 0,
+	text := `{"format_version": 1, "tool": {"name": "cutmix-eval", "version": "0.1.0-dev"}, "score": "msp", "threshold": 0.5, "tpr": 0.95,
+		"accepted": {"low": 0.91, "high": 0.97, "level": 0.95, "method": "Wilson"}, "reached": 0.95, "n": 200, "data": "scenes:test",
+		"model": {"sha256": "35", "output": "logits"}, "source": "scenes-cutmix", "classes": 3, "features": 0,
 		"recipe": {"resize": {"H": 64, "W": 64}, "fit": "shorter", "interpolation": "bilinear", "crop": {"H": 60, "W": 62}, "range": 1,
 			"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25], "bgr": false, "layout": "NCHW"}}`
 	var b bytes.Buffer
 	if err := (&Detector{}).archive([]byte(text)).Write(&b); err != nil {
 		t.Fatal(err)
 	}
-	d, err := parse(bytes.NewReader(b.Bytes()), int64(b.Len()), maxState)
+	d, err := parse(bytes.NewReader(b.Bytes()), int64(b.Len()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +202,7 @@ func FuzzDetector(f *testing.F) {
 			return // a name that no archive can have
 		}
 		for _, data := range [][]byte{text, b.Bytes()} {
-			d, err := parse(bytes.NewReader(data), int64(len(data)), 1<<20)
+			d, err := parse(bytes.NewReader(data), int64(len(data)))
 			if err != nil {
 				continue
 			}

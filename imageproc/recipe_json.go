@@ -4,6 +4,10 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
+
+	"cutmix-eval/internal/strict"
+	quoted "cutmix-eval/internal/text"
 )
 
 // MarshalJSON writes [height, width], or "none" for the zero value.
@@ -33,26 +37,40 @@ func (s *Size) UnmarshalJSON(data []byte) error {
 	case json.Unmarshal(data, &old) == nil && old.H != nil && old.W != nil:
 		*s = Size{H: *old.H, W: *old.W}
 	default:
-		return fmt.Errorf("size %s is not a number, [height, width] or \"none\"", data)
+		return fmt.Errorf("size %s is not a number, [height, width] or \"none\"", quoted.Bounded(string(data)))
 	}
 	return nil
 }
 
 // recipeJSON is a recipe as JSON holds it; sidecar files of models have the same keys.
 type recipeJSON struct {
-	Resize        Size       `json:"resize"`
-	Fit           Fit        `json:"fit"`
-	Interpolation Filter     `json:"interpolation"`
-	Resizer       string     `json:"resizer,omitempty"` // left out: pillow
-	Crop          Size       `json:"crop"`
-	Fill          [3]uint8   `json:"fill,omitzero"`
-	Range         span       `json:"range"`
-	Mean          [3]float32 `json:"mean"`
-	Std           [3]float32 `json:"std"`
-	Color         string     `json:"color,omitempty"` // rgb, bgr, grey
-	BGR           *bool      `json:"bgr,omitempty"`   // in place of color, as older versions wrote it
-	Exif          bool       `json:"exif,omitempty"`
-	Layout        Layout     `json:"layout"`
+	Resize        Size           `json:"resize"`
+	Fit           Fit            `json:"fit"`
+	Interpolation Filter         `json:"interpolation"`
+	Resizer       string         `json:"resizer,omitempty"` // left out: pillow
+	Crop          Size           `json:"crop"`
+	Fill          three[uint8]   `json:"fill,omitzero"`
+	Range         span           `json:"range"`
+	Mean          three[float32] `json:"mean"`
+	Std           three[float32] `json:"std"`
+	Color         string         `json:"color,omitempty"` // rgb, bgr, grey
+	BGR           *bool          `json:"bgr,omitempty"`   // in place of color, as older versions wrote it
+	Exif          bool           `json:"exif,omitempty"`
+	Layout        Layout         `json:"layout"`
+}
+
+// three is a value for each channel.
+type three[T any] [3]T
+
+func (t *three[T]) UnmarshalJSON(data []byte) error {
+	var list []*T
+	if err := json.Unmarshal(data, &list); err != nil || len(list) != 3 || slices.Contains(list, nil) {
+		return fmt.Errorf("%s is not three numbers", quoted.Bounded(string(data)))
+	}
+	for i, v := range list {
+		t[i] = *v
+	}
+	return nil
 }
 
 // span is the largest value of a range that begins at 0.
@@ -64,11 +82,12 @@ func (s *span) UnmarshalJSON(data []byte) error {
 	var n int
 	if json.Unmarshal(data, &n) != nil { // older versions wrote the number
 		var text string
-		if err := json.Unmarshal(data, &text); err != nil {
-			return err
+		err := json.Unmarshal(data, &text)
+		if err == nil {
+			_, err = fmt.Sscanf(text, "0..%d", &n)
 		}
-		if _, err := fmt.Sscanf(text, "0..%d", &n); err != nil {
-			return fmt.Errorf("range %q is not 0..1 or 0..255", text)
+		if err != nil {
+			return fmt.Errorf("range %s is not 0..1 or 0..255", quoted.Bounded(string(data)))
 		}
 	}
 	*s = span(n)
@@ -91,10 +110,17 @@ func (r Recipe) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON reads what MarshalJSON writes, and what older versions wrote in run
-// directories and detectors. It does not validate.
+// directories and detectors. Keys that are unknown, missing or null are errors. It does not
+// validate.
 func (r *Recipe) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		return nil // as package json has it; whoever needs a recipe looks for it
+	}
+	if err := strict.Need(data, "resize", "fit", "interpolation", "crop", "range", "mean", "std", "layout"); err != nil {
+		return err
+	}
 	var f recipeJSON
-	if err := json.Unmarshal(data, &f); err != nil {
+	if err := strict.Decode(data, &f); err != nil {
 		return err
 	}
 	switch f.Color {

@@ -16,6 +16,7 @@ import (
 func klm() Score {
 	return Score{
 		Needs: NeedValidation, Summary: "least divergence from a class's mean softmax",
+		parts: []Part{{"mean", byClass, byClass}},
 		learn: func(d Data) (State, error) {
 			v := d.Validation
 			mean := mat.NewDense(v.classes, v.classes, nil)
@@ -78,6 +79,7 @@ func klm() Score {
 func she() Score {
 	return Score{
 		Needs: NeedFeatures | NeedTraining, Summary: "inner product with the mean feature of the predicted class",
+		parts: []Part{{"mean", byClass, byFeature}, {"count", 1, byClass}},
 		learn: func(d Data) (State, error) {
 			t := d.Training
 			if slices.Max(t.rightCount) == 0 {
@@ -123,6 +125,7 @@ func fdbd(distance bool) Score {
 	s := Score{Needs: NeedFeatures | NeedHead, Summary: "distance to the decision boundaries"}
 	if distance {
 		s.Needs |= NeedTraining
+		s.parts = []Part{{"mean", 1, byFeature}}
 		s.learn = func(d Data) (State, error) { return State{"mean": vector(d.Training.mean())}, nil }
 	}
 	s.apply = func(st State, h *Head) (Func, error) {
@@ -154,6 +157,7 @@ func fdbd(distance bool) Score {
 func nci(alpha float64) Score {
 	return Score{
 		Needs: NeedFeatures | NeedHead | NeedTraining, Summary: "closeness to the predicted class's weights",
+		parts: []Part{{"mean", 1, byFeature}},
 		learn: func(d Data) (State, error) { return State{"mean": vector(d.Training.mean())}, nil },
 		apply: func(st State, h *Head) (Func, error) {
 			mean, err := st.vector("mean", h.In)

@@ -84,7 +84,9 @@ func whitened(x *mat.Dense, centre []float64, w *mat.Dense) *mat.Dense {
 // 2021).
 func mds(relative bool) Score {
 	s := Score{Needs: NeedFeatures | NeedTraining, Summary: "Mahalanobis distance to the nearest class"}
+	s.parts = []Part{{"within", byFeature, byRank}, {"mean", 1, byFeature}, {"centres", byClass, byRank}}
 	if relative {
+		s.parts = append(s.parts, Part{"whole", byFeature, byRank})
 		s.Summary = "Mahalanobis distance to the nearest class, less that to the whole set"
 	}
 	s.learn = func(d Data) (State, error) {
@@ -167,6 +169,7 @@ func squared(a, b []float64) float64 {
 func knn(k int) Score {
 	return Score{
 		Needs: NeedFeatures | NeedTraining, Summary: "distance to the k-th nearest training feature",
+		parts: []Part{{"bank", byImage, byFeature}},
 		learn: func(d Data) (State, error) {
 			bank := d.Training.units()
 			if bank == nil {
@@ -250,6 +253,7 @@ func (st State) outside(h *Head) (func(f *mat.Dense) []float64, error) {
 func residual(dim int) Score {
 	return Score{
 		Needs: NeedFeatures | NeedHead | NeedTraining, Summary: "what lies outside of the principal components",
+		parts: []Part{{"origin", 1, byFeature}, {"null", byFeature, byRank}},
 		learn: func(d Data) (State, error) { return principalState(d, dim) },
 		apply: func(st State, h *Head) (Func, error) {
 			outside, err := st.outside(h)
@@ -267,6 +271,7 @@ func residual(dim int) Score {
 func vim(dim int) Score {
 	return Score{
 		Needs: NeedFeatures | NeedHead | NeedTraining, Summary: "energy less what lies outside of the principal components",
+		parts: []Part{{"origin", 1, byFeature}, {"null", byFeature, byRank}, {"alpha", 1, 1}},
 		learn: func(d Data) (State, error) {
 			st, err := principalState(d, dim)
 			if err != nil {
@@ -321,6 +326,7 @@ func vim(dim int) Score {
 func nnGuide(k int, share float64) Score {
 	return Score{
 		Needs: NeedFeatures | NeedTraining, Summary: "energy times the similarity to confident training features",
+		parts: []Part{{"bank", byImage, byFeature}},
 		learn: func(d Data) (State, error) {
 			all := d.Training.bank
 			nonzero := all.nonzero()
@@ -369,6 +375,7 @@ func nnGuide(k int, share float64) Score {
 func relation(power float64) Score {
 	return Score{
 		Needs: NeedFeatures | NeedTraining, Summary: "similarity to all training images",
+		parts: []Part{{"bank", byImage, byFeature}, {"softmax", byClass, byImage}},
 		learn: func(d Data) (State, error) {
 			if d.Training.units() == nil {
 				return nil, errNoDirection

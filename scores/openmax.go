@@ -68,6 +68,7 @@ func fitWeibull(x []float64) (weibull, error) {
 func openMax(tail, alpha int) Score {
 	return Score{
 		Needs: NeedTraining, Summary: "probability of an unknown class, by distances of logits",
+		parts: []Part{{"mean", byClass, byClass}, {"weibull", byClass, 3}},
 		learn: func(d Data) (State, error) {
 			b := d.Training.bank
 			mean, count := mat.NewDense(b.classes, b.classes, nil), make([]float64, b.classes)

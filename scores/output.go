@@ -44,6 +44,7 @@ func negativeEntropy(p []float64) float64 {
 func tempScaling() Score {
 	return Score{
 		Needs: NeedValidation, Summary: "largest probability at the temperature fitted on the validation set",
+		parts: []Part{{"temperature", 1, 1}},
 		learn: func(d Data) (State, error) {
 			v := d.Validation
 			if v.unlabelled {

@@ -63,6 +63,7 @@ type Score struct {
 	Needs   Need
 	Summary string // what it is, in words
 
+	parts []Part
 	learn func(Data) (State, error) // nil where there is nothing to fit
 	apply func(State, *Head) (Func, error)
 }

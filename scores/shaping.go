@@ -47,6 +47,7 @@ func clip(st State, h *Head) (Func, error) {
 func reAct(percent float64) Score {
 	return Score{
 		Needs: NeedFeatures | NeedHead | NeedValidation, Summary: "energy of features cut off above", apply: clip,
+		parts: []Part{{"low", 1, 1}, {"high", 1, 1}},
 		learn: func(d Data) (State, error) {
 			return State{"low": number(-math.MaxFloat64), "high": number(metrics.Quantile(d.Validation.sorted(), percent/100))}, nil
 		},
@@ -58,6 +59,7 @@ func reAct(percent float64) Score {
 func vra(high, low float64) Score {
 	return Score{
 		Needs: NeedFeatures | NeedHead | NeedValidation, Summary: "energy of features clipped on both sides", apply: clip,
+		parts: []Part{{"low", 1, 1}, {"high", 1, 1}},
 		learn: func(d Data) (State, error) {
 			v := d.Validation.sorted()
 			return State{"low": number(metrics.Quantile(v, low/100)), "high": number(metrics.Quantile(v, high/100))}, nil
@@ -114,6 +116,7 @@ func scale(percent float64) Score {
 func dice(percent float64) Score {
 	return Score{
 		Needs: NeedFeatures | NeedHead | NeedTraining, Summary: "energy of a head with few weights",
+		parts: []Part{{"mean", 1, byFeature}},
 		learn: func(d Data) (State, error) { return State{"mean": vector(d.Training.mean())}, nil },
 		apply: func(st State, h *Head) (Func, error) {
 			mean, err := st.vector("mean", h.In)

@@ -2,6 +2,9 @@ package npy
 
 import (
 	"archive/zip"
+	"bufio"
+	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -54,35 +57,149 @@ func (a Archive) Write(w io.Writer) error {
 // ReadArchive reads an archive of size bytes, of which at most most are unpacked.
 func ReadArchive(r io.ReaderAt, size, most int64) (Archive, error) {
 	a := Archive{Texts: map[string][]byte{}, Arrays: map[string]Array{}}
-	z, err := zip.NewReader(r, size)
+	m, err := Members(r, size)
 	if err != nil {
-		return a, errors.New("it is not a zip archive")
+		return a, err
 	}
-	for _, f := range z.File {
-		if f.UncompressedSize64 > uint64(max(most, 0)) {
-			return a, fmt.Errorf("%s is too large (%d bytes)", f.Name, f.UncompressedSize64)
-		}
-		c, err := f.Open()
+	for _, f := range m.z.File {
+		data, err := m.Read(f.Name, most)
 		if err != nil {
-			return a, fmt.Errorf("%s: %w", f.Name, err)
-		}
-		data, err := io.ReadAll(io.LimitReader(c, most+1))
-		_ = c.Close() // only read
-		if err == nil && int64(len(data)) > most {
-			err = errors.New("it is too large")
+			return a, err
 		}
 		most -= int64(len(data))
-		if name, array := strings.CutSuffix(f.Name, ".npy"); err == nil && array {
-			var info Info
-			var v []float64
-			info, v, err = Values(data)
-			a.Arrays[name] = Array{info.Shape, v}
-		} else {
+		name, array := strings.CutSuffix(f.Name, ".npy")
+		if !array {
 			a.Texts[f.Name] = data
+			continue
 		}
+		info, v, err := Values(data)
 		if err != nil {
 			return a, fmt.Errorf("%s: %w", f.Name, err)
 		}
+		a.Arrays[name] = Array{info.Shape, v}
 	}
 	return a, nil
+}
+
+// Reader reads the members of an archive one by one.
+type Reader struct{ z *zip.Reader }
+
+// Members opens an archive of size bytes. Two members of one name are an error.
+func Members(r io.ReaderAt, size int64) (Reader, error) {
+	z, err := zip.NewReader(r, size)
+	if err != nil {
+		return Reader{}, errors.New("it is not a zip archive")
+	}
+	seen := map[string]bool{}
+	for _, f := range z.File {
+		if seen[f.Name] {
+			return Reader{}, fmt.Errorf("it holds two of %s", f.Name)
+		}
+		seen[f.Name] = true
+	}
+	return Reader{z}, nil
+}
+
+// Names are the members' names, in the order of the file.
+func (a Reader) Names() []string {
+	var out []string
+	for _, f := range a.z.File {
+		out = append(out, f.Name)
+	}
+	return out
+}
+
+// Read unpacks a member; one of more than most bytes is an error, and nothing of it is read where
+// the archive says so. A member that is not there is nil.
+func (a Reader) Read(name string, most int64) ([]byte, error) {
+	f := a.member(name)
+	if f == nil {
+		return nil, nil
+	}
+	tooLarge := fmt.Errorf("%s is too large: %d bytes, of at most %d", name, f.UncompressedSize64, max(most, 0))
+	if f.UncompressedSize64 > uint64(max(most, 0)) {
+		return nil, tooLarge
+	}
+	c, err := f.Open()
+	if err != nil {
+		return nil, unpacking(name, err)
+	}
+	defer c.Close()
+	data, err := io.ReadAll(io.LimitReader(c, most+1))
+	switch {
+	case err != nil:
+		return nil, unpacking(name, err)
+	case int64(len(data)) > most:
+		return nil, tooLarge
+	}
+	return data, nil
+}
+
+// Array reads the member name.npy and widens its values, of which nothing is unpacked unless fits
+// says that its shape is right. There must be such a member.
+func (a Reader) Array(name string, fits func(shape []int) bool) (Array, error) {
+	name += ".npy"
+	f := a.member(name)
+	if f == nil {
+		return Array{}, fmt.Errorf("it holds no %s", name)
+	}
+	c, err := f.Open()
+	if err != nil {
+		return Array{}, unpacking(name, err)
+	}
+	defer c.Close()
+	in := bufio.NewReaderSize(c, maxHeader)
+	head, err := in.Peek(maxHeader)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return Array{}, unpacking(name, err)
+	}
+	info, err := Parse(bytes.NewReader(head), int64(min(f.UncompressedSize64, math.MaxInt64)))
+	if err == nil && !fits(info.Shape) {
+		err = fmt.Errorf("its shape %v does not fit", info.Shape)
+	}
+	if err != nil {
+		return Array{}, fmt.Errorf("%s: %w", name, err)
+	}
+	out := Array{info.Shape, make([]float64, info.Len())}
+	if _, err := in.Discard(int(info.Offset)); err != nil {
+		return Array{}, unpacking(name, err)
+	}
+	var buf [1 << 14]byte
+	each := int(info.Kind[1] - '0')
+	for at := 0; at < len(out.Data); {
+		n := min(len(buf)/each, len(out.Data)-at)
+		if _, err := io.ReadFull(in, buf[:n*each]); err != nil {
+			return Array{}, unpacking(name, err)
+		}
+		if err := info.widen(buf[:], out.Data[at:at+n]); err != nil {
+			return Array{}, fmt.Errorf("%s: %w", name, err)
+		}
+		at += n
+	}
+	if _, err := in.ReadByte(); !errors.Is(err, io.EOF) { // the checksum is looked at here
+		return Array{}, unpacking(name, cmp.Or(err, zip.ErrFormat))
+	}
+	return out, nil
+}
+
+func (a Reader) member(name string) *zip.File {
+	i := slices.IndexFunc(a.z.File, func(f *zip.File) bool { return f.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return a.z.File[i]
+}
+
+// unpacking says that a member is damaged.
+func unpacking(name string, err error) error {
+	why := strings.TrimPrefix(err.Error(), "zip: ")
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		why = "it is cut off"
+	case errors.Is(err, zip.ErrChecksum):
+		why = "its checksum is wrong"
+	case errors.Is(err, zip.ErrFormat):
+		why = "it is damaged"
+	}
+	return fmt.Errorf("%s cannot be unpacked: %s", name, why)
 }

@@ -34,3 +34,47 @@ func TestArchive(t *testing.T) {
 		t.Error("two bytes are an archive")
 	}
 }
+
+// TestReader: members are read one by one, and bounded; arrays by their shape.
+func TestReader(t *testing.T) {
+	a := Archive{Texts: map[string][]byte{"a.txt": []byte("text")}, Arrays: map[string]Array{"x": {[]int{100, 300}, make([]float64, 30000)}}}
+	a.Arrays["x"].Data[29999] = 7
+	var b bytes.Buffer
+	if err := a.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	m, err := Members(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	if err != nil || !slices.Equal(m.Names(), []string{"a.txt", "x.npy"}) {
+		t.Fatalf("%v, %v", m.Names(), err)
+	}
+	x, err := m.Array("x", func(shape []int) bool { return slices.Equal(shape, []int{100, 300}) })
+	if err != nil || !slices.Equal(x.Data, a.Arrays["x"].Data) {
+		t.Errorf("the array came back otherwise (%v)", err)
+	}
+	if text, err := m.Read("a.txt", 4); err != nil || string(text) != "text" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if text, err := m.Read("b.txt", 4); err != nil || text != nil {
+		t.Errorf("of what is not there: %q, %v", text, err)
+	}
+	if _, err := m.Read("a.txt", 3); err == nil {
+		t.Error("four bytes fit into three")
+	}
+	if _, err := m.Array("x", func([]int) bool { return false }); err == nil {
+		t.Error("a shape that does not fit is read")
+	}
+	if _, err := m.Array("y", func([]int) bool { return true }); err == nil {
+		t.Error("an array that is not there is read")
+	}
+	for at := range 40 { // somewhere in the array, damaged
+		bad := bytes.Clone(b.Bytes())
+		bad[60+at] ^= 0x55
+		m, err := Members(bytes.NewReader(bad), int64(len(bad)))
+		if err != nil {
+			continue
+		}
+		if y, err := m.Array("x", func([]int) bool { return true }); err == nil && !slices.Equal(y.Data, x.Data) {
+			t.Errorf("damaged at %d, and read as if whole", 60+at)
+		}
+	}
+}

@@ -3,6 +3,7 @@
 package npy
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	quoted "cutmix-eval/internal/text"
 )
 
 // Header is the header of a version 1.0 file of the given kind ("f4", "i8"), padded so
@@ -49,8 +52,10 @@ func (i Info) Len() int {
 
 var form = regexp.MustCompile(`'descr': *'[<|]([a-z][1248])', *'fortran_order': *(True|False) *, *'shape': *\(([0-9, ]*)\)`)
 
-// maxValues bounds what a header can ask for.
-const maxValues = 1 << 33
+const (
+	maxValues = 1 << 33    // that a header can ask for
+	maxHeader = 12 + 1<<16 // bytes
+)
 
 // Parse reads the header of a file of size bytes, and checks it against the size.
 func Parse(r io.ReaderAt, size int64) (Info, error) {
@@ -62,7 +67,7 @@ func Parse(r io.ReaderAt, size int64) (Info, error) {
 	if head[6] > 1 {
 		at, n = 12, int64(binary.LittleEndian.Uint32(head[8:]))
 	}
-	if n > 1<<16 || at+n > size {
+	if at+n > min(size, maxHeader) {
 		return Info{}, errors.New("it is cut off in its header")
 	}
 	text := make([]byte, n)
@@ -71,7 +76,7 @@ func Parse(r io.ReaderAt, size int64) (Info, error) {
 	}
 	m := form.FindSubmatch(text)
 	if m == nil {
-		return Info{}, fmt.Errorf("its header %q is not understood", text)
+		return Info{}, fmt.Errorf("its header %q is not understood", quoted.Bounded(string(text)))
 	}
 	if string(m[2]) == "True" {
 		return Info{}, errors.New("its values are in Fortran order; save a C-contiguous copy")
@@ -84,11 +89,11 @@ func Parse(r io.ReaderAt, size int64) (Info, error) {
 		}
 		v, err := strconv.Atoi(s)
 		if err != nil || v > maxValues {
-			return Info{}, fmt.Errorf("its shape is (%s)", m[3])
+			return Info{}, fmt.Errorf("its shape is (%s)", quoted.Bounded(string(m[3])))
 		}
 		info.Shape = append(info.Shape, v)
 		if v > 0 && total > maxValues/int64(v) {
-			return Info{}, fmt.Errorf("its shape (%s) is too large", m[3])
+			return Info{}, fmt.Errorf("its shape (%s) is too large", quoted.Bounded(string(m[3])))
 		}
 		total *= int64(v)
 	}
@@ -110,29 +115,36 @@ func Read(path string) (Info, []float64, error) {
 
 // Values reads the contents of a file and widens its values.
 func Values(data []byte) (Info, []float64, error) {
-	info, err := Parse(strings.NewReader(string(data)), int64(len(data)))
+	info, err := Parse(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return info, nil, err
 	}
-	data = data[info.Offset:]
 	out := make([]float64, info.Len())
-	for i := range out {
-		switch info.Kind {
-		case "f4":
-			out[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:])))
-		case "f8":
-			out[i] = math.Float64frombits(binary.LittleEndian.Uint64(data[8*i:]))
-		case "i4":
-			out[i] = float64(int32(binary.LittleEndian.Uint32(data[4*i:])))
-		case "i8":
-			out[i] = float64(int64(binary.LittleEndian.Uint64(data[8*i:])))
-		case "u1":
-			out[i] = float64(data[i])
-		case "i1":
-			out[i] = float64(int8(data[i]))
-		default:
-			return info, nil, fmt.Errorf("its values are of kind %s", info.Kind)
-		}
+	if err := info.widen(data[info.Offset:], out); err != nil {
+		return info, nil, err
 	}
 	return info, out, nil
+}
+
+// widen writes the first values of data to out.
+func (i Info) widen(data []byte, out []float64) error {
+	for k := range out {
+		switch i.Kind {
+		case "f4":
+			out[k] = float64(math.Float32frombits(binary.LittleEndian.Uint32(data[4*k:])))
+		case "f8":
+			out[k] = math.Float64frombits(binary.LittleEndian.Uint64(data[8*k:]))
+		case "i4":
+			out[k] = float64(int32(binary.LittleEndian.Uint32(data[4*k:])))
+		case "i8":
+			out[k] = float64(int64(binary.LittleEndian.Uint64(data[8*k:])))
+		case "u1":
+			out[k] = float64(data[k])
+		case "i1":
+			out[k] = float64(int8(data[k]))
+		default:
+			return fmt.Errorf("its values are of kind %s, not float32, float64 or integers", i.Kind)
+		}
+	}
+	return nil
 }

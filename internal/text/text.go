@@ -4,6 +4,7 @@ package text
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // Some lists names, the first few of them where there are more than most: "a, b and 3
@@ -13,4 +14,19 @@ func Some(names []string, most int) string {
 		return strings.Join(names, ", ")
 	}
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+// maxQuoted is how many bytes of something that was read a message repeats.
+const maxQuoted = 200
+
+// Bounded is s as a message repeats it: the beginning alone where it is very long.
+func Bounded(s string) string {
+	if len(s) <= maxQuoted {
+		return s
+	}
+	end := maxQuoted
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return fmt.Sprintf("%s... (%d bytes)", s[:end], len(s))
 }
