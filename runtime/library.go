@@ -16,6 +16,8 @@ import (
 	"strings"
 	"sync"
 
+	"cutmix-eval/internal/text"
+
 	ort "github.com/yalue/onnxruntime_go"
 )
 
@@ -157,15 +159,21 @@ func inspect(p place) Candidate {
 		}
 		return c
 	}
-	c.Path = file
-	version, err := probe(file)
+	c.Path = located(file)
+	if c.Problem = loadable(c.Path); c.Problem != "" {
+		return c
+	}
+	version, api, err := probe(c.Path)
 	if err != nil {
 		c.Problem = err.Error()
 		return c
 	}
 	c.Version = version
-	if n := numbers(version); len(n) < 2 || n[0] != 1 || n[1] < MinimumMinor {
-		c.Problem = fmt.Sprintf("ONNX Runtime %s is too old: 1.%d or newer is needed", version, MinimumMinor)
+	switch n := numbers(version); {
+	case len(n) < 2 || n[0] != 1 || n[1] < MinimumMinor:
+		c.Problem = fmt.Sprintf("ONNX Runtime %s is too old: 1.%d or newer is needed", text.Bounded(version), MinimumMinor)
+	case !api:
+		c.Problem = fmt.Sprintf("ONNX Runtime %s does not give its functions of API version %d, as it should: install another build", text.Bounded(version), MinimumMinor)
 	}
 	return c
 }

@@ -38,13 +38,18 @@ func isolate(t *testing.T) (cache string) {
 // version.
 func fakeLibrary(t *testing.T, path, version string) {
 	t.Helper()
-	src := filepath.Join(t.TempDir(), "fake.c")
-	code := `
-static const char *version(void) { return "` + version + `"; }
-static const void *api(unsigned v) { return 0; }
+	compile(t, path, `
+static const char *version(void) { return "`+version+`"; }
+static const void *api(unsigned v) { return "functions"; }
 static struct { const void *(*get)(unsigned); const char *(*version)(void); } base = { api, version };
 const void *OrtGetApiBase(void) { return &base; }
-`
+`)
+}
+
+// compile makes a shared library of a text in C.
+func compile(t *testing.T, path, code string) {
+	t.Helper()
+	src := filepath.Join(t.TempDir(), "fake.c")
 	if err := os.WriteFile(src, []byte(code), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ package runtime
 #include <dlfcn.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,8 +18,10 @@ typedef struct {
 } api_base;
 
 // probe_library writes the version of the library at path to out, or the
-// loader's message, and returns 0 for a version.
-static int probe_library(const char *path, char *out, size_t n) {
+// loader's message, and returns 0 for a version. api is set where that is the minor
+// version least of release 1 or a later one, and says whether the table of functions of
+// that version is there; older libraries complain on stderr when asked for it.
+static int probe_library(const char *path, unsigned least, char *out, size_t n, int *api) {
 	void *h = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
 	if (h == NULL) {
 		strncpy(out, dlerror(), n - 1);
@@ -30,7 +33,17 @@ static int probe_library(const char *path, char *out, size_t n) {
 		dlclose(h);
 		return 1;
 	}
-	strncpy(out, get()->get_version_string(), n - 1);
+	const api_base *base = get();
+	const char *version = base == NULL || base->get_version_string == NULL ? NULL : base->get_version_string();
+	if (version == NULL) {
+		strncpy(out, "it does not say its version, as ONNX Runtime does", n - 1);
+		dlclose(h);
+		return 1;
+	}
+	strncpy(out, version, n - 1);
+	unsigned major = 0, minor = 0;
+	if (sscanf(version, "%u.%u", &major, &minor) == 2 && major == 1 && minor >= least)
+		*api = base->get_api != NULL && base->get_api(least) != NULL;
 	dlclose(h);
 	return 0;
 }
@@ -55,17 +68,19 @@ import (
 	"unsafe"
 )
 
-// probe loads the library at path for a moment and returns its version.
-func probe(path string) (string, error) {
+// probe loads the library at path for a moment and returns its version, and whether it gives the
+// functions that are needed.
+func probe(path string) (version string, api bool, err error) {
 	p := C.CString(path)
 	defer C.free(unsafe.Pointer(p))
 	const size = 1024
 	out := (*C.char)(C.calloc(1, size))
 	defer C.free(unsafe.Pointer(out))
-	if C.probe_library(p, out, size) != 0 {
-		return "", errors.New("cannot be loaded: " + C.GoString(out))
+	var has C.int
+	if C.probe_library(p, MinimumMinor, out, size, &has) != 0 {
+		return "", false, errors.New("cannot be loaded: " + C.GoString(out))
 	}
-	return C.GoString(out), nil
+	return C.GoString(out), has != 0, nil
 }
 
 // repairSignals keeps Ctrl-C working after a device library replaced handlers.
