@@ -53,8 +53,10 @@ func (t Training) Validate() error {
 		return fmt.Errorf("a hidden layer of %d units is not within 0 and 65536", t.Hidden)
 	case !(t.Dropout >= 0 && t.Dropout < 1):
 		return fmt.Errorf("a dropout of %v is not a share below 1", t.Dropout)
-	case t.Epochs < 1 || t.Batch < 1:
-		return fmt.Errorf("%d epochs of batches of %d", t.Epochs, t.Batch)
+	case t.Epochs < 1 || t.Epochs > 1_000_000:
+		return fmt.Errorf("%d epochs are not 1 to 1000000", t.Epochs)
+	case t.Batch < 1 || t.Batch > 1<<24:
+		return fmt.Errorf("a batch size of %d is not 1 to %d", t.Batch, 1<<24)
 	case !slices.Contains([]string{SGDName, AdamWName, LBFGSName}, t.Optimizer):
 		return fmt.Errorf("optimizer %q is not one of sgd, adamw, lbfgs", t.Optimizer)
 	case !(t.Rate >= 0 && t.Rate < 1e6):

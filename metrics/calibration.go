@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 )
@@ -18,6 +19,21 @@ type Confident struct {
 type Bin struct {
 	Count                int
 	Accuracy, Confidence float64
+}
+
+// maxBins bounds the bins of a reliability table.
+const maxBins = 10_000
+
+// CheckBins says whether so many bins make sense for a calibration error, of which some need at
+// least least.
+func CheckBins(n, least int) error {
+	switch {
+	case n < least:
+		return fmt.Errorf("%d bins: at least %d are needed", n, least)
+	case n > maxBins:
+		return fmt.Errorf("%d bins: at most %d", n, maxBins)
+	}
+	return nil
 }
 
 // EqualWidth sorts predictions into bins of equal width, closed on the right:

@@ -164,10 +164,18 @@ func bounded(rng *rand.PCG, n uint64) uint64 {
 	return hi
 }
 
-// CheckReplicates says whether so many bootstrap replicates are enough for an interval.
+// maxReplicates bounds bootstrap replicates: each keeps all numbers of a report, and an interval
+// changes in digits that nobody reads long before.
+const maxReplicates = 100_000
+
+// CheckReplicates says whether so many bootstrap replicates are enough for an interval, and not
+// too many.
 func CheckReplicates(n int) error {
-	if n < 100 {
+	switch {
+	case n < 100:
 		return fmt.Errorf("%d bootstrap replicates: at least 100", n)
+	case n > maxReplicates:
+		return fmt.Errorf("%d bootstrap replicates: at most %d", n, maxReplicates)
 	}
 	return nil
 }

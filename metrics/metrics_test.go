@@ -397,3 +397,17 @@ func TestCoverage(t *testing.T) {
 		t.Errorf("coverage too low: NLL %d, temperature %d of %d", inNLL, inT, sets)
 	}
 }
+
+// TestBounds: numbers that would fill the memory are refused, and those of every day are not.
+func TestBounds(t *testing.T) {
+	for n, ok := range map[int]bool{0: false, 1: false, 2: true, 15: true, 1000: true, 10_000: true, 10_001: false, 1 << 40: false, math.MaxInt: false} {
+		if err := CheckBins(n, 2); (err == nil) != ok {
+			t.Errorf("%d bins: %v", n, err)
+		}
+	}
+	for n, ok := range map[int]bool{-1: false, 99: false, 100: true, 10_000: true, 100_000: true, 100_001: false, math.MaxInt: false} {
+		if err := CheckReplicates(n); (err == nil) != ok {
+			t.Errorf("%d replicates: %v", n, err)
+		}
+	}
+}

@@ -154,7 +154,7 @@ func shares(dir string) []Shard {
 	var out []Shard
 	for _, e := range entries {
 		var s Shard
-		if n, _ := fmt.Sscanf(e.Name(), "shard-%d-of-%d", &s.I, &s.N); n == 2 && s.I >= 0 && s.I < s.N {
+		if n, _ := fmt.Sscanf(e.Name(), "shard-%d-of-%d", &s.I, &s.N); n == 2 && s.I >= 0 && s.I < s.N && s.N <= maxShards {
 			out = append(out, s)
 		}
 	}

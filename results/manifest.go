@@ -29,8 +29,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+
+	"cutmix-eval/internal/strict"
+	"cutmix-eval/internal/text"
 )
 
 // FormatVersion is raised when a reader of run directories would have to change.
@@ -237,7 +241,7 @@ func readManifest(dir string) (Manifest, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	if err := d.Decode(&m); err != nil {
-		return m, fmt.Errorf("reading %s: %w; it is damaged, so start the run in another folder", path, err)
+		return m, fmt.Errorf("reading %s: %w; it is damaged, so start the run in another folder", path, strict.Explain(err))
 	}
 	if m.Format != FormatVersion {
 		return m, fmt.Errorf("%s has format %d, this program reads %d", path, m.Format, FormatVersion)
@@ -246,8 +250,46 @@ func readManifest(dir string) (Manifest, error) {
 	if m.Key.PartSize < 1 || m.Key.Data.N < 1 || m.Key.Task == "" {
 		return m, fmt.Errorf("%s lacks task, data or part size; it is damaged, so start the run in another folder", path)
 	}
+	if err := m.check(); err != nil {
+		return m, fmt.Errorf("%s %w; it is damaged, so start the run in another folder", path, err)
+	}
 	return m, nil
 }
+
+// Bounds of what a manifest can say, far beyond what runs have: memory for so much is had.
+const (
+	maxSamples = 1 << 28
+	MaxOutputs = 1 << 22 // of a model
+	maxWidth   = 1 << 28 // values of an array per image
+)
+
+// check says which number of the manifest no run can have.
+func (m Manifest) check() error {
+	names := map[string]bool{}
+	for _, a := range m.Arrays {
+		switch {
+		case !arrayName.MatchString(a.Name) || names[a.Name]:
+			return fmt.Errorf("names an array %q", text.Bounded(a.Name))
+		case a.Width < 1 || a.Width > maxWidth:
+			return fmt.Errorf("says that its array %s has %d values per image, not 1 to %d", a.Name, a.Width, maxWidth)
+		case a.Name == "logits" && m.Outputs > 0 && a.Width != m.Outputs:
+			return fmt.Errorf("says that there are %d outputs, and %d logits per image", m.Outputs, a.Width)
+		}
+		names[a.Name] = true
+	}
+	switch {
+	case m.Key.Data.N > maxSamples:
+		return fmt.Errorf("says that there are %d images, of at most %d", m.Key.Data.N, maxSamples)
+	case m.Key.PartSize > maxSamples:
+		return fmt.Errorf("says that a part has %d images, of at most %d", m.Key.PartSize, maxSamples)
+	case m.Outputs < 0 || m.Outputs > MaxOutputs:
+		return fmt.Errorf("says that the model has %d outputs, not 0 to %d", m.Outputs, MaxOutputs)
+	}
+	return nil
+}
+
+// arrayName is what arrays are called; their files are called after them.
+var arrayName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 func (m Manifest) write(dir string, durable bool) error {
 	data, err := json.MarshalIndent(m, "", "  ")
@@ -280,6 +322,16 @@ func PartSize(selected, n int) int {
 	return max(1, int(int64(size)*int64(n)/int64(max(selected, 1))))
 }
 
+// valid says what is wrong with what describes a run, where that knows it.
+func valid(about any) error {
+	if a, ok := about.(interface{ Valid() error }); ok {
+		if err := a.Valid(); err != nil {
+			return fmt.Errorf("the manifest makes no sense: %w; it is damaged, so start the run in another folder", err)
+		}
+	}
+	return nil
+}
+
 // About reads what describes a run of a task.
 func About[T any](r *Run, task string) (T, error) {
 	var about T
@@ -289,7 +341,7 @@ func About[T any](r *Run, task string) (T, error) {
 	d := json.NewDecoder(bytes.NewReader(r.Manifest.About))
 	d.UseNumber() // seeds have more digits than a float64
 	if err := d.Decode(&about); err != nil {
-		return about, fmt.Errorf("reading what the manifest says about the run: %w", err)
+		return about, fmt.Errorf("reading what the manifest says about the run: %w", strict.Explain(err))
 	}
-	return about, nil
+	return about, valid(about)
 }

@@ -204,6 +204,12 @@ func (r *Run) wanted() (n int, at func(i int) int) {
 // Missing lists the samples of a share that are wanted and not there, ascending.
 func (r *Run) Missing(s Shard) []int {
 	var out []int
+	r.eachMissing(s, func(v int) { out = append(out, v) })
+	return out
+}
+
+// eachMissing calls f for the samples of a share that are wanted and not there, ascending.
+func (r *Run) eachMissing(s Shard, f func(v int)) {
 	n, at := r.wanted()
 	size := r.Manifest.Key.PartSize
 	last, have := -1, []int(nil)
@@ -220,10 +226,9 @@ func (r *Run) Missing(s Shard) []int {
 			have = have[1:]
 		}
 		if len(have) == 0 || have[0] != v {
-			out = append(out, v)
+			f(v)
 		}
 	}
-	return out
 }
 
 // Share is the number of samples that a share is to have.
@@ -244,18 +249,26 @@ var ErrIncomplete = errors.New("the run is not complete")
 // Complete says which records are missing, shard by shard where the run was
 // divided.
 func (r *Run) Complete() error {
-	missing := r.Missing(Shard{})
-	if len(missing) == 0 {
+	missing, parts, shards := 0, []int(nil), make([]int, max(r.shards, 1))
+	size := r.Manifest.Key.PartSize
+	r.eachMissing(Shard{}, func(v int) {
+		missing++
+		p := v / size
+		shards[p%len(shards)]++
+		if len(parts) == 0 || parts[len(parts)-1] != p {
+			parts = append(parts, p)
+		}
+	})
+	if missing == 0 {
 		return nil
 	}
 	n, _ := r.wanted()
 	var where string
 	if r.shards > 1 {
 		var lack []string
-		for i := range r.shards {
-			s := Shard{i, r.shards}
-			if m := len(r.Missing(s)); m > 0 {
-				lack = append(lack, fmt.Sprintf("%s (%d images)", s, m))
+		for i, m := range shards {
+			if m > 0 {
+				lack = append(lack, fmt.Sprintf("%s (%d images)", Shard{i, r.shards}, m))
 			}
 		}
 		where = "shards " + strings.Join(lack, ", ") + " are missing"
@@ -263,12 +276,6 @@ func (r *Run) Complete() error {
 			where = "shard " + lack[0] + " is missing"
 		}
 	} else {
-		var parts []int
-		for _, v := range missing {
-			if p := v / r.Manifest.Key.PartSize; len(parts) == 0 || parts[len(parts)-1] != p {
-				parts = append(parts, p)
-			}
-		}
 		where = "parts " + ranges(parts) + " are missing or not whole"
 	}
 	damaged := ""
@@ -276,7 +283,7 @@ func (r *Run) Complete() error {
 		damaged = "; damaged: " + strings.Join(r.Damaged, ", ")
 	}
 	return fmt.Errorf("run %s: %w: %d of %d images are there; %s%s; run the same command again to go on",
-		strings.Join(quoted(r.dirs), " "), ErrIncomplete, n-len(missing), n, where, damaged)
+		strings.Join(quoted(r.dirs), " "), ErrIncomplete, n-missing, n, where, damaged)
 }
 
 func quoted(v []string) []string {

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"cutmix-eval/internal/text"
 )
 
 // Shard is one of N equal shares of a run: the parts whose number modulo N is I.
@@ -17,6 +19,9 @@ func (s Shard) Whole() bool { return s.N <= 1 }
 func (s Shard) has(part int) bool { return s.Whole() || part%s.N == s.I }
 
 func (s Shard) String() string { return fmt.Sprintf("%d/%d", s.I, max(s.N, 1)) }
+
+// maxShards bounds the shares of a run.
+const maxShards = 1 << 16
 
 // ParseShard reads "i/n" with i from 0 to n-1, or "auto", which takes the pair
 // from the environment: SLURM_ARRAY_TASK_ID, _MIN, _STEP and _COUNT of a Slurm job
@@ -34,7 +39,10 @@ func ParseShard(s string, env func(string) string) (Shard, error) {
 	i, err1 := strconv.Atoi(first)
 	n, err2 := strconv.Atoi(second)
 	if !divided || err1 != nil || err2 != nil || n < 1 || i < 0 || i >= n {
-		return Shard{}, fmt.Errorf("shard %q is not i/n with i from 0 to n-1, as in 0/4, nor auto", s)
+		return Shard{}, fmt.Errorf("shard %q is not i/n with i from 0 to n-1, as in 0/4, nor auto", text.Bounded(s))
+	}
+	if n > maxShards {
+		return Shard{}, fmt.Errorf("shard %q is one of more than %d", s, maxShards)
 	}
 	return Shard{i, n}, nil
 }
@@ -82,7 +90,7 @@ func autoShard(count string, env func(string) string) (Shard, error) {
 	default:
 		return s, fmt.Errorf("shard auto: neither SLURM_ARRAY_TASK_ID nor JOB_COMPLETION_INDEX is set; give --shard i/n")
 	}
-	if s.N < 1 || s.I < 0 || s.I >= s.N {
+	if s.N < 1 || s.I < 0 || s.I >= s.N || s.N > maxShards {
 		return s, fmt.Errorf("shard auto: the environment says shard %d of %d", s.I, s.N)
 	}
 	return s, nil

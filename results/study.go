@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"cutmix-eval/internal/atomicfile"
+	"cutmix-eval/internal/strict"
 )
 
 // Study is an evaluation that one report is made of: a run, or several in folders of one.
@@ -101,7 +102,7 @@ func readStudy(dir string) (studyFile, error) {
 		return f, err
 	}
 	if err := json.Unmarshal(text, &f); err != nil {
-		return f, fmt.Errorf("reading %s: %w; it is damaged, so run the same command again", path, err)
+		return f, fmt.Errorf("reading %s: %w; it is damaged, so run the same command again", path, strict.Explain(err))
 	}
 	if f.Format != studyFormat {
 		return f, fmt.Errorf("%s has format %d, this program reads %d", path, f.Format, studyFormat)
@@ -258,9 +259,9 @@ func AboutStudy[T any](s *Study, task string) (T, error) {
 	d := json.NewDecoder(bytes.NewReader(s.About))
 	d.UseNumber() // seeds have more digits than a float64
 	if err := d.Decode(&about); err != nil {
-		return about, fmt.Errorf("reading what describes the run: %w", err)
+		return about, fmt.Errorf("reading what describes the run: %w", strict.Explain(err))
 	}
-	return about, nil
+	return about, valid(about)
 }
 
 // Missing counts the records that are not there.

@@ -44,6 +44,9 @@ func (s *Session) NewBatch(n int) (*Batch, error) {
 	if s.Fixed > 0 {
 		n = s.Fixed
 	}
+	if err := s.room(n); err != nil {
+		return nil, err
+	}
 	b, err := s.inputBatch(n)
 	if err != nil {
 		return nil, err
@@ -63,6 +66,31 @@ func (s *Session) NewBatch(n int) (*Batch, error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+// room says whether a batch of n slots is small enough.
+func (s *Session) room(n int) error {
+	slot := int64(0) // bytes
+	for _, t := range s.Inputs {
+		if !t.Whole {
+			slot += int64(t.item()) * (4 + t.Type.Size())
+		}
+	}
+	for _, t := range s.Outputs {
+		slot += 4 * int64(t.item())
+	}
+	most := maxBatch / max(slot, 1)
+	if int64(n) <= most {
+		return nil
+	}
+	if s.Fixed > 0 {
+		return fmt.Errorf("model %q insists on batches of %d, which would take more than %d GiB; export it with an open batch axis, or one of size 1",
+			s.name, n, maxBatch>>30)
+	}
+	if most == 0 {
+		return fmt.Errorf("model %q: one image with its outputs would take more than %d GiB", s.name, maxBatch>>30)
+	}
+	return fmt.Errorf("batches of %d would take more than %d GiB: give --batch %d or less", n, maxBatch>>30, most)
 }
 
 // inputBatch makes a batch that has no memory for outputs.

@@ -212,8 +212,8 @@ func settle(declared []onnx.Value, given []Input) (inputs []Tensor, fixed int, e
 	return inputs, fixed, nil
 }
 
-// maxBatch bounds the bytes of the input of a batch whose size a model fixes. Three batches are
-// held at once.
+// maxBatch bounds the bytes of a batch, of the input alone before the outputs are known. Three
+// batches are held at once.
 const maxBatch = 2 << 30
 
 // tensor is the input as the model declares it, of the given size, and the batch size

@@ -58,6 +58,14 @@ func (d *Described[C]) Begin(run *results.Run, options any) *report.Report {
 	return evaluation.Reported(h, run, options)
 }
 
+// Valid says what in the options makes no sense.
+func (d Described[C]) Valid() error {
+	if c, ok := any(d.Config).(interface{ Validate() error }); ok {
+		return c.Validate()
+	}
+	return nil
+}
+
 // Describe says to which run a comparison's source belongs.
 func (d *Described[C]) Describe(run *results.Run) compare.Description {
 	return compare.Description{Head: d.Head, Key: run.Manifest.Key}

@@ -77,6 +77,11 @@ func count(cmd *cobra.Command, to *int, name, usage string) {
 	declare(cmd, name, "N", strconv.Itoa(*to), usage, into(to, wholeNumber))
 }
 
+// countTo adds a flag that takes a whole number from 0 to most.
+func countTo(cmd *cobra.Command, to *int, most int, name, usage string) {
+	declare(cmd, name, "N", strconv.Itoa(*to), usage, into(to, func(s string) (int, error) { return within(s, 0, most) }))
+}
+
 // number adds a flag that takes a finite number.
 func number(cmd *cobra.Command, to *float64, name, usage string) {
 	declare(cmd, name, "X", strconv.FormatFloat(*to, 'g', -1, 64), usage, into(to, finite))
@@ -222,9 +227,9 @@ func wholeNumber(s string) (int, error) {
 	n, err := strconv.Atoi(s)
 	switch {
 	case errors.Is(err, strconv.ErrRange):
-		return 0, refuse("%s is out of range", s)
+		return 0, refuse("%s is out of range", wording.Bounded(s))
 	case err != nil:
-		return 0, refuse("%q is not a whole number", s)
+		return 0, refuse("%q is not a whole number", wording.Bounded(s))
 	case n < 0:
 		return 0, refuse("%d is below 0", n)
 	}

@@ -294,7 +294,7 @@ says. Files that are there are kept: the same command again goes on.`,
 	addSeed(cmd, &e.Seed, "seed of the corruptions")
 	addReading(cmd, &o.Data.Format, &o.Data.Labels, &o.Data.Root)
 	text(cmd, &o.Data.Split, "split", "NAME", splitUsage)
-	count(cmd, &e.Workers, "workers", "goroutines (default: one per core)")
+	countTo(cmd, &e.Workers, mostThreads, "workers", "goroutines (default: one per core)")
 	cmd.Flags().BoolVar(&o.Quiet, "quiet", false, "no progress bar")
 	if run == nil {
 		run = func(ctx context.Context, o corruptOptions) error { return runCorrupt(ctx, s, o) }

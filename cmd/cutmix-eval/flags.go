@@ -115,7 +115,7 @@ func (o *options) addRunning(cmd *cobra.Command) {
 	c := &o.Running
 	o.addPixels(cmd)
 	addDevice(cmd, &c.Device)
-	count(cmd, &c.Threads, "threads", "CPU threads of the model (default: all cores)")
+	countTo(cmd, &c.Threads, mostThreads, "threads", "CPU threads of the model (default: all cores)")
 	addWorkers(cmd, &c.Workers)
 	count(cmd, &c.Batch, "batch", "images per run of the model (default: by image size)")
 	addLibrary(cmd, &c.Library)
@@ -191,8 +191,11 @@ func addLibrary(cmd *cobra.Command, to *string) {
 	text(cmd, to, "ort-lib", "PATH", "ONNX Runtime library file or its folder (default: searched for; see doctor)")
 }
 
+// mostThreads bounds threads and goroutines, each of which costs memory.
+const mostThreads = 1024
+
 func addWorkers(cmd *cobra.Command, to *int) {
-	count(cmd, to, "workers", "goroutines that decode images (default: one per core)")
+	countTo(cmd, to, mostThreads, "workers", "goroutines that decode images (default: one per core)")
 }
 
 func addSeed(cmd *cobra.Command, to *uint64, usage string) {

@@ -41,8 +41,10 @@ func (c Config) Validate() error {
 	switch {
 	case c.Rounds < 1:
 		return fmt.Errorf("%d rounds: at least 1 is needed", c.Rounds)
-	case c.Images < 0:
-		return fmt.Errorf("%d images", c.Images)
+	case c.Rounds > 10_000:
+		return fmt.Errorf("%d rounds: at most 10000", c.Rounds)
+	case c.Images < 0 || c.Images > 100_000_000:
+		return fmt.Errorf("%d images per stage are not 0 to 100000000", c.Images)
 	}
 	return nil
 }

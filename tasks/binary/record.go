@@ -5,6 +5,7 @@
 package binary
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -37,12 +38,10 @@ func (c Config) Validate() error {
 	switch {
 	case !(c.Threshold > 0 && c.Threshold < 1):
 		return fmt.Errorf("threshold %v: a probability above 0 and below 1 is needed", c.Threshold)
-	case c.Bins < 2:
-		return fmt.Errorf("%d bins: at least 2 are needed", c.Bins)
 	case c.Worst < 0:
 		return fmt.Errorf("%d worst images", c.Worst)
 	}
-	return tasks.CheckReport(c.Replicates, c.By, Groupings())
+	return cmp.Or(metrics.CheckBins(c.Bins, 2), tasks.CheckReport(c.Replicates, c.By, Groupings()))
 }
 
 // Record is what one image gave: a row of the run's parts.

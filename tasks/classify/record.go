@@ -4,6 +4,7 @@
 package classify
 
 import (
+	"cmp"
 	"fmt"
 
 	"cutmix-eval/datasets"
@@ -122,6 +123,22 @@ func (r *Recorder) Record(row results.Row, class int, out []float32, bad error) 
 }
 
 // contest is the outputs that compete.
+// Valid says what makes no sense in what the records of a run depend on.
+func (a About) Valid() error {
+	if a.Outputs < 1 || a.Outputs > results.MaxOutputs {
+		return fmt.Errorf("%d outputs are not 1 to %d", a.Outputs, results.MaxOutputs)
+	}
+	if len(a.Output) != len(a.Names) {
+		return fmt.Errorf("there are %d classes and %d outputs", len(a.Names), len(a.Output))
+	}
+	for _, o := range a.Output {
+		if o < 0 || o >= a.Outputs {
+			return fmt.Errorf("a class is output %d of %d", o, a.Outputs)
+		}
+	}
+	return a.Described.Valid()
+}
+
 func (a About) contest() *evaluation.Contest {
 	var only []int
 	if a.Config.Restrict {
@@ -133,12 +150,10 @@ func (a About) contest() *evaluation.Contest {
 // Validate says what in the configuration makes no sense.
 func (c Config) Validate() error {
 	switch {
-	case c.Bins < 2:
-		return fmt.Errorf("%d bins: at least 2 are needed", c.Bins)
 	case c.Pairs < 0:
 		return fmt.Errorf("%d confused pairs", c.Pairs)
 	case c.Worst < 0:
 		return fmt.Errorf("%d worst images", c.Worst)
 	}
-	return tasks.CheckReport(c.Replicates, c.By, Groupings())
+	return cmp.Or(metrics.CheckBins(c.Bins, 2), tasks.CheckReport(c.Replicates, c.By, Groupings()))
 }

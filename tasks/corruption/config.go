@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"cutmix-eval/corrupt/baseline"
+	"cutmix-eval/metrics"
 	"cutmix-eval/variants"
 )
 
@@ -45,9 +46,10 @@ func (c Config) Validate() error {
 	if err := c.variants().Validate(); err != nil {
 		return err
 	}
+	if err := metrics.CheckBins(c.Bins, 1); err != nil {
+		return err
+	}
 	switch {
-	case c.Bins < 1:
-		return fmt.Errorf("%d bins", c.Bins)
 	case !(c.CleanError >= 0 && c.CleanError < 1):
 		return fmt.Errorf("clean error %v is not a fraction", c.CleanError)
 	case c.CleanError > 0 && c.Corrupted == "":

@@ -316,7 +316,7 @@ func TestOptions(t *testing.T) {
 		options   tasks.Options
 		want      error
 	}{
-		{"no bins", "corruptions", tasks.Options{Bins: new(int)}, &tasks.ValueError{Err: errors.New("0 bins")}},
+		{"no bins", "corruptions", tasks.Options{Bins: new(int)}, &tasks.ValueError{Err: errors.New("0 bins: at least 1 are needed")}},
 		{"another task's", "corruptions", tasks.Options{By: &names}, &tasks.OptionError{Option: "by", Task: Name}},
 		{"another experiment's", "occlusion", tasks.Options{Bins: &three}, &tasks.OptionError{Option: "bins", Task: string(variants.Centre)}},
 	} {

@@ -39,6 +39,14 @@ type head struct {
 	Warnings []string `json:"warnings"`
 }
 
+// Valid says what makes no sense in it.
+func (a About) Valid() error {
+	if n := len(a.Variants); n < 1 || a.Images < 1 {
+		return fmt.Errorf("%d variants of %d images", n, a.Images)
+	}
+	return a.Config.Validate()
+}
+
 // record is the record of a sample.
 func (j *Job) record(contest *evaluation.Contest, row results.Row, sc evaluation.Scored) Record {
 	s := j.samples

@@ -4,6 +4,7 @@
 package finetune
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -86,8 +87,6 @@ func (c Config) Validate() error {
 		return fmt.Errorf("%d neighbours", c.Neighbours)
 	case !(c.Probe >= 0 && c.Probe < 1e6):
 		return fmt.Errorf("a weight decay of %v", c.Probe)
-	case c.Bins < 2:
-		return fmt.Errorf("%d bins: at least 2 are needed", c.Bins)
 	case c.Multi == "" && c.MultiSplit+c.MultiVal+c.MultiTest != "":
 		return errors.New("lists of --multi-label are named, and that is not given")
 	case c.Multi != "" && c.Keep:
@@ -97,10 +96,7 @@ func (c Config) Validate() error {
 	case c.Multi != "" && c.Mix.Labels == "one-hot":
 		return errors.New("images of several labels have no one-hot label")
 	}
-	if err := metrics.CheckReplicates(c.Replicates); err != nil {
-		return err
-	}
-	return c.Training.Validate()
+	return cmp.Or(metrics.CheckBins(c.Bins, 2), metrics.CheckReplicates(c.Replicates), c.Training.Validate())
 }
 
 // several says whether images have several labels.

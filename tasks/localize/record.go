@@ -4,7 +4,7 @@
 package localize
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 
 	"cutmix-eval/boxes"
@@ -152,14 +152,16 @@ func unflat(v []int32) []boxes.Box {
 	return out
 }
 
-// readAbout reads what describes a run of this task.
-func readAbout(run *results.Run) (About, error) {
-	a, err := results.About[About](run, Name)
-	if err != nil {
-		return a, err
+// Valid says what makes no sense in it.
+func (a About) Valid() error {
+	if min(a.Frame[0], a.Frame[1]) < 1 || max(a.Frame[0], a.Frame[1]) > maxFrame {
+		return fmt.Errorf("a frame of %d x %d pixels has no sides of 1 to %d", a.Frame[0], a.Frame[1], maxFrame)
 	}
-	if a.Frame[0] < 1 || a.Frame[1] < 1 || a.Classify.Outputs < 1 {
-		return a, errors.New("the manifest lacks the size of the frame or the number of outputs")
-	}
-	return a, nil
+	return cmp.Or(a.Classify.Valid(), a.Config.Validate())
 }
+
+// maxFrame bounds the sides of what a model sees, as imageproc does.
+const maxFrame = 16384
+
+// readAbout reads what describes a run of this task.
+func readAbout(run *results.Run) (About, error) { return results.About[About](run, Name) }
