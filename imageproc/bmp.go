@@ -15,7 +15,7 @@ func (d *Decoder) decodeBMP(data []byte) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	if err := checkSize(h.w, h.h); err != nil {
+	if err := d.claim(h.w, h.h, perPixel); err != nil {
 		return Image{}, err
 	}
 	if h.pixels > len(data) {

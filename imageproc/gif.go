@@ -16,7 +16,7 @@ func (d *Decoder) decodeGIF(data []byte) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	if err := checkSize(f.screenW, f.screenH); err != nil {
+	if err := d.claim(f.screenW, f.screenH, perPixel); err != nil {
 		return Image{}, err
 	}
 	if f.w == 0 || f.h == 0 {

@@ -104,6 +104,8 @@ type Decoder struct {
 	pix  []byte
 	turn []byte // a picture turned by its orientation
 	part []byte // of a TIFF file
+
+	claimed int64 // of the shared budget, by the picture that is being decoded
 }
 
 // Decode decodes the first picture in data as Pillow's convert("RGB") does:
@@ -132,6 +134,7 @@ func (d *Decoder) DecodeWindow(data []byte, want Window) (img Image, format Form
 			*buf = nil // one huge picture must not hold memory for ever
 		}
 	}
+	defer d.release()
 	defer func() {
 		if r := recover(); r != nil { // a bug in a decoder must not end a run of hours
 			img, err = Image{}, fmt.Errorf("%s decoder stopped: %v", format, r)
@@ -140,6 +143,14 @@ func (d *Decoder) DecodeWindow(data []byte, want Window) (img Image, format Form
 	switch format {
 	case JPEG:
 		var h jpeg.Header
+		if d.jpeg.Size == nil {
+			d.jpeg.Size = func(w, h int, progressive bool) error {
+				if progressive {
+					return d.claim(w, h, perPixelCoded)
+				}
+				return d.claim(w, h, perPixel)
+			}
+		}
 		d.pix, h, err = d.jpeg.Decode(data, d.pix, want)
 		img = Image{W: h.Width, H: h.Height, Pix: d.pix}
 	case PNG:
@@ -209,12 +220,17 @@ func checkSize(w, h int) error {
 
 // checked decodes with a decoder of image.Image, after its configuration has shown
 // that the size is no absurd one.
-func checked(data []byte, config func(io.Reader) (image.Config, error), decode func(io.Reader) (image.Image, error)) (image.Image, error) {
+func (d *Decoder) checked(data []byte, config func(io.Reader) (image.Config, error), decode func(io.Reader) (image.Image, error)) (image.Image, error) {
 	c, err := config(bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}
-	if err := checkSize(c.Width, c.Height); err != nil {
+	each := perPixel
+	switch c.ColorModel {
+	case color.RGBA64Model, color.NRGBA64Model, color.Gray16Model:
+		each = perPixel16
+	}
+	if err := d.claim(c.Width, c.Height, each); err != nil {
 		return nil, err
 	}
 	return decode(bytes.NewReader(data))

@@ -17,7 +17,7 @@ func (d *Decoder) decodeNetpbm(data []byte) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	if err := checkSize(h.w, h.h); err != nil {
+	if err := d.claim(h.w, h.h, perPixel); err != nil {
 		return Image{}, err
 	}
 	n := h.w * h.h * h.channels // values

@@ -22,7 +22,7 @@ func (d *Decoder) decodePNG(data []byte) (Image, error) {
 	if err := plausiblePNG(clean); err != nil {
 		return Image{}, err
 	}
-	m, err := checked(clean, png.DecodeConfig, png.Decode)
+	m, err := d.checked(clean, png.DecodeConfig, png.Decode)
 	var damaged png.FormatError
 	if errors.As(err, &damaged) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return Image{}, fmt.Errorf("pixel data is damaged or cut off (%w)", err)

@@ -25,6 +25,9 @@ func (d *Decoder) decodeTIFF(data []byte) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
+	if err := d.claim(p.w, p.h, perPixel); err != nil {
+		return Image{}, err
+	}
 	if err := p.plausible(); err != nil {
 		return Image{}, err
 	}

@@ -16,7 +16,7 @@ func (d *Decoder) decodeWebP(data []byte) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	m, err := checked(data, webp.DecodeConfig, webp.Decode)
+	m, err := d.checked(data, webp.DecodeConfig, webp.Decode)
 	if err != nil {
 		return Image{}, err
 	}

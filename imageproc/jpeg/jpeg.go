@@ -80,6 +80,9 @@ type component struct {
 // Decoder decodes one file at a time and reuses its buffers from file to
 // file. The zero value is ready. Not safe for concurrent use.
 type Decoder struct {
+	// Size, if not nil, is asked before memory is taken for a picture; its error ends the decoding.
+	Size func(w, h int, progressive bool) error
+
 	data []byte
 	pos  int
 
@@ -372,6 +375,11 @@ func (d *Decoder) frameHeader(p []byte, progressive bool) error {
 	}
 	if d.Width*d.Height > MaxPixels {
 		return formatf("%d x %d pixels are more than the limit of %d", d.Width, d.Height, MaxPixels)
+	}
+	if d.Size != nil {
+		if err := d.Size(d.Width, d.Height, progressive); err != nil {
+			return err
+		}
 	}
 	if n != 1 && n != 3 && n != 4 {
 		return formatf("%d colour components; 1, 3 and 4 are supported", n)
