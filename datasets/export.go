@@ -3,16 +3,20 @@ package datasets
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
 	"image/png"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
 
 	"cutmix-eval/datasets/scenes"
+	"cutmix-eval/internal/atomicfile"
+	"cutmix-eval/internal/filelock"
 )
 
 // ExportScenes writes a split of the embedded scenes to the folder dir: PNG
@@ -21,20 +25,43 @@ import (
 // for the masks: the same paths, white where the object is visible. dir must not
 // exist or be empty. n limits the number of scenes; 0 is all. done, if not nil, is
 // called with how many are written.
-func ExportScenes(ctx context.Context, dir, masks, split string, n int, done func(int)) (int, error) {
+//
+// Both folders appear when they are whole: until then they are folders of other names beside
+// their places, of which nothing stays after an error; what a process that died left there is removed.
+func ExportScenes(ctx context.Context, dir, masks, split string, n int, done func(int)) (written int, err error) {
 	sp, err := scenes.ParseSplit(split)
 	if err != nil {
 		return 0, err
 	}
-	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-		return 0, fmt.Errorf("folder %q is not empty", dir)
-	}
 	if n <= 0 || n > scenes.Len(sp) {
 		n = scenes.Len(sp)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	pictures, err := newFolder(ctx, dir)
+	if err != nil {
 		return 0, err
 	}
+	defer pictures.discard()
+	var shapes *newlyMade
+	if masks != "" {
+		if shapes, err = newFolder(ctx, masks); err != nil {
+			return 0, err
+		}
+		defer shapes.discard()
+		masks = shapes.at
+	}
+	if written, err = exportScenes(ctx, pictures.at, masks, sp, n, done); err != nil {
+		return written, err
+	}
+	if shapes != nil {
+		if err := shapes.keep(); err != nil {
+			return 0, err
+		}
+	}
+	return written, pictures.keep()
+}
+
+// exportScenes writes into folders that are there.
+func exportScenes(ctx context.Context, dir, masks string, sp scenes.Split, n int, done func(int)) (int, error) {
 	f, err := os.Create(filepath.Join(dir, "boxes.csv"))
 	if err != nil {
 		return 0, err
@@ -76,6 +103,70 @@ func ExportScenes(ctx context.Context, dir, masks, split string, n int, done fun
 		return n, err
 	}
 	return n, f.Close()
+}
+
+// newlyMade is a folder whose contents get their place when they are whole.
+type newlyMade struct {
+	at, dir string
+	inside  bool // at lies in dir, which was there: it may be another file system
+	release func()
+}
+
+// newFolder makes a folder for what is to be in dir, which must not exist or be empty. It is
+// removed unless keep is called; so is one that a process that died has left.
+func newFolder(ctx context.Context, dir string) (*newlyMade, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	m := &newlyMade{dir: dir, at: filepath.Join(filepath.Dir(dir), atomicfile.Temporary+filepath.Base(dir))}
+	entries, err := os.ReadDir(dir)
+	switch {
+	case err == nil:
+		m.inside, m.at = true, filepath.Join(dir, atomicfile.Temporary+"export")
+		for _, e := range entries {
+			if !strings.HasPrefix(e.Name(), filepath.Base(m.at)) {
+				return nil, fmt.Errorf("folder %q is not empty", dir)
+			}
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	if m.release, err = filelock.Acquire(ctx, m.at+".lock", 0); err != nil {
+		return nil, fmt.Errorf("writing folder %q: %w", dir, err)
+	}
+	if err = os.RemoveAll(m.at); err == nil {
+		err = os.Mkdir(m.at, 0o755)
+	}
+	if err != nil {
+		m.discard()
+		return nil, err
+	}
+	return m, nil
+}
+
+// keep puts what was written in its place.
+func (m *newlyMade) keep() error {
+	if !m.inside {
+		return os.Rename(m.at, m.dir)
+	}
+	entries, err := os.ReadDir(m.at)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := os.Rename(filepath.Join(m.at, e.Name()), filepath.Join(m.dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// discard removes what has not been kept.
+func (m *newlyMade) discard() {
+	_ = os.RemoveAll(m.at) // nothing of it is of use
+	_ = os.Remove(m.at + ".lock")
+	m.release()
 }
 
 func writePNG(p string, m image.Image) error {

@@ -7,12 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"cutmix-eval/internal/strict"
+	"cutmix-eval/internal/text"
 )
 
 // labelFile is what --labels names, in whichever form it was:
@@ -205,7 +209,7 @@ func (l *labelFile) devkit(v []int, images []int) error {
 			}
 			n, err := strconv.Atoi(f[1])
 			if err != nil {
-				return fmt.Errorf("%s: %q is not a synset, a number and a name", beside, line)
+				return fmt.Errorf("%s: %q is not a synset, a number and a name", beside, text.Bounded(line))
 			}
 			synset[n] = f[0]
 		}
@@ -414,7 +418,7 @@ func (t table) classes(known map[string]bool) (classes []string, outputs []int, 
 				class = whole // a class name with a space in it
 			}
 		case !ok:
-			return nil, nil, fmt.Errorf("line %d: %q is not a class and the number of a model output", lines[i], strings.Join(row, " "))
+			return nil, nil, fmt.Errorf("line %d: %q is not a class and the number of a model output", lines[i], text.Bounded(strings.Join(row, " ")))
 		default:
 			outputs = append(outputs, output)
 		}
@@ -425,23 +429,30 @@ func (t table) classes(known map[string]bool) (classes []string, outputs []int, 
 
 func (l *labelFile) parseJSON(data []byte, t *tree, images []int, dirs []string) error {
 	l.kind = "JSON class map"
+	if err := strict.Unique(data); err != nil {
+		return err
+	}
 	var numbers []int
 	if json.Unmarshal(data, &numbers) == nil {
 		return l.numbers(numbers, t, images, dirs)
 	}
 	var list []string
 	if json.Unmarshal(data, &list) == nil {
-		l.classes = make(map[string]int, len(list))
+		l.classes = map[string]int{}
+		twice := map[string]bool{}
 		for i, c := range list {
+			_, seen := l.classes[c]
+			twice[c] = twice[c] || seen
 			l.classes[c] = i
 		}
+		maps.DeleteFunc(l.classes, func(c string, _ int) bool { return twice[c] })
 		return nil
 	}
 	var byName map[string]int
 	if json.Unmarshal(data, &byName) == nil {
 		for c, n := range byName {
 			if n < 0 {
-				return fmt.Errorf("class %q has output %d", c, n)
+				return fmt.Errorf("class %q has output %d", text.Bounded(c), n)
 			}
 		}
 		l.classes = byName
@@ -449,7 +460,7 @@ func (l *labelFile) parseJSON(data []byte, t *tree, images []int, dirs []string)
 	}
 	var byIndex map[string]json.RawMessage
 	if err := json.Unmarshal(data, &byIndex); err != nil {
-		return fmt.Errorf("its JSON is not a list of classes or an object: %w", err)
+		return fmt.Errorf("it is neither a list of classes nor an object: %w", strict.Explain(err))
 	}
 	l.classes = map[string]int{}
 	twice := map[string]bool{} // names such as "crane" are two classes; synsets tell them apart
@@ -459,12 +470,12 @@ func (l *labelFile) parseJSON(data []byte, t *tree, images []int, dirs []string)
 		var one string
 		switch {
 		case err != nil || n < 0:
-			return fmt.Errorf("JSON key %q is not the number of a model output", key)
+			return fmt.Errorf("JSON key %q is not the number of a model output", text.Bounded(key))
 		case json.Unmarshal(raw, &names) == nil:
 		case json.Unmarshal(raw, &one) == nil:
 			names = []string{one}
 		default:
-			return fmt.Errorf("JSON value of %q is not a name or a list of names", key)
+			return fmt.Errorf("JSON value of %q is not a name or a list of names", text.Bounded(key))
 		}
 		for _, name := range names {
 			if old, ok := l.classes[name]; ok && old != n {

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -90,6 +91,8 @@ func checkWeights(f *onnx.Model, dir string) error {
 		path := filepath.Join(dir, filepath.FromSlash(location))
 		info, err := os.Stat(path)
 		switch {
+		case err == nil && !inside(path, dir):
+			return fmt.Errorf("its weights are to lie in %q, which is a link that leads out of the model's folder; copy the file itself there", path)
 		case errors.Is(err, fs.ErrNotExist):
 			missing = append(missing, fmt.Sprintf("%q", location))
 		case err != nil:
@@ -112,6 +115,20 @@ func checkWeights(f *onnx.Model, dir string) error {
 			"or export again with external_data=False (torch 2.5 and newer write weights beside the model)", text.Some(missing, 3), dir)
 	}
 	return nil
+}
+
+// inside says whether a file lies in a folder, links followed, as ONNX Runtime has it.
+func inside(path, dir string) bool {
+	folder, err := filepath.EvalSymlinks(cmp.Or(dir, "."))
+	if err != nil {
+		return false
+	}
+	file, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return false
+	}
+	from, err := filepath.Rel(folder, file)
+	return err == nil && filepath.IsLocal(from)
 }
 
 // externalNumber reads a number of bytes of a tensor in another file.

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"cutmix-eval/internal/text"
 )
 
 // json takes a list of class numbers, a list of lists of scores, or an object of images and
@@ -41,7 +43,7 @@ func (t *Table) json(data []byte) error {
 		case json.Unmarshal(byID[id], &one) == nil:
 			hard = append(hard, one)
 		default:
-			return fmt.Errorf("its value of %q is neither a class number nor a list of scores", id)
+			return fmt.Errorf("its value of %q is neither a class number nor a list of scores", text.Bounded(id))
 		}
 	}
 	switch {
@@ -105,7 +107,7 @@ func (t *Table) csv(data []byte) error {
 		for _, c := range scores {
 			v, err := strconv.ParseFloat(strings.TrimSpace(row[c]), 32)
 			if err != nil && !errors.Is(err, strconv.ErrRange) {
-				return fmt.Errorf("line %d: %q in column %d is no score", line, row[c], c+1)
+				return fmt.Errorf("line %d: %q in column %d is no score", line, text.Bounded(row[c]), c+1)
 			}
 			t.Scores = append(t.Scores, float32(v))
 		}
@@ -155,7 +157,7 @@ var aside = []string{
 var alone = []string{"prediction", "predictions", "pred", "preds", "predicted", "predicted_class", "pred_class", "y_pred", "probability", "prob", "score", "class_id", "class_index"}
 
 func asideError(column int, name string) error {
-	return fmt.Errorf("column %d is called %q, which is no class; leave in the file a column of images, one of labels and those of the classes' scores", column+1, strings.TrimSpace(name))
+	return fmt.Errorf("column %d is called %q, which is no class; leave in the file a column of images, one of labels and those of the classes' scores", column+1, text.Bounded(strings.TrimSpace(name)))
 }
 
 // columns says what the columns are, by the header or, without one, by the first row: the
@@ -184,7 +186,7 @@ func columns(header, row []string) (id, label int, scores []int, err error) {
 		case id < 0:
 			id = c
 		default:
-			return 0, 0, nil, fmt.Errorf("%q in column %d is no score; columns are images, labels (called label) and scores", cell, c+1)
+			return 0, 0, nil, fmt.Errorf("%q in column %d is no score; columns are images, labels (called label) and scores", text.Bounded(cell), c+1)
 		}
 	}
 	if scores == nil {

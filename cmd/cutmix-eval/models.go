@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -170,11 +171,14 @@ func runVerify(s streams, names []string) error {
 			case m.SHA256 != e.SHA256:
 				bad = errors.Join(bad, &pin.MismatchError{File: "embedded model " + e.Name, Want: e.SHA256, Got: m.SHA256})
 				state = "NOT the pinned file"
+			case m.Size != e.Size:
+				bad = errors.Join(bad, &pin.MismatchError{File: "embedded model " + e.Name, Want: bytesText(e.Size), Got: bytesText(m.Size)})
+				state = "NOT the pinned file"
 			default:
 				state = "embedded, as pinned"
 			}
 		case state == "there":
-			err := pin.Check(path, e.SHA256)
+			err := cmp.Or(pin.Check(path, e.SHA256), pinnedSize(e, path))
 			var mismatch *pin.MismatchError
 			switch {
 			case errors.As(err, &mismatch):
@@ -194,6 +198,17 @@ func runVerify(s streams, names []string) error {
 	}
 	return bad
 }
+
+// pinnedSize compares the size of a file with that of its entry.
+func pinnedSize(e lock.Entry, path string) error {
+	info, err := os.Stat(path)
+	if err == nil && info.Size() != e.Size {
+		err = &pin.MismatchError{File: path, Want: bytesText(e.Size), Got: bytesText(info.Size())}
+	}
+	return err
+}
+
+func bytesText(n int64) string { return fmt.Sprintf("of %d bytes", n) }
 
 func unknownModel(name string) error {
 	return fmt.Errorf("model %q is not in models.lock; cutmix-eval models list shows what is", name)
