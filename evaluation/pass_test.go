@@ -156,8 +156,8 @@ func TestPassIsAnother(t *testing.T) {
 		want  string
 	}{
 		"a part of it":   {evaluation.Spec{Config: "x", Selected: []int{3, 9}}, evaluation.Store{}, ""},
-		"another option": {evaluation.Spec{Config: "y"}, evaluation.Store{}, `its config is "x", not "y"`},
-		"other labels":   {evaluation.Spec{Config: "x", Labels: "l"}, evaluation.Store{}, "data.labels"},
+		"another option": {evaluation.Spec{Config: "y"}, evaluation.Store{}, "it has config x, not config y"},
+		"other labels":   {evaluation.Spec{Config: "x", Labels: "l"}, evaluation.Store{}, "a matching of classes and outputs with the fingerprint (none)"},
 		"features":       {evaluation.Spec{Config: "x"}, evaluation.Store{Save: []string{evaluation.Features}}, "without --save features"},
 		"logits":         {evaluation.Spec{Config: "x", Needs: []string{evaluation.Logits}}, evaluation.Store{}, "keeps no logits"},
 	} {

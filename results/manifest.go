@@ -20,6 +20,7 @@ package results
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -163,31 +164,84 @@ func (e *DifferentRunError) Error() string {
 	if e.Field == "device.image_by_image" && e.Asked == "true" {
 		return fmt.Sprintf("run %q was made in batches, and what this model gives depends on the batch, so that it runs image by image now; choose another --out", e.Dir)
 	}
-	return fmt.Sprintf("run %q is another one: its %s is %s, not %s; choose another --out, or give what it was started with", e.Dir, e.Field, e.Here, e.Asked)
+	if e.Field == "task" {
+		return fmt.Sprintf("folder %q holds a run of %s, not of %s; choose another --out", e.Dir, e.Here, e.Asked)
+	}
+	return fmt.Sprintf("run %q is another one: it has %s, not %s; choose another --out, or give what it was started with", e.Dir, e.said(e.Here), e.said(e.Asked))
+}
+
+// said is a value of the field, in words.
+func (e *DifferentRunError) said(value string) string {
+	if what, ok := inWords[e.Field]; ok {
+		return what + " " + cmp.Or(value, "(none)")
+	}
+	option, ok := strings.CutPrefix(e.Field, "config.")
+	if !ok {
+		return strings.ReplaceAll(e.Field, "_", " ") + " " + value
+	}
+	option = "--" + strings.ReplaceAll(cmp.Or(flags[option], option), "_", "-")
+	switch value {
+	case "", "false":
+		return "no " + option
+	case "true":
+		return option
+	}
+	return option + " " + value
+}
+
+// inWords are the determinants of records that are no options.
+var inWords = map[string]string{
+	"preprocessing": "pixels with the fingerprint", "model.sha256": "a model with the SHA-256", "model.output": "scores from the output",
+	"model.edits": "a model with the edits", "data.fingerprint": "data with the fingerprint", "data.n": "data of so many images:",
+	"data.labels": "a matching of classes and outputs with the fingerprint", "data.truth": "boxes, masks or labels with the fingerprint",
+	"device.onnxruntime": "results of ONNX Runtime", "device.name": "results of the device", "device.integer_kernels": "results of the integer kernels",
+	"part_size": "parts of so many images:", "config.made": "images that were made as",
+}
+
+// flags are those of options that are called otherwise in manifests.
+var flags = map[string]string{
+	"mix.method": "mix", "mix.alpha": "alpha", "mix.prob": "mix-prob", "mix.box": "cutmix-box", "mix.labels": "mix-labels",
+	"mix.scheduled": "mix-scheduled", "mix.per_image": "mix-per-image", "mix.uncorrected": "mix-uncorrected", "mix.length": "cutout-length",
+	"augment.scale": "crop-scale", "augment.ratio": "crop-ratio", "augment.crop": "augment crop", "augment.flip": "augment flip",
+	"schedule.kind": "schedule", "schedule.warmup": "warmup", "keep_head": "head keep", "balanced": "class-weights balanced", "last": "select last",
 }
 
 // Same compares the key of what dir holds with the one asked for, field by field, and names
-// the first that differs, in the order of names, in a *DifferentRunError.
+// the first that differs, the task before the others, in a *DifferentRunError.
 func (k Key) Same(dir string, asked Key) error {
 	a, b := map[string]string{}, map[string]string{}
 	flatten(a, "", k.canonical())
 	flatten(b, "", asked.canonical())
 	all := maps.Clone(a)
 	maps.Copy(all, b)
-	for _, f := range slices.Sorted(maps.Keys(all)) {
-		x, inA := a[f]
-		y, inB := b[f]
+	fields := slices.Sorted(maps.Keys(all))
+	slices.SortStableFunc(fields, func(x, y string) int { // another task has other options, too
+		return cmp.Compare(map[bool]int{true: 0, false: 1}[x == "task"], map[bool]int{true: 0, false: 1}[y == "task"])
+	})
+	for _, f := range fields {
+		x, y := a[f], b[f]
 		if x != y {
-			if !inA {
-				x = "not there"
-			}
-			if !inB {
-				y = "not there"
-			}
-			return &DifferentRunError{dir, f, x, y}
+			return &DifferentRunError{dir, f, plain(x), plain(y)}
 		}
 	}
 	return nil
+}
+
+// plain is a JSON value as people write it: text without quotes, lists with commas.
+func plain(value string) string {
+	var one string
+	if json.Unmarshal([]byte(value), &one) == nil {
+		return one
+	}
+	var several []any
+	if json.Unmarshal([]byte(value), &several) == nil && value != "null" {
+		out := make([]string, len(several))
+		for i, v := range several {
+			out[i] = fmt.Sprint(v)
+		}
+		return strings.Join(out, ",")
+	}
+	return value
 }
 
 // ConfigDiffers lists the options in which two runs differ, with both values.

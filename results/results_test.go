@@ -437,14 +437,14 @@ func TestDifferentRun(t *testing.T) {
 		edit func(*Key)
 		want string
 	}{
-		{func(k *Key) { k.Model.SHA256 = "xyz" }, `model.sha256 is "abc", not "xyz"`},
-		{func(k *Key) { k.Preprocessing = "q" }, `preprocessing is "p", not "q"`},
-		{func(k *Key) { k.Data.N = 99 }, `data.n is 100, not 99`},
-		{func(k *Key) { k.Config = map[string]any{"restrict": true} }, `config.restrict is false, not true`},
+		{func(k *Key) { k.Model.SHA256 = "xyz" }, "it has a model with the SHA-256 abc, not a model with the SHA-256 xyz"},
+		{func(k *Key) { k.Preprocessing = "q" }, "pixels with the fingerprint p, not pixels with the fingerprint q"},
+		{func(k *Key) { k.Data.N = 99 }, "data of so many images: 100, not data of so many images: 99"},
+		{func(k *Key) { k.Config = map[string]any{"restrict": true} }, "it has no --restrict, not --restrict;"},
 		{func(k *Key) { k.Config = nil }, `config`},
-		{func(k *Key) { k.Device.Name = "cuda" }, `device.name is "cpu", not "cuda"`},
+		{func(k *Key) { k.Device.Name = "cuda" }, "results of the device cpu, not results of the device cuda"},
 		{func(k *Key) { k.Device.Alone = true }, `was made in batches, and what this model gives depends on the batch`},
-		{func(k *Key) { k.Task = "ood" }, `task is "test", not "ood"`},
+		{func(k *Key) { k.Task = "ood" }, "holds a run of test, not of ood; choose another --out"},
 	} {
 		m := manifest()
 		c.edit(&m.Key)
@@ -495,11 +495,11 @@ func TestIntegerKernels(t *testing.T) {
 		t.Errorf("an old run that was gone on with: %v, damaged %v", err, old.Damaged)
 	}
 	if _, err := Claim(context.Background(), shares["avx2"], with("avx512_vnni"), nil, Shard{1, 2}); err == nil ||
-		!strings.Contains(err.Error(), `device.integer_kernels is "avx2", not "avx512_vnni"`) {
+		!strings.Contains(err.Error(), "results of the integer kernels avx2, not results of the integer kernels avx512_vnni") {
 		t.Errorf("another processor: %v", err)
 	}
 	if _, err := Open(shares["avx2"], shares["avx512_vnni"]); err == nil ||
-		!strings.Contains(err.Error(), `device.integer_kernels is "avx2" and "avx512_vnni"; with other kernels`) {
+		!strings.Contains(err.Error(), "one has results of the integer kernels avx2, the other results of the integer kernels avx512_vnni; with other kernels") {
 		t.Errorf("shares of two processors: %v", err)
 	}
 }
@@ -643,7 +643,7 @@ func TestFaults(t *testing.T) {
 		if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "belongs to another run") {
 			t.Errorf("%v", err)
 		}
-		if _, err := Open(full(t), other); err == nil || !strings.Contains(err.Error(), "model.sha256") {
+		if _, err := Open(full(t), other); err == nil || !strings.Contains(err.Error(), "one has a model with the SHA-256 abc") {
 			t.Errorf("%v", err)
 		}
 	})

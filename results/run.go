@@ -92,7 +92,7 @@ func Open(dirs ...string) (*Run, error) {
 				if different.Field == "device.integer_kernels" {
 					hint = "; with other kernels a quantised model gives other scores, so run all shares on processors of one kind"
 				}
-				return nil, fmt.Errorf("%q and %q hold different runs: their %s is %s and %s%s", dirs[0], dir, different.Field, different.Here, different.Asked, hint)
+				return nil, fmt.Errorf("%q and %q hold different runs: one has %s, the other %s%s", dirs[0], dir, different.said(different.Here), different.said(different.Asked), hint)
 			}
 			if !slices.Equal(r.selection, sel) {
 				return nil, fmt.Errorf("%q and %q were run with different --limit or --seed; run both with the same", dirs[0], dir)
@@ -152,6 +152,9 @@ func Find(dir string) (*Run, error) {
 		case n == partsName, n == locksName, n == selectionName, strings.HasPrefix(n, atomicfile.Temporary):
 			ours++ // another process is about to make it, or died doing so
 		}
+	}
+	if task, err := TaskOf(dir); err == nil && task != "" {
+		return nil, fmt.Errorf("folder %q holds a run of %s; choose another --out", dir, task)
 	}
 	if ours < len(entries) {
 		return nil, fmt.Errorf("folder %q is not empty and %w; choose another --out", dir, ErrNoRun)
