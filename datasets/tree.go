@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -162,6 +163,15 @@ func (t *tree) index() error {
 			break
 		}
 		if err != nil {
+			var storage *fs.PathError
+			switch {
+			case errors.As(err, &storage) && storage.Op == "seek": // to where a header says that the next one is
+				err = errors.New("its headers are damaged; make or download it again")
+			case errors.Is(err, tar.ErrHeader):
+				err = errors.New("what follows is no member of a tar file; make or download it again")
+			case errors.Is(err, io.ErrUnexpectedEOF):
+				err = errors.New("it is cut off; make or download it again")
+			}
 			return fmt.Errorf("reading the tar file after %d members: %w", len(t.files), err)
 		}
 		p := path.Clean(printable(h.Name))

@@ -1,13 +1,11 @@
 package imageproc
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
-
-	"cutmix-eval/internal/strict"
-	quoted "cutmix-eval/internal/text"
 )
 
 // MarshalJSON writes [height, width], or "none" for the zero value.
@@ -37,7 +35,7 @@ func (s *Size) UnmarshalJSON(data []byte) error {
 	case json.Unmarshal(data, &old) == nil && old.H != nil && old.W != nil:
 		*s = Size{H: *old.H, W: *old.W}
 	default:
-		return fmt.Errorf("size %s is not a number, [height, width] or \"none\"", quoted.Bounded(string(data)))
+		return fmt.Errorf("size %.100s is not a number, [height, width] or \"none\"", data)
 	}
 	return nil
 }
@@ -65,7 +63,7 @@ type three[T any] [3]T
 func (t *three[T]) UnmarshalJSON(data []byte) error {
 	var list []*T
 	if err := json.Unmarshal(data, &list); err != nil || len(list) != 3 || slices.Contains(list, nil) {
-		return fmt.Errorf("%s is not three numbers", quoted.Bounded(string(data)))
+		return fmt.Errorf("%.100s is not three numbers", data)
 	}
 	for i, v := range list {
 		t[i] = *v
@@ -87,7 +85,7 @@ func (s *span) UnmarshalJSON(data []byte) error {
 			_, err = fmt.Sscanf(text, "0..%d", &n)
 		}
 		if err != nil {
-			return fmt.Errorf("range %s is not 0..1 or 0..255", quoted.Bounded(string(data)))
+			return fmt.Errorf("range %.100s is not 0..1 or 0..255", data)
 		}
 	}
 	*s = span(n)
@@ -116,11 +114,22 @@ func (r *Recipe) UnmarshalJSON(data []byte) error {
 	if string(data) == "null" {
 		return nil // as package json has it; whoever needs a recipe looks for it
 	}
-	if err := strict.Need(data, "resize", "fit", "interpolation", "crop", "range", "mean", "std", "layout"); err != nil {
+	var has map[string]json.RawMessage
+	if err := json.Unmarshal(data, &has); err != nil {
 		return err
 	}
+	for _, key := range []string{"resize", "fit", "interpolation", "crop", "range", "mean", "std", "layout"} {
+		switch raw, ok := has[key]; {
+		case !ok:
+			return fmt.Errorf("its key %q is missing", key)
+		case string(raw) == "null":
+			return fmt.Errorf("its key %q is null", key)
+		}
+	}
 	var f recipeJSON
-	if err := strict.Decode(data, &f); err != nil {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&f); err != nil {
 		return err
 	}
 	switch f.Color {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"cutmix-eval/internal/strict"
 	"cutmix-eval/internal/text"
 )
 
@@ -28,7 +29,7 @@ func (t *Table) json(data []byte) error {
 	}
 	byID := map[string]json.RawMessage{}
 	if err := json.Unmarshal(data, &byID); err != nil {
-		return fmt.Errorf("its JSON is no list of class numbers, no list of lists of scores and no object of images and scores: %w", err)
+		return fmt.Errorf("its JSON is no list of class numbers, no list of lists of scores and no object of images and scores: %w", strict.Explain(err))
 	}
 	for id := range byID {
 		t.IDs = append(t.IDs, id)

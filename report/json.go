@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+
+	"cutmix-eval/internal/strict"
 )
 
 // written is a report as JSON.
@@ -144,5 +146,5 @@ func writeJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	return strict.Explain(e.Encode(v))
 }

@@ -125,6 +125,11 @@ func OpenStudy(partial bool, dirs ...string) (*Study, error) {
 	if len(dirs) == 0 {
 		return nil, errors.New("no run directory is named")
 	}
+	for _, dir := range dirs {
+		if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+			return nil, fmt.Errorf("%q is a file, no run directory: give the folder that --out named", dir)
+		}
+	}
 	f, err := readStudy(dirs[0])
 	if errors.Is(err, os.ErrNotExist) {
 		return openOne(partial, dirs...)

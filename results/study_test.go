@@ -209,3 +209,14 @@ func FuzzStudy(f *testing.F) {
 		_, _ = s.Runs() // there are none
 	})
 }
+
+// A file is no run directory.
+func TestStudyOfFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "net.onnx")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenStudy(false, path); err == nil || !strings.Contains(err.Error(), "is a file, no run directory") {
+		t.Errorf("%v", err)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"cutmix-eval/internal/pin"
+	wording "cutmix-eval/internal/text"
 
 	"github.com/spf13/cobra"
 )
@@ -102,7 +103,7 @@ func run(ctx context.Context, args []string, s streams) int {
 	if code == exitInterrupted {
 		text = strings.ReplaceAll(text, ctx.Err().Error(), "interrupted")
 	}
-	fmt.Fprintf(s.err, "cutmix-eval: %s\n", text)
+	fmt.Fprintf(s.err, "cutmix-eval: %s\n", wording.Shortened(text))
 	if code == exitUsage {
 		fmt.Fprintln(s.err, "Run the command with --help to see how it is used.")
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"cutmix-eval/corrupt"
+	"cutmix-eval/internal/strict"
 )
 
 // Errors are a model's top-1 errors on corrupted images: fractions.
@@ -69,7 +70,7 @@ func parse(data []byte) (Errors, error) {
 		Errors map[string][]float64 `json:"errors"`
 	}
 	if err := json.Unmarshal(data, &raw); err != nil {
-		return Errors{}, err
+		return Errors{}, strict.Explain(err)
 	}
 	b := Errors{Name: raw.Name, Clean: -1, By: map[corrupt.Name][5]float64{}}
 	if b.Name == "" {

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"cutmix-eval/internal/strict"
 )
 
 // parseText reads the line formats, told apart by their first lines.
@@ -290,7 +292,7 @@ func parseCOCO(data []byte) (*Set, error) {
 		} `json:"categories"`
 	}
 	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&c); err != nil {
-		return nil, fmt.Errorf("COCO JSON: %w", err)
+		return nil, fmt.Errorf("COCO JSON: %w", strict.Explain(err))
 	}
 	if c.Images == nil || c.Annotations == nil {
 		return nil, errors.New("the JSON has no images and annotations, as COCO's has")

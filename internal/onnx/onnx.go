@@ -462,7 +462,7 @@ func (v value) numbers(typ protowire.Type, f func(uint64)) error {
 			n, size = protowire.ConsumeVarint(b)
 		}
 		if size < 0 {
-			return protowire.ParseError(size)
+			return damaged(size)
 		}
 		f(n)
 		b = b[size:]
@@ -475,7 +475,7 @@ func each(data []byte, f func(protowire.Number, value) error) error {
 	for len(data) > 0 {
 		num, typ, n := protowire.ConsumeTag(data)
 		if n < 0 {
-			return protowire.ParseError(n)
+			return damaged(n)
 		}
 		data = data[n:]
 		v := value{typ: typ}
@@ -494,7 +494,7 @@ func each(data []byte, f func(protowire.Number, value) error) error {
 			n = protowire.ConsumeFieldValue(num, typ, data)
 		}
 		if n < 0 {
-			return protowire.ParseError(n)
+			return damaged(n)
 		}
 		v.raw = data[:n]
 		data = data[n:]
@@ -534,4 +534,13 @@ func (g *Graph) Produces(tensor string) bool {
 		}
 	}
 	return false
+}
+
+// damaged says what is wrong with a field by the number that protowire gives for it. One that is cut
+// off is an io.ErrUnexpectedEOF.
+func damaged(code int) error {
+	if err := protowire.ParseError(code); errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	return errors.New("its fields make no sense; export, copy or download it again")
 }

@@ -120,6 +120,7 @@ func Explain(err error) error {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
 	var outside *json.MarshalerError
+	var value *json.UnsupportedValueError
 	switch {
 	case err == nil:
 		return nil
@@ -141,7 +142,9 @@ func Explain(err error) error {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New("it is not JSON: it ends too early")
 	case errors.As(err, &outside):
-		return outside.Unwrap()
+		return Explain(outside.Unwrap())
+	case errors.As(err, &value):
+		return fmt.Errorf("a number is %s, which JSON cannot hold", value.Str)
 	}
 	if key, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return fmt.Errorf("its key %s is unknown", text.Bounded(key))

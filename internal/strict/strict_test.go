@@ -3,6 +3,7 @@ package strict
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 )
@@ -71,7 +72,23 @@ func TestExplainMarshal(t *testing.T) {
 	if err = Explain(err); err == nil || strings.Contains(err.Error(), "MarshalJSON") {
 		t.Error(err)
 	}
+	_, err = json.Marshal(map[string]any{"x": math.NaN()})
+	if err = Explain(err); err == nil || err.Error() != "a number is NaN, which JSON cannot hold" {
+		t.Error(err)
+	}
 	if Explain(nil) != nil {
 		t.Error("no error became one")
+	}
+}
+
+// TestUnique: of keys that are there twice, package json takes the last.
+func TestUnique(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"a": 1, "b": {"a": 2}}`: "", `[1, 1]`: "", `{}`: "", ``: "", `7`: "",
+		`{"a": 1, "b": 2, "a": 1}`: `its key "a" is there twice`, `{"a": 1, "b": }`: "it is not JSON", `{"a": 1, "b"`: "it ends too early",
+	} {
+		if err := Unique([]byte(text)); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
 	}
 }

@@ -7,6 +7,20 @@ import (
 	"unicode/utf8"
 )
 
+// Shortened is a message in which no word is longer than a message repeats.
+func Shortened(s string) string {
+	if len(s) <= maxQuoted {
+		return s
+	}
+	words := strings.Split(s, " ")
+	for i, w := range words {
+		if len(w) > 4*maxQuoted { // paths are shorter
+			words[i] = Bounded(w)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
 // Some lists names, the first few of them where there are more than most: "a, b and 3
 // more".
 func Some(names []string, most int) string {

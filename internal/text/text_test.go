@@ -1,6 +1,10 @@
 package text
 
-import "testing"
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
 
 func TestSome(t *testing.T) {
 	for _, c := range []struct {
@@ -16,5 +20,20 @@ func TestSome(t *testing.T) {
 		if got := Some(c.names, 2); got != c.want {
 			t.Errorf("%q: %q, want %q", c.names, got, c.want)
 		}
+	}
+}
+
+func TestShortened(t *testing.T) {
+	long := strings.Repeat("é", 1<<20)
+	for s, want := range map[string]string{
+		"": "", "a sentence of words": "a sentence of words",
+		"it says \"" + long + "\", no number": "it says \"" + strings.Repeat("é", 99) + "... (2097155 bytes) no number",
+	} {
+		if got := Shortened(s); got != want {
+			t.Errorf("%.300q, want %.300q", got, want)
+		}
+	}
+	if got := Bounded(long); len(got) > 300 || !utf8.ValidString(got) {
+		t.Errorf("%q", got)
 	}
 }

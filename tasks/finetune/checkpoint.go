@@ -12,6 +12,7 @@ import (
 	"cutmix-eval/heads"
 	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/internal/npy"
+	"cutmix-eval/internal/strict"
 	"cutmix-eval/results"
 )
 
@@ -80,7 +81,7 @@ func parseCheckpoint(r io.ReaderAt, size int64, parameters int) (checkpoint, hea
 	var s heads.State
 	a, err := npy.ReadArchive(r, size, 64<<20+5*8*int64(parameters)) // the history, and five vectors
 	if err == nil {
-		err = json.Unmarshal(a.Texts[textName], &c)
+		err = strict.Explain(json.Unmarshal(a.Texts[textName], &c))
 	}
 	if err != nil {
 		return c, s, err
@@ -119,7 +120,7 @@ func readLog(dir string) (heads.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = json.Unmarshal(data, &log); err == nil {
+	if err = strict.Explain(json.Unmarshal(data, &log)); err == nil {
 		err = log.Check()
 	}
 	if err != nil {

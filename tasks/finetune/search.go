@@ -12,6 +12,7 @@ import (
 
 	"cutmix-eval/augment"
 	"cutmix-eval/heads"
+	"cutmix-eval/internal/strict"
 	"cutmix-eval/results"
 )
 
@@ -107,7 +108,7 @@ func readSearch(dir string) (search, error) {
 	var s search
 	data, err := os.ReadFile(filepath.Join(dir, searchName))
 	if err == nil {
-		err = json.Unmarshal(data, &s)
+		err = strict.Explain(json.Unmarshal(data, &s))
 	}
 	return s, err
 }
