@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"os/exec"
@@ -567,6 +568,24 @@ func TestModels(t *testing.T) {
 		if code != s.code || !strings.Contains(out+errs, s.want) {
 			t.Errorf("%s: %d, want %d and %q\n%s%s", s.args, code, s.code, s.want, out, errs)
 		}
+	}
+	where, err := evaluation.LockFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinned, err := os.ReadFile(where)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := fmt.Sprintf(`"size": %d`, len(data))
+	if err := os.WriteFile(where, bytes.Replace(pinned, []byte(size), []byte(`"size": 7`), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := command(t, "models", "verify", "cutmix-resnet50"); code != exitNotPinned || !strings.Contains(out, "NOT the pinned file") || !strings.Contains(errs, "pinned is of 7 bytes") {
+		t.Errorf("with a wrong size in the lock: %d %s%s", code, out, errs)
+	}
+	if err := os.WriteFile(where, pinned, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.WriteFile(file, append(data, 0x72, 0x02, 0x0a, 0x00), 0o600); err != nil {
 		t.Fatal(err)

@@ -64,21 +64,6 @@ func present(data []byte, of reflect.Type, at string) error {
 	return nil
 }
 
-// Need looks for keys in a JSON object: one that is missing or null is an error.
-func Need(data []byte, keys ...string) error {
-	var has map[string]json.RawMessage
-	if err := json.Unmarshal(data, &has); err != nil {
-		return Explain(err)
-	}
-	for _, key := range keys {
-		raw, ok := has[key]
-		if err := there(key, raw, ok); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Unique looks for keys that a JSON object has twice, of which package json takes the last: the
 // first that there is, is an error. Values that are no objects have none.
 func Unique(data []byte) error {

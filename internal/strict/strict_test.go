@@ -49,16 +49,6 @@ func TestWhole(t *testing.T) {
 	}
 }
 
-func TestNeed(t *testing.T) {
-	for text, want := range map[string]string{
-		`{"a": 1, "b": false}`: "", `{"a": 1}`: `its key "b" is missing`, `{"a": 1, "b": null}`: `its key "b" is null`, `1`: "a number where an object belongs",
-	} {
-		if err := Need([]byte(text), "a", "b"); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-			t.Errorf("%s: %v, want %q", text, err, want)
-		}
-	}
-}
-
 // refusing is a value that is written as no JSON.
 type refusing struct{}
 
