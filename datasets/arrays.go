@@ -3,17 +3,18 @@ package datasets
 import (
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/npy"
+	"cutmix-eval/internal/regular"
 )
 
 // arraySource is pictures in a numpy file: bytes of n x h x w, or n x h x w x 3.
 type arraySource struct {
-	f       *os.File
+	f       *stored
 	offset  int64
 	h, w, c int
 }
@@ -33,12 +34,14 @@ func (s *arraySource) read(at int, _ []byte) ([]byte, *imageproc.Image, error) {
 	return nil, &im, nil
 }
 
+func (s *arraySource) changed(int) time.Time { return s.f.at }
+
 func (s *arraySource) close() error { return s.f.Close() }
 
 // openArray reads pictures of a .npy file, with the labels beside it: NAME_labels.npy for
 // NAME_data.npy, else labels.npy.
 func openArray(name string, o Options) (d *Dataset, err error) {
-	f, err := os.Open(name)
+	f, err := openStored(name)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +50,7 @@ func openArray(name string, o Options) (d *Dataset, err error) {
 			f.Close()
 		}
 	}()
-	head, err := npy.Parse(f, info(f))
+	head, err := npy.Parse(f, f.size)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +81,7 @@ func openArray(name string, o Options) (d *Dataset, err error) {
 		}
 	}
 	for _, file := range beside {
-		lf, err := os.Open(file)
+		lf, err := regular.Open(file)
 		if err != nil {
 			if given {
 				return nil, fmt.Errorf("reading labels: %w", err)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/npy"
@@ -121,7 +122,7 @@ func openCIFARC(dir string, only []string) (*Corrupted, error) {
 	d.src = src
 	out := &Corrupted{Dataset: d}
 	for _, name := range only {
-		f, err := os.Open(filepath.Join(dir, name+".npy"))
+		f, err := openStored(filepath.Join(dir, name+".npy"))
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
@@ -130,11 +131,7 @@ func openCIFARC(dir string, only []string) (*Corrupted, error) {
 			return nil, err
 		}
 		src.files = append(src.files, f)
-		size := int64(0)
-		if st, err := f.Stat(); err == nil {
-			size = st.Size()
-		}
-		info, err := npy.Parse(f, size)
+		info, err := npy.Parse(f, f.size)
 		if err == nil && (info.Kind != "u1" || !slices.Equal(info.Shape, []int{n, cifarSide, cifarSide, 3})) {
 			err = fmt.Errorf("it holds %s of shape %v, not bytes of shape [%d %d %d 3]", info.Kind, info.Shape, n, cifarSide, cifarSide)
 		}
@@ -160,7 +157,7 @@ func openCIFARC(dir string, only []string) (*Corrupted, error) {
 
 // npySource reads images from .npy files.
 type npySource struct {
-	files  []*os.File
+	files  []*stored
 	offset []int64
 	n      int // images of each
 }
@@ -177,6 +174,8 @@ func (s *npySource) read(at int, buf []byte) ([]byte, *imageproc.Image, error) {
 	}
 	return nil, &imageproc.Image{W: cifarSide, H: cifarSide, Pix: buf}, nil
 }
+
+func (s *npySource) changed(at int) time.Time { return s.files[at/s.n].at }
 
 func (s *npySource) close() error {
 	var errs []error

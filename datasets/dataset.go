@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"hash/crc32"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -21,9 +22,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/imageproc"
+	"cutmix-eval/internal/regular"
 )
 
 // Format is a kind of data that can be read.
@@ -105,8 +108,10 @@ type Dataset struct {
 // source delivers the contents of samples, by Sample.at.
 type source interface {
 	// read returns the file's bytes, in buf's memory where it is large enough,
-	// or the finished picture.
+	// or the finished picture. Where the storage fails the error is a *StorageError.
 	read(at int, buf []byte) ([]byte, *imageproc.Image, error)
+	// changed is when what is stored was last changed, as far as is known.
+	changed(at int) time.Time
 	close() error
 }
 
@@ -249,7 +254,7 @@ func (o Options) made(what string, f Format) error {
 }
 
 func start(path string) (head [512]byte, err error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return head, err
 	}
@@ -322,6 +327,9 @@ func (d *Dataset) FirstSize(samples []int) (size imageproc.Size, err error) {
 		if im, err = loader.Load(i); err == nil {
 			return imageproc.Size{H: im.H, W: im.W}, nil
 		}
+		if storage := (*StorageError)(nil); errors.As(err, &storage) {
+			break
+		}
 	}
 	return size, err
 }
@@ -381,6 +389,8 @@ type Loader struct {
 	dec  imageproc.Decoder
 	buf  []byte
 	make Maker // of a derived data set
+	own  int   // of a derived data set: the sample that it is made of
+	sum  uint32
 }
 
 // Loader returns a loader of d's images.
@@ -393,9 +403,14 @@ func (l *Loader) read(i int) (data []byte, img *imageproc.Image, err error) {
 	if s.Size < 0 {
 		return nil, nil, errListed
 	}
+	l.sum = 0
 	data, img, err = l.d.src.read(s.at, l.buf)
-	if err == nil && img == nil {
-		l.buf = data
+	switch {
+	case err != nil:
+	case img == nil:
+		l.buf, l.sum = data, crc32.Checksum(data, castagnoli)
+	default:
+		l.sum = crc32.Checksum(img.Pix, castagnoli)
 	}
 	return data, img, err
 }
@@ -418,6 +433,12 @@ func (l *Loader) LoadWindow(i int, want imageproc.Window) (imageproc.Image, erro
 	}
 	return l.decode(data, want)
 }
+
+// Sum is the CRC-32C of what is stored of the sample loaded last: of its file, or of its samples
+// where it has none. It is 0 where it could not be read.
+func (l *Loader) Sum() uint32 { return l.sum }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func (l *Loader) decode(data []byte, want imageproc.Window) (imageproc.Image, error) {
 	decode := l.dec.DecodeWindow
@@ -455,6 +476,8 @@ func (s sceneSource) read(at int, buf []byte) ([]byte, *imageproc.Image, error) 
 	scenes.GenerateInto(s.split, at, &sc)
 	return nil, &imageproc.Image{W: scenes.Size, H: scenes.Size, Pix: sc.Pixels}, nil
 }
+
+func (sceneSource) changed(int) time.Time { return time.Time{} }
 
 func (sceneSource) close() error { return nil }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"cutmix-eval/imageproc"
 )
@@ -41,8 +42,15 @@ func (l *Loader) derive(i int) (imageproc.Image, error) {
 	d := l.d.derived
 	if l.make == nil {
 		clean := d.from.Loader()
-		l.make = d.open(clean.Load)
+		l.make = d.open(func(i int) (imageproc.Image, error) {
+			im, err := clean.Load(i)
+			if i == l.own {
+				l.sum = clean.sum
+			}
+			return im, err
+		})
 	}
+	l.own, l.sum = i/len(d.variants), 0
 	if l.d.Samples[i].Size < 0 {
 		return imageproc.Image{}, errListed
 	}
@@ -85,6 +93,11 @@ type joinSource struct {
 func (j joinSource) read(at int, buf []byte) ([]byte, *imageproc.Image, error) {
 	p, at := j.part(at)
 	return p.src.read(p.Samples[at].at, buf)
+}
+
+func (j joinSource) changed(at int) time.Time {
+	p, at := j.part(at)
+	return p.src.changed(p.Samples[at].at)
 }
 
 func (j joinSource) close() error {

@@ -73,7 +73,7 @@ func openList(name string, o Options) (*Dataset, error) {
 		}
 		match[i] = len(t.files)
 		byPath[full] = match[i]
-		t.files = append(t.files, file{path: printable(p), size: info.Size(), open: full})
+		t.files = append(t.files, file{path: printable(p), size: info.Size(), open: full, at: changedAt(info)})
 	}
 	d := &Dataset{Name: strings.TrimSuffix(filepath.Base(name), filepath.Ext(name)), Format: List, src: t}
 	labelled := false

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"cutmix-eval/imageproc"
 
@@ -172,8 +173,8 @@ func pictures(page parquet.Page, first, n int) (*imagePage, error) {
 	}
 }
 
-// cursor is one that stands before a row, in its row group.
-func (s *parquetSource) cursor(at int) (*cursor, error) {
+// group is the row group that a row lies in.
+func (s *parquetSource) group(at int) (*rowGroup, bool) {
 	g, ok := slices.BinarySearchFunc(s.groups, at, func(g rowGroup, at int) int {
 		if at < g.first {
 			return 1
@@ -181,9 +182,17 @@ func (s *parquetSource) cursor(at int) (*cursor, error) {
 		return cmp.Compare(0, max(at-g.first-g.rows+1, 0))
 	})
 	if !ok {
+		return nil, false
+	}
+	return &s.groups[g], true
+}
+
+// cursor is one that stands before a row, in its row group.
+func (s *parquetSource) cursor(at int) (*cursor, error) {
+	group, ok := s.group(at)
+	if !ok {
 		return nil, fmt.Errorf("there is no row %d", at)
 	}
-	group := &s.groups[g]
 	i := slices.IndexFunc(s.cursors, func(c *cursor) bool { return c.group == group })
 	var c *cursor
 	if i >= 0 {
@@ -217,6 +226,13 @@ func (s *parquetSource) cursor(at int) (*cursor, error) {
 		c.next = group.first + row
 	}
 	return c, nil
+}
+
+func (s *parquetSource) changed(at int) time.Time {
+	if g, ok := s.group(at); ok {
+		return g.shard.f.at
+	}
+	return time.Time{}
 }
 
 func (s *parquetSource) close() error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/npy"
@@ -53,6 +54,8 @@ type rowSource struct{}
 func (rowSource) read(int, []byte) ([]byte, *imageproc.Image, error) {
 	return nil, nil, errors.New("it has no picture")
 }
+func (rowSource) changed(int) time.Time { return time.Time{} }
+
 func (rowSource) close() error { return nil }
 
 // arrayAsText is a .npy file of labels as the text of one number per line.

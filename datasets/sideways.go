@@ -3,13 +3,13 @@ package datasets
 import (
 	"bytes"
 	"io"
-	"os"
 	"slices"
 	"sort"
 	"sync"
 	"sync/atomic"
 
 	"cutmix-eval/imageproc"
+	"cutmix-eval/internal/regular"
 )
 
 // Sideways counts those of some samples (ascending indices, nil for all) whose files have an EXIF
@@ -87,7 +87,7 @@ func (t *tree) open(at int) (io.ReaderAt, func()) {
 	case fl.open == "":
 		return io.NewSectionReader(t.archive(fl), fl.off, fl.size), func() {}
 	}
-	f, err := os.Open(fl.open)
+	f, err := regular.Open(fl.open)
 	if err != nil {
 		return nil, nil
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 
+	"cutmix-eval/internal/regular"
+
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -31,7 +33,7 @@ func isCompressed(head []byte) bool {
 
 // unpackTar unpacks a compressed tar into a temporary file, which is gone when the tree is closed.
 func unpackTar(name string) (t *tree, err error) {
-	in, err := os.Open(name)
+	in, err := regular.Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +94,11 @@ func unpackTar(name string) (t *tree, err error) {
 	if _, err = out.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	t = &tree{kind: "tar", root: name, tar: out, handles: []io.Closer{temp}}
+	at, err := store(out)
+	if err != nil {
+		return nil, err
+	}
+	t = &tree{kind: "tar", root: name, tar: at, handles: []io.Closer{temp}}
 	if err = t.index(); err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package evaluation
 
 import (
 	"fmt"
-	"image"
 	"path/filepath"
 	"slices"
 
@@ -125,7 +124,15 @@ func (im *Images) Identity() Identity {
 }
 
 // Filler decodes, resizes, crops and normalises pictures.
-func (im *Images) Filler() (pipeline.Filler, error) { return Filler(im.Recipe, im.Loader().LoadWindow) }
+func (im *Images) Filler() (pipeline.Filler, error) {
+	l := im.Loader()
+	fill, err := Filler(im.Recipe, l.LoadWindow)
+	return func(i int, dst []float32) (pipeline.Loaded, error) {
+		known, err := fill(i, dst)
+		known.Sum = l.Sum()
+		return known, err
+	}, err
+}
 
 // Load loads image i, of which only the part that want gives will be looked at. The image
 // need only live until the next call. A Load is used by one goroutine.
@@ -137,15 +144,15 @@ func Filler(r imageproc.Recipe, load Load) (pipeline.Filler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(i int, dst []float32) (image.Point, error) {
+	return func(i int, dst []float32) (pipeline.Loaded, error) {
 		picture, err := load(i, t.Window)
 		if err == nil {
 			err = t.Apply(picture, dst)
 		}
 		if err != nil {
-			return image.Point{}, err
+			return pipeline.Loaded{}, err
 		}
-		return picture.Size(), nil
+		return pipeline.Loaded{Size: picture.Size()}, nil
 	}, nil
 }
 

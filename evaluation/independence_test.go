@@ -57,9 +57,9 @@ func mixModel(t *testing.T, batch int64, nodes []onnx.Node, constants ...onnx.Te
 type dark struct{ *evaltest.Samples }
 
 func (d dark) Filler() (pipeline.Filler, error) {
-	return func(i int, dst []float32) (image.Point, error) {
+	return func(i int, dst []float32) (pipeline.Loaded, error) {
 		if i == 0 {
-			return image.Point{}, errors.New("it is torn")
+			return pipeline.Loaded{}, errors.New("it is torn")
 		}
 		rng := rand.New(rand.NewPCG(uint64(i), 5))
 		for k := range dst {
@@ -68,7 +68,7 @@ func (d dark) Filler() (pipeline.Filler, error) {
 				dst[k] += 1
 			}
 		}
-		return image.Pt(mixSide, mixSide), nil
+		return pipeline.Loaded{Size: image.Pt(mixSide, mixSide)}, nil
 	}, nil
 }
 

@@ -22,6 +22,7 @@ type Row struct {
 	Error  string `parquet:"error,dict"`  // why the image is bad
 	Width  int32  `parquet:"width"`       // of the picture as stored, 0 if bad
 	Height int32  `parquet:"height"`
+	Sum    uint32 `parquet:"crc32c"` // checksum of the picture's bytes as stored; 0 where that is not known
 }
 
 // Record is a row of a task: a struct that embeds Row.

@@ -145,6 +145,9 @@ func (x *exporting) work(ctx context.Context) error {
 			name := filepath.Join(x.dir, v.Name, v.Digits(), x.names[i])
 			if _, err := os.Stat(name); err != nil {
 				im, err := variant(i, k)
+				if storage := (*datasets.StorageError)(nil); errors.As(err, &storage) {
+					return fmt.Errorf("image %s: %w; the same command goes on when that is mended", id, err)
+				}
 				if err != nil {
 					x.lock.Lock()
 					x.bad = append(x.bad, datasets.Problem{ID: id, Reason: err.Error()})

@@ -215,8 +215,8 @@ func (s *Samples) Align(outputs int, _ []string) (datasets.Alignment, error) {
 
 // Filler writes the sample's index.
 func (s *Samples) Filler() (pipeline.Filler, error) {
-	return func(i int, dst []float32) (image.Point, error) {
+	return func(i int, dst []float32) (pipeline.Loaded, error) {
 		dst[0], dst[1] = float32(i), mark
-		return image.Pt(8, 8), s.table.Bad[i]
+		return pipeline.Loaded{Size: image.Pt(8, 8)}, s.table.Bad[i]
 	}, nil
 }

@@ -221,13 +221,14 @@ func (s *tried) Filler() (pipeline.Filler, error) {
 		return nil, err
 	}
 	size, channels := s.size, s.Recipe.Channels()
-	return func(i int, dst []float32) (image.Point, error) {
+	return func(i int, dst []float32) (pipeline.Loaded, error) {
 		p, ok := s.store.get(bytes, i)
 		if !ok {
-			var err error
-			if p.size, err = fill(i, dst); err != nil {
-				return image.Point{}, err
+			known, err := fill(i, dst)
+			if err != nil {
+				return known, err
 			}
+			p.size = known.Size
 			p.image = imageproc.New(size.W, size.H)
 			for k := range size.W * size.H {
 				for c := range 3 {
@@ -236,7 +237,7 @@ func (s *tried) Filler() (pipeline.Filler, error) {
 			}
 			s.store.put(bytes, i, p)
 		}
-		return p.size, t.Apply(p.image, dst)
+		return pipeline.Loaded{Size: p.size}, t.Apply(p.image, dst)
 	}, nil
 }
 
