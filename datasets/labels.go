@@ -6,13 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"cutmix-eval/internal/regular"
 )
 
 // labelFile is what --labels names, in whichever form it was:
@@ -55,21 +55,12 @@ func (l *labelFile) of(i int) (int, bool) {
 const maxLabelFile = 512 << 20
 
 func readText(name string) ([]byte, error) {
-	// A pipe without a writer would be waited for without end.
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%q is not a regular file", name)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxLabelFile+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > maxLabelFile {
+	data, err := regular.Read(name, maxLabelFile)
+	if large := (*regular.SizeError)(nil); errors.As(err, &large) {
 		return nil, fmt.Errorf("%q is larger than %d MiB, too large for a text file of labels", name, maxLabelFile>>20)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if bytes.HasPrefix(data, []byte("\x93NUMPY")) {
 		return data, nil // of numbers, not of text
@@ -197,7 +188,7 @@ func (l *labelFile) devkit(v []int, images []int) error {
 	l.kind = "ILSVRC devkit ground truth, devkit order"
 	synset := map[int]string{}
 	beside := filepath.Join(filepath.Dir(l.path), "map_clsloc.txt")
-	if data, err := os.ReadFile(beside); err == nil {
+	if data, err := regular.Read(beside, regular.Small); err == nil {
 		for _, line := range strings.Split(string(data), "\n") {
 			f := strings.Fields(line)
 			if len(f) < 2 {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"cutmix-eval/internal/regular"
+
 	"github.com/parquet-go/parquet-go"
 )
 
@@ -224,7 +226,7 @@ func readTable[T any](r *Run, p int) (rows []T, err error) {
 		}
 	}()
 	defer recovered(&err)
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ import (
 	"cutmix-eval/imageproc"
 	"cutmix-eval/imageproc/jpeg"
 	"cutmix-eval/internal/atomicfile"
+	"cutmix-eval/internal/regular"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -197,7 +198,7 @@ func (e Export) claim(dir string, d *datasets.Dataset, textures string) error {
 	entries, err := os.ReadDir(dir)
 	switch {
 	case err == nil && len(entries) > 0:
-		old, err := os.ReadFile(path)
+		old, err := regular.Read(path, regular.Small)
 		if err != nil {
 			return fmt.Errorf("folder %q is not empty and holds no images that this program corrupted", dir)
 		}

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"cutmix-eval/datasets"
+	"cutmix-eval/internal/regular"
 )
 
 // Box is a box in pixels of the stored picture, corners as the evaluation of
@@ -55,14 +56,7 @@ func Open(p string) (*Set, error) {
 const maxFile = 1 << 30
 
 func read(p string) ([]byte, error) {
-	info, err := os.Stat(p)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxFile {
-		return nil, fmt.Errorf("it has %d bytes, more than %d", info.Size(), int64(maxFile))
-	}
-	return os.ReadFile(p)
+	return regular.Read(p, maxFile)
 }
 
 func open(p string) (*Set, error) {

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"image/png"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -13,6 +12,7 @@ import (
 	"cutmix-eval/datasets"
 	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/internal/pin"
+	"cutmix-eval/internal/regular"
 )
 
 // Objects are the true boxes of one sample, in pixels of its picture, and its masks.
@@ -138,7 +138,7 @@ func openSet(d *datasets.Dataset, path string) (*Set, error) {
 }
 
 func readMask(path string) (boxes.Mask, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return boxes.Mask{}, err
 	}

@@ -7,11 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"cutmix-eval/internal/regular"
 )
 
 // parseText reads the line formats, told apart by their first lines.
@@ -252,7 +253,7 @@ func openXML(dir string) (*Set, error) {
 		if err != nil || d.IsDir() || !strings.EqualFold(path.Ext(p), ".xml") {
 			return err
 		}
-		data, err := os.ReadFile(p)
+		data, err := regular.Read(p, regular.Small)
 		if err != nil {
 			return err
 		}

@@ -8,10 +8,11 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"cutmix-eval/internal/regular"
 )
 
 // Header is the header of a version 1.0 file of the given kind ("f4", "i8"), padded so
@@ -99,9 +100,12 @@ func Parse(r io.ReaderAt, size int64) (Info, error) {
 	return info, nil
 }
 
+// maxFile bounds what Read reads.
+const maxFile = 8 << 30
+
 // Read reads a file and widens its values.
 func Read(path string) (Info, []float64, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, maxFile)
 	if err != nil {
 		return Info{}, nil, err
 	}
