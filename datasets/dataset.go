@@ -388,8 +388,8 @@ type Loader struct {
 	d    *Dataset
 	dec  imageproc.Decoder
 	buf  []byte
-	make Maker // of a derived data set
-	own  int   // of a derived data set: the sample that it is made of
+	make Maker          // of a derived data set
+	sums map[int]uint32 // of a derived data set: of the images that were loaded to make others
 	sum  uint32
 }
 

@@ -44,17 +44,17 @@ func (l *Loader) derive(i int) (imageproc.Image, error) {
 		clean := d.from.Loader()
 		l.make = d.open(func(i int) (imageproc.Image, error) {
 			im, err := clean.Load(i)
-			if i == l.own {
-				l.sum = clean.sum
-			}
+			l.sums[i] = clean.sum
 			return im, err
 		})
+		l.sums = map[int]uint32{}
 	}
-	l.own, l.sum = i/len(d.variants), 0
 	if l.d.Samples[i].Size < 0 {
 		return imageproc.Image{}, errListed
 	}
-	return l.make(i/len(d.variants), i%len(d.variants))
+	im, err := l.make(i/len(d.variants), i%len(d.variants))
+	l.sum = l.sums[i/len(d.variants)] // it may have been loaded for another variant
+	return im, err
 }
 
 var errListed = errors.New("listed, but there is no such file")

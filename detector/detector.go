@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/npy"
+	"cutmix-eval/internal/regular"
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
@@ -78,7 +78,7 @@ const maxState = 2 << 30
 
 // Read reads a detector's file.
 func Read(path string) (*Detector, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}

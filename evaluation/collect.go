@@ -75,7 +75,7 @@ func (c *Classifier) Pipeline(e Engine, s Samples, at []int, progress func(done 
 // the sample; nil where its contents are to blame.
 func lost(s Samples, i int, err error) error {
 	if storage := (*datasets.StorageError)(nil); errors.As(err, &storage) {
-		return fmt.Errorf("image %s: %w; the run goes on with the same command when that is mended", s.ID(i), err)
+		return fmt.Errorf("image %s: %w: mend that first", s.ID(i), err)
 	}
 	return nil
 }

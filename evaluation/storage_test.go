@@ -25,7 +25,7 @@ func TestStorageStops(t *testing.T) {
 	tab.Bad = map[int]error{7: errors.New("it is torn"), 30: gone}
 	store := evaluation.Store{Dir: filepath.Join(t.TempDir(), "run")}
 	p, err := makePass(t, tab, tab.Samples(), store, evaluation.Spec{PartSize: 8}, all)
-	if !errors.Is(err, gone) || !strings.Contains(err.Error(), "image 030") || !strings.Contains(err.Error(), "same command") {
+	if !errors.Is(err, gone) || !strings.Contains(err.Error(), "image 030") || !strings.Contains(err.Error(), "mend that") {
 		t.Fatalf("%v", err)
 	}
 	if err := p.Close(); err != nil {

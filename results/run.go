@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"cutmix-eval/internal/atomicfile"
+	"cutmix-eval/internal/scratch"
 )
 
 // Row is what every task's records begin with; embed it. Status is OK or Bad; the
@@ -121,7 +122,7 @@ func Open(dirs ...string) (*Run, error) {
 
 // Temporary makes a run that is deleted when it is closed.
 func Temporary(m Manifest, selection []int) (*Run, error) {
-	dir, err := os.MkdirTemp("", "cutmix-eval-run-*")
+	dir, err := scratch.Dir("cutmix-eval-run-*")
 	if err != nil {
 		return nil, fmt.Errorf("making a temporary folder for records: %w", err)
 	}
@@ -189,7 +190,7 @@ func (r *Run) Close() error {
 		r.release = nil
 	}
 	if r.temporary {
-		return os.RemoveAll(r.dirs[0])
+		return scratch.Remove(r.dirs[0])
 	}
 	return nil
 }

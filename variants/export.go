@@ -147,7 +147,7 @@ func (x *exporting) work(ctx context.Context) error {
 			if _, err := os.Stat(name); err != nil {
 				im, err := variant(i, k)
 				if storage := (*datasets.StorageError)(nil); errors.As(err, &storage) {
-					return fmt.Errorf("image %s: %w; the same command goes on when that is mended", id, err)
+					return fmt.Errorf("image %s: %w: mend that first; the same command goes on then", id, err)
 				}
 				if err != nil {
 					x.lock.Lock()

@@ -50,6 +50,9 @@ func (e *SizeError) Error() string {
 // Check says why a path does not lead to a regular file: an error of os.Stat, or a *KindError.
 func Check(path string) (fs.FileInfo, error) {
 	info, err := os.Stat(path)
+	if e := (*fs.PathError)(nil); errors.As(err, &e) {
+		e.Op = "open" // as os.Open says it
+	}
 	if err == nil && !info.Mode().IsRegular() {
 		err = &KindError{path, info.Mode()}
 	}
