@@ -388,8 +388,7 @@ type Loader struct {
 	d    *Dataset
 	dec  imageproc.Decoder
 	buf  []byte
-	make Maker          // of a derived data set
-	sums map[int]uint32 // of a derived data set: of the images that were loaded to make others
+	make Maker // of a derived data set
 	sum  uint32
 }
 

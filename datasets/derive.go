@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"cutmix-eval/imageproc"
@@ -17,6 +18,7 @@ type derivation struct {
 	from     *Dataset
 	variants []string
 	open     func(clean func(i int) (imageproc.Image, error)) Maker
+	sums     sync.Map // uint32 by int: of the images that were loaded
 }
 
 // Derive makes the data set of variants of every sample of d, which stays open as long as
@@ -27,7 +29,7 @@ type derivation struct {
 func (d *Dataset) Derive(name, why string, variants []string, open func(clean func(i int) (imageproc.Image, error)) Maker) *Dataset {
 	out := *d
 	out.Name, out.Why, out.Format = name, why, Derived
-	out.derived = &derivation{d, variants, open}
+	out.derived = &derivation{from: d, variants: variants, open: open}
 	out.Samples = make([]Sample, 0, len(d.Samples)*len(variants))
 	for _, s := range d.Samples {
 		for range variants {
@@ -44,16 +46,16 @@ func (l *Loader) derive(i int) (imageproc.Image, error) {
 		clean := d.from.Loader()
 		l.make = d.open(func(i int) (imageproc.Image, error) {
 			im, err := clean.Load(i)
-			l.sums[i] = clean.sum
+			d.sums.Store(i, clean.sum)
 			return im, err
 		})
-		l.sums = map[int]uint32{}
 	}
 	if l.d.Samples[i].Size < 0 {
 		return imageproc.Image{}, errListed
 	}
 	im, err := l.make(i/len(d.variants), i%len(d.variants))
-	l.sum = l.sums[i/len(d.variants)] // it may have been loaded for another variant
+	sum, _ := d.sums.Load(i / len(d.variants)) // it may have been loaded by another Loader
+	l.sum, _ = sum.(uint32)
 	return im, err
 }
 
