@@ -25,9 +25,6 @@ func (t *tree) onlyArchives() error {
 		if f.image {
 			return nil
 		}
-		if strings.HasPrefix(t.kind, "zip") && strings.EqualFold(filepath.Ext(f.path), ".npy") {
-			return fmt.Errorf("it holds numpy's arrays (%s); save pictures and labels as a .npy file each (numpy.save), and give the labels by --labels", f.path)
-		}
 		switch strings.ToLower(filepath.Ext(f.path)) {
 		case ".tar", ".zip", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".parquet", ".arrow", ".npz", ".tfrecord":
 			archive = cmp.Or(archive, f.path)

@@ -100,6 +100,7 @@ type Dataset struct {
 	derived  *derivation // nil for images that are read
 	exif     bool        // Options.Exif
 	content  []string    // of the Fingerprint, where samples have no sizes of their own
+	part     string      // of numpy's arrays: what the pictures are of
 }
 
 // source delivers the contents of samples, by Sample.at.
@@ -185,7 +186,7 @@ func openFolder(path string, o Options) (*Dataset, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, open := range []func(*tree, Options) (*Dataset, error){parquetFolder, shardFolder} {
+	for _, open := range []func(*tree, Options) (*Dataset, error){parquetFolder, shardFolder, arrayTree} {
 		if d, err := open(t, o); d != nil || err != nil {
 			return d, err
 		}
@@ -217,6 +218,9 @@ func openFile(path string, size int64, o Options) (*Dataset, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if d, err := arrayTree(t, o); d != nil || err != nil {
+		return d, err
 	}
 	return t.dataset(o)
 }
@@ -289,7 +293,7 @@ func (d *Dataset) Labelled() bool {
 // Fingerprint identifies the data: classes, paths, labels and file sizes, in
 // order. The same files in a folder, a tar and a zip archive have the same one. Of Parquet
 // files, whose images have no sizes of their own, the footers count, which have the sizes of all
-// columns.
+// columns; of numpy's arrays, whose images are all of one size, parts of the contents.
 func (d *Dataset) Fingerprint() string {
 	h := sha256.New()
 	if d.derived != nil {

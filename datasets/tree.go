@@ -283,6 +283,9 @@ func (t *tree) archive(fl file) *os.File {
 	return t.tar
 }
 
+// Close is close, for those who close several things.
+func (t *tree) Close() error { return t.close() }
+
 func (t *tree) close() error {
 	var err error
 	if t.tar != nil {
