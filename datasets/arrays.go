@@ -2,6 +2,7 @@ package datasets
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -208,28 +209,22 @@ func arrayTree(t *tree, o Options) (*Dataset, error) {
 	return t.fromArrays(all, o)
 }
 
-// pictureParts are the parts whose pictures can be read, or an error that says why there are none.
+// pictureParts are the parts with pictures: those called images or x, whatever others look like;
+// without such, those that have the form of pictures.
 func pictureParts(all []namedArray) (parts []string, err error) {
 	for _, role := range []arrayRole{pictureRole, unknownRole} {
 		for _, a := range all {
-			if a.role != role {
-				continue
-			}
-			bad := a.bad
-			if bad == nil {
-				_, bad = pictureForm(a.info)
-			}
+			_, bad := pictureForm(a.info)
 			switch {
-			case bad == nil && slices.Contains(parts, a.part):
+			case a.role != role || role == unknownRole && (a.bad != nil || bad != nil):
+			case slices.Contains(parts, a.part):
 				return nil, fmt.Errorf("it holds several arrays of pictures (of %q); give one of them as a .npy file", a.part)
-			case bad == nil:
+			default:
 				parts = append(parts, a.part)
-			case role == pictureRole && err == nil:
-				err = fmt.Errorf("%s: %w", a.file.path, bad)
 			}
 		}
-		if len(parts) > 0 || err != nil {
-			return parts, err // arrays called images or x count, whatever others look like
+		if len(parts) > 0 {
+			return parts, nil
 		}
 	}
 	var names []string
@@ -277,8 +272,8 @@ func (t *tree) fromArrays(all []namedArray, o Options) (d *Dataset, err error) {
 		a = find(unknownRole, part)
 	}
 	form, err := pictureForm(a.info)
-	if err != nil {
-		return nil, err // of another array of the same name
+	if err = cmp.Or(a.bad, err); err != nil {
+		return nil, fmt.Errorf("%s: %w", a.file.path, err)
 	}
 	r, closer, err := t.openAt(a.file)
 	if err != nil {
@@ -319,7 +314,7 @@ func (t *tree) fromArrays(all []namedArray, o Options) (d *Dataset, err error) {
 			return d, d.labelFrom(o)
 		}
 		values, several, err := labelFileOf(o.Labels)
-		if err == nil && several != nil {
+		if err == nil && values == nil && several != nil {
 			err = errors.New("it has several classes per image; give it by --multi-label")
 		}
 		if err == nil {
@@ -362,7 +357,7 @@ func (t *tree) labelArrays(d *Dataset, find func(arrayRole, string) *namedArray)
 	switch {
 	case err != nil:
 		return fmt.Errorf("%s: %w", labels.file.path, err)
-	case several != nil:
+	case values == nil && several != nil:
 		d.Why += fmt.Sprintf(", several classes per image in %s (give the file by --multi-label, too)", labels.file.path)
 		return nil
 	}
@@ -410,7 +405,8 @@ func labelFileOf(name string) (values []string, several [][]float64, err error) 
 }
 
 // labelsOfArray are the labels in a .npy file, by its shape: n or n x 1 are numbers or texts, n x k
-// either one-hot rows, which are numbers, or several of k classes per image.
+// several of k classes per image. Where every row is of one class, values are their numbers as well;
+// otherwise they are nil.
 func labelsOfArray(data []byte) (values []string, several [][]float64, err error) {
 	if _, texts, err := npy.Texts(data); err == nil {
 		return texts, nil, nil
@@ -453,10 +449,10 @@ func labelsOfArray(data []byte) (values []string, several [][]float64, err error
 		single = single && ones == 1
 		several = append(several, row)
 	}
-	if single {
-		return values, nil, nil
+	if !single {
+		values = nil
 	}
-	return nil, several, nil
+	return values, several, nil
 }
 
 // sum identifies the array's contents: of large ones, blocks all over it.

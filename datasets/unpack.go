@@ -15,10 +15,9 @@ import (
 )
 
 // Bounds of what a compressed tar may unpack to: so many times its size, and this much.
-const (
-	unpackRatio = 100
-	unpackFloor = 1 << 30
-)
+const unpackRatio = 100
+
+var unpackFloor int64 = 1 << 30 // a test lowers it
 
 // isCompressed says whether a file begins as one of gzip, zstd, bzip2 or xz.
 func isCompressed(head []byte) bool {
