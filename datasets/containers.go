@@ -146,6 +146,10 @@ func (d *Dataset) labelFrom(o Options) error {
 	if err != nil {
 		return err
 	}
+	d.Notes = append(d.Notes, l.notes...)
+	if l.sets != nil {
+		return fmt.Errorf("%s maps classes to several outputs each, which only data in class folders can have", filepath.Base(o.Labels))
+	}
 	if !l.images() {
 		d.ClassMap, d.MapName = l.classes, o.Labels
 		for i, n := range d.Indices {
@@ -163,6 +167,7 @@ func (d *Dataset) labelFrom(o Options) error {
 			n = Unlabelled
 			missing++
 		}
+		d.takeAlso(i, l.also[i])
 		d.Samples[i].Label = n
 	}
 	if missing > 0 {

@@ -94,13 +94,18 @@ type Dataset struct {
 	// without one. MapName is the file.
 	ClassMap map[string]int
 	MapName  string
-	Order    ClassOrder // that was asked for; empty: found
-	src      source
-	base     string      // folder of a tree that all samples lie in, below wrappers and splits
-	derived  *derivation // nil for images that are read
-	exif     bool        // Options.Exif
-	content  []string    // of the Fingerprint, where samples have no sizes of their own
-	part     string      // of numpy's arrays: what the pictures are of
+	// ClassSets, from a file, gives the model outputs of each class by name, each of which is
+	// right; nil without one.
+	ClassSets map[string][]int
+	Order     ClassOrder // that was asked for; empty: found
+	src       source
+	base      string        // folder of a tree that all samples lie in, below wrappers and splits
+	derived   *derivation   // nil for images that are read
+	exif      bool          // Options.Exif
+	content   []string      // of the Fingerprint, where samples have no sizes of their own
+	part      string        // of numpy's arrays: what the pictures are of
+	also      map[int][]int // further classes of a sample
+	border    bool          // pictures may have ObjectNet's red border
 }
 
 // source delivers the contents of samples, by Sample.at.
@@ -309,8 +314,14 @@ func (d *Dataset) Fingerprint() string {
 	for _, c := range d.content {
 		put(h, c)
 	}
-	for _, s := range d.Samples {
+	for i, s := range d.Samples {
 		put(h, fmt.Sprintf("%s\x00%d\x00%d", s.ID, s.Label, s.Size))
+		if also := d.also[i]; also != nil {
+			put(h, fmt.Sprint(also))
+		}
+	}
+	if d.border {
+		put(h, "without a red border")
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
@@ -427,6 +438,13 @@ func (l *Loader) decode(data []byte, want imageproc.Window) (imageproc.Image, er
 	decode := l.dec.DecodeWindow
 	if l.d.exif {
 		decode = l.dec.DecodeOriented
+	}
+	if l.d.border {
+		img, _, err := decode(data, nil)
+		if err == nil {
+			img = withoutRedBorder(img)
+		}
+		return img, err
 	}
 	img, _, err := decode(data, want)
 	return img, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -217,6 +218,29 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 	if len(dirs) == 0 {
 		return errors.New("there are no class folders")
 	}
+	objectNet := t.objectNet()
+	var sets map[string][]int
+	from := o.Labels
+	switch {
+	case labels != nil:
+		sets = labels.sets
+	case objectNet != nil:
+		var err error
+		if sets, err = objectNetSets(objectNet); err != nil {
+			return err
+		}
+		from = objectNetNames
+	}
+	if d.border = objectNet != nil; d.border {
+		d.Notes = append(d.Notes, "ObjectNet: the red border of one pixel is cut off where a picture has it")
+	}
+	if sets != nil {
+		if err := d.bySets(t, base, inside, sets, from); err != nil {
+			return err
+		}
+		d.Format, d.Why = ClassFolders, fmt.Sprintf("%s: %d class folders, to outputs by %s", prefix, len(dirs), path.Base(filepath.ToSlash(from)))
+		return nil
+	}
 	order := d.classOrder(dirs)
 	d.Format, d.Why = ClassFolders, fmt.Sprintf("%s: %d class folders (%s)", prefix, len(dirs), order)
 	label := make(map[string]int, len(d.Classes))
@@ -243,6 +267,7 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 		d.Notes = append(d.Notes, fmt.Sprintf("%d of %d class folders hold no images", empty, len(d.Classes)))
 	}
 	if labels != nil {
+		d.Notes = append(d.Notes, labels.notes...)
 		d.ClassMap, d.MapName = labels.classes, o.Labels
 		for i, n := range d.Indices {
 			if labels.display != nil {
@@ -289,6 +314,7 @@ func (d *Dataset) classOrder(dirs []string) string {
 func (d *Dataset) byLabelFile(t *tree, images []int, l *labelFile, prefix string) error {
 	d.Format = Flat
 	d.Classes, d.Indices = l.names, l.indices
+	d.Notes = append(d.Notes, l.notes...)
 	missing := 0
 	for _, i := range images {
 		label, ok := l.of(i)
@@ -296,6 +322,7 @@ func (d *Dataset) byLabelFile(t *tree, images []int, l *labelFile, prefix string
 			missing++
 			continue
 		}
+		d.takeAlso(len(d.Samples), l.also[i])
 		d.Samples = append(d.Samples, sample(t, i, label))
 	}
 	d.Why = fmt.Sprintf("%s: %d images with labels from %s (%s)", prefix, len(d.Samples), path.Base(l.path), l.kind)
