@@ -35,9 +35,12 @@ func recognise(t *tree, o Options) (*Dataset, error) {
 	}
 	splitWhy, named := "", false
 	for range 3 { // wrappers and splits may alternate
-		next, why, err := pickSplit(t, base, o)
+		next, why, note, err := pickSplit(t, base, o)
 		if err != nil {
 			return nil, err
+		}
+		if note != "" {
+			d.Notes = append(d.Notes, note)
 		}
 		if why == "" {
 			break
@@ -135,27 +138,6 @@ func children(t *tree, dir string) (dirs []string, images int) {
 		}
 	}
 	return dirs, images
-}
-
-// pickSplit looks whether the folders of dir are splits and picks one. why is
-// empty when they are not.
-func pickSplit(t *tree, dir string, o Options) (next, why string, err error) {
-	all, _ := children(t, dir)
-	var dirs, splits []string // that hold images
-	for _, d := range all {
-		if !t.hasImages(path.Join(dir, d)) {
-			continue
-		}
-		dirs = append(dirs, d)
-		if splitKind(d) != "" || strings.EqualFold(d, o.Split) {
-			splits = append(splits, d)
-		}
-	}
-	if len(splits) == 0 || len(splits) != len(dirs) && o.Split == "" {
-		return dir, "", nil
-	}
-	s, why, err := takeSplit(splits, o)
-	return path.Join(dir, s), why, err
 }
 
 // folders reads class folders, or a flat folder with a label file.
