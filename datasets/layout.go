@@ -143,6 +143,10 @@ func children(t *tree, dir string) (dirs []string, images int) {
 // folders reads class folders, or a flat folder with a label file.
 func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 	d.base = base
+	objectNet := t.objectNet()
+	if d.border = objectNet != nil; d.border {
+		d.Notes = append(d.Notes, "ObjectNet: the red border of one pixel is cut off where a picture has it")
+	}
 	dirs, _ := children(t, base)
 	var inside, loose []int // images in folders, and right in base
 	other := 0
@@ -200,7 +204,6 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 	if len(dirs) == 0 {
 		return errors.New("there are no class folders")
 	}
-	objectNet := t.objectNet()
 	var sets map[string][]int
 	from := o.Labels
 	switch {
@@ -212,9 +215,6 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 			return err
 		}
 		from = objectNetNames
-	}
-	if d.border = objectNet != nil; d.border {
-		d.Notes = append(d.Notes, "ObjectNet: the red border of one pixel is cut off where a picture has it")
 	}
 	if sets != nil {
 		if err := d.bySets(t, base, inside, sets, from); err != nil {

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"cutmix-eval/imageproc"
+	"cutmix-eval/internal/text"
 )
 
 // Also are the further classes of sample i, where it is of several and a prediction of any of them
@@ -26,6 +27,7 @@ func (d *Dataset) Also(i int) []int {
 	return d.also[i]
 }
 
+// takeAlso keeps the further classes of a sample.
 func (d *Dataset) takeAlso(sample int, classes []int) {
 	if len(classes) == 0 {
 		return
@@ -37,7 +39,7 @@ func (d *Dataset) takeAlso(sample int, classes []int) {
 }
 
 // validationImage is a name of ILSVRC 2012's validation images.
-var validationImage = regexp.MustCompile(`^ILSVRC2012_val_(\d{8})\b|^ILSVRC2012_val_(\d{8})_`)
+var validationImage = regexp.MustCompile(`^ILSVRC2012_val_(\d{8})(?:\D|$)`)
 
 // severalClasses reads ReaL's labels: for every validation image of ILSVRC 2012, by its number, the
 // outputs that are right. An image with an empty list has no label.
@@ -64,7 +66,7 @@ func (l *labelFile) severalClasses(lists [][]int, t *tree, images []int) error {
 			return fmt.Errorf("its lists of classes are of ILSVRC 2012's validation images by their numbers, and %s is none (ILSVRC2012_val_00000001.JPEG …); give one label per image as \"path,output\" lines",
 				t.files[i].path)
 		}
-		n, err := strconv.Atoi(cmp.Or(m[1], m[2]))
+		n, err := strconv.Atoi(m[1])
 		if err != nil || n < 1 || n > len(lists) {
 			return fmt.Errorf("it has %d lists of classes, and none for %s", len(lists), t.files[i].path)
 		}
@@ -128,20 +130,13 @@ func (d *Dataset) bySets(t *tree, base string, images []int, sets map[string][]i
 		n++
 	}
 	if n > 0 {
-		d.Notes = append(d.Notes, fmt.Sprintf("%d images of %d classes that are no output by %s were left out (%s)", n, len(without), filepath.Base(from), strings.Join(first(slices.Sorted(maps.Keys(without)), 3), ", ")))
+		d.Notes = append(d.Notes, fmt.Sprintf("%d images of %d classes that are no output by %s were left out (%s)", n, len(without), filepath.Base(from), text.Some(slices.Sorted(maps.Keys(without)), 3)))
 	}
 	if len(d.Samples) == 0 {
 		return fmt.Errorf("none of its class folders is a class of %s", from)
 	}
 	slices.SortStableFunc(d.Samples, func(a, b Sample) int { return cmp.Compare(a.Label, b.Label) })
 	return nil
-}
-
-func first(names []string, n int) []string {
-	if len(names) > n {
-		return append(names[:n:n], "…")
-	}
-	return names
 }
 
 // The files of ObjectNet (https://objectnet.dev) that say which of ImageNet's classes its folders are.

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"cutmix-eval/internal/text"
 )
 
 // splitName is what folders and files of splits are called: dev, valid, val2, training_set,
@@ -101,7 +103,7 @@ func pickSplit(t *tree, dir string, o Options) (next, why, note string, err erro
 				inside[d] = true
 			}
 		}
-		like := strings.Join(first(others, 3), ", ")
+		like := text.Some(others, 3)
 		if len(inside) == 0 {
 			return dir, "", fmt.Sprintf("folders called %s are taken for classes, as %s; if they are splits, say which with --split", strings.Join(splits, ", "), like), nil
 		}
@@ -115,7 +117,7 @@ func pickSplit(t *tree, dir string, o Options) (next, why, note string, err erro
 	}
 	var left []string
 	if len(others) > 0 {
-		left = append(left, "the images in "+strings.Join(first(others, 3), ", "))
+		left = append(left, "the images in "+text.Some(others, 3))
 	}
 	if loose > 0 {
 		left = append(left, fmt.Sprintf("%d images outside any folder", loose))

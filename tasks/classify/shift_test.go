@@ -13,6 +13,7 @@ import (
 	"cutmix-eval/evaluation"
 	"cutmix-eval/internal/golden"
 	"cutmix-eval/results"
+	"cutmix-eval/tasks"
 )
 
 // layout is what golden/shift/layouts/expected.json says of a set.
@@ -96,7 +97,7 @@ func TestShiftNumbers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			rec := NewRecorder(About{Config: Config{Restrict: c.restrict}, Names: labels.Names, Output: labels.Output, More: labels.More, Outputs: len(logits[0])})
+			rec := NewRecorder(About{Described: tasks.Described[Config]{Config: Config{Restrict: c.restrict}}, Names: labels.Names, Output: labels.Output, More: labels.More, Outputs: len(logits[0])})
 			if n := len(rec.contest.Outputs); n != c.competing {
 				t.Errorf("%d outputs compete, want %d", n, c.competing)
 			}
