@@ -12,8 +12,9 @@ import (
 
 // Alignment says which output of a model each class of a dataset is.
 type Alignment struct {
-	Output []int  // by class
-	How    string // for people
+	Output []int   // by class
+	More   [][]int // further outputs by class, which are right as well; nil where classes have one each
+	How    string  // for people
 }
 
 // ErrOtherNames is wrapped where none of the data's classes has a name of the model's.
@@ -40,6 +41,13 @@ func (d *Dataset) Align(outputs int, names []string) (Alignment, error) {
 	if err != nil {
 		return a, fmt.Errorf("matching %s (%d classes) to the model's %d outputs: %w", d.Name, len(d.Classes), outputs, err)
 	}
+	for c, more := range a.More {
+		for _, o := range more {
+			if o >= outputs {
+				return a, fmt.Errorf("matching %s to the model: class %q would be output %d, the model has 0 to %d; give another class map by --labels", d.Name, d.Classes[c], o, outputs-1)
+			}
+		}
+	}
 	used := map[int]int{}
 	for c, o := range a.Output {
 		if o < 0 || o >= outputs {
@@ -55,6 +63,13 @@ func (d *Dataset) Align(outputs int, names []string) (Alignment, error) {
 }
 
 func (d *Dataset) align(outputs int, names []string) (Alignment, error) {
+	if d.ClassSets != nil {
+		a := Alignment{How: "by " + d.MapName + ": an image is right where the prediction is one of the outputs of its class"}
+		for _, c := range d.Classes {
+			a.Output, a.More = append(a.Output, d.ClassSets[c][0]), append(a.More, d.ClassSets[c][1:])
+		}
+		return a, nil
+	}
 	if d.ClassMap != nil {
 		return d.byClassMap()
 	}

@@ -25,9 +25,6 @@ func (t *tree) onlyArchives() error {
 		if f.image {
 			return nil
 		}
-		if strings.HasPrefix(t.kind, "zip") && strings.EqualFold(filepath.Ext(f.path), ".npy") {
-			return fmt.Errorf("it holds numpy's arrays (%s); save pictures and labels as a .npy file each (numpy.save), and give the labels by --labels", f.path)
-		}
 		switch strings.ToLower(filepath.Ext(f.path)) {
 		case ".tar", ".zip", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".parquet", ".arrow", ".npz", ".tfrecord":
 			archive = cmp.Or(archive, f.path)
@@ -149,6 +146,10 @@ func (d *Dataset) labelFrom(o Options) error {
 	if err != nil {
 		return err
 	}
+	d.Notes = append(d.Notes, l.notes...)
+	if l.sets != nil {
+		return fmt.Errorf("%s maps classes to several outputs each, which only data in class folders can have", filepath.Base(o.Labels))
+	}
 	if !l.images() {
 		d.ClassMap, d.MapName = l.classes, o.Labels
 		for i, n := range d.Indices {
@@ -166,6 +167,7 @@ func (d *Dataset) labelFrom(o Options) error {
 			n = Unlabelled
 			missing++
 		}
+		d.takeAlso(i, l.also[i])
 		d.Samples[i].Label = n
 	}
 	if missing > 0 {

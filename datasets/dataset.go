@@ -97,12 +97,18 @@ type Dataset struct {
 	// without one. MapName is the file.
 	ClassMap map[string]int
 	MapName  string
-	Order    ClassOrder // that was asked for; empty: found
-	src      source
-	base     string      // folder of a tree that all samples lie in, below wrappers and splits
-	derived  *derivation // nil for images that are read
-	exif     bool        // Options.Exif
-	content  []string    // of the Fingerprint, where samples have no sizes of their own
+	// ClassSets, from a file, gives the model outputs of each class by name, each of which is
+	// right; nil without one.
+	ClassSets map[string][]int
+	Order     ClassOrder // that was asked for; empty: found
+	src       source
+	base      string        // folder of a tree that all samples lie in, below wrappers and splits
+	derived   *derivation   // nil for images that are read
+	exif      bool          // Options.Exif
+	content   []string      // of the Fingerprint, where samples have no sizes of their own
+	part      string        // of numpy's arrays: what the pictures are of
+	also      map[int][]int // further classes of a sample
+	border    bool          // pictures may have ObjectNet's red border
 }
 
 // source delivers the contents of samples, by Sample.at.
@@ -190,7 +196,7 @@ func openFolder(path string, o Options) (*Dataset, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, open := range []func(*tree, Options) (*Dataset, error){parquetFolder, shardFolder} {
+	for _, open := range []func(*tree, Options) (*Dataset, error){parquetFolder, shardFolder, arrayTree} {
 		if d, err := open(t, o); d != nil || err != nil {
 			return d, err
 		}
@@ -222,6 +228,9 @@ func openFile(path string, size int64, o Options) (*Dataset, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if d, err := arrayTree(t, o); d != nil || err != nil {
+		return d, err
 	}
 	return t.dataset(o)
 }
@@ -294,7 +303,7 @@ func (d *Dataset) Labelled() bool {
 // Fingerprint identifies the data: classes, paths, labels and file sizes, in
 // order. The same files in a folder, a tar and a zip archive have the same one. Of Parquet
 // files, whose images have no sizes of their own, the footers count, which have the sizes of all
-// columns.
+// columns; of numpy's arrays, whose images are all of one size, parts of the contents.
 func (d *Dataset) Fingerprint() string {
 	h := sha256.New()
 	if d.derived != nil {
@@ -310,8 +319,14 @@ func (d *Dataset) Fingerprint() string {
 	for _, c := range d.content {
 		put(h, c)
 	}
-	for _, s := range d.Samples {
+	for i, s := range d.Samples {
 		put(h, fmt.Sprintf("%s\x00%d\x00%d", s.ID, s.Label, s.Size))
+		if also := d.also[i]; also != nil {
+			put(h, fmt.Sprint(also))
+		}
+	}
+	if d.border {
+		put(h, "without a red border")
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
@@ -443,6 +458,13 @@ func (l *Loader) decode(data []byte, want imageproc.Window) (imageproc.Image, er
 	decode := l.dec.DecodeWindow
 	if l.d.exif {
 		decode = l.dec.DecodeOriented
+	}
+	if l.d.border {
+		img, _, err := decode(data, nil)
+		if err == nil {
+			img = withoutRedBorder(img)
+		}
+		return img, err
 	}
 	img, _, err := decode(data, want)
 	return img, err

@@ -64,7 +64,7 @@ var errListed = errors.New("listed, but there is no such file")
 // Join makes one data set of several with the same classes, one after the other; names are
 // put before the IDs of each. They are closed with it.
 func Join(name, why string, parts []*Dataset, names []string) (*Dataset, error) {
-	out := &Dataset{Name: name, Why: why, Format: parts[0].Format, Classes: parts[0].Classes, Indices: parts[0].Indices, ClassMap: parts[0].ClassMap, MapName: parts[0].MapName, Order: parts[0].Order, exif: parts[0].exif}
+	out := &Dataset{Name: name, Why: why, Format: parts[0].Format, Classes: parts[0].Classes, Indices: parts[0].Indices, ClassMap: parts[0].ClassMap, MapName: parts[0].MapName, ClassSets: parts[0].ClassSets, border: parts[0].border, Order: parts[0].Order, exif: parts[0].exif}
 	j := joinSource{}
 	at := 0
 	for k, p := range parts {

@@ -25,18 +25,24 @@ import (
 //   - a class map: the model output of each class, as "class index" lines, as
 //     JSON ({"class": index} or {"index": ["synset", "name"]}), as a list of
 //     classes in output order, or as a list of output numbers, one per class
-//     folder in sorted order.
+//     folder in sorted order. A class can have several outputs, each of which is
+//     right ({"class": [3, 5]}; ObjectNet);
+//   - a JSON list of lists of output numbers, one for each ILSVRC 2012 validation
+//     image, each of which is right (ReaL); an empty list is no label.
 type labelFile struct {
 	path string
 	kind string // for people
 
-	label   map[int]int // by index into tree.files
-	names   []string    // classes of those labels
-	indices []int       // as Dataset.Indices
-	absent  []absent    // listed, but not in the tree
+	label   map[int]int   // by index into tree.files
+	names   []string      // classes of those labels
+	indices []int         // as Dataset.Indices
+	absent  []absent      // listed, but not in the tree
+	also    map[int][]int // further classes of an image, where it is of several
+	notes   []string
 
-	classes map[string]int // class map: class -> model output
-	display []string       // names of the outputs, where classes are numbers
+	classes map[string]int   // class map: class -> model output
+	display []string         // names of the outputs, where classes are numbers
+	sets    map[string][]int // class map of several outputs per class
 }
 
 type absent struct {
@@ -205,6 +211,9 @@ func (l *labelFile) devkit(v []int, images []int) error {
 		for _, c := range ImageNet() {
 			synset[c.Devkit] = c.Synset
 		}
+	}
+	if !slices.Contains(v, len(synset)) && !strings.Contains(filepath.Base(l.path), "ground_truth") {
+		l.notes = append(l.notes, fmt.Sprintf("no number in %s is 0 or %d, so they are taken for the ILSVRC devkit's, from 1; if they are numbers of outputs, write \"path,output\" lines", filepath.Base(l.path), len(synset)))
 	}
 	for _, s := range synset {
 		l.names = append(l.names, s)
@@ -428,6 +437,15 @@ func (l *labelFile) parseJSON(data []byte, t *tree, images []int, dirs []string)
 		}
 		return nil
 	}
+	var several [][]int
+	if json.Unmarshal(data, &several) == nil {
+		return l.severalClasses(several, t, images)
+	}
+	if json.Unmarshal(data, &l.sets) == nil {
+		l.kind = "JSON class map, several outputs per class"
+		return checkSets(l.sets)
+	}
+	l.sets = nil
 	var byName map[string]int
 	if json.Unmarshal(data, &byName) == nil {
 		for c, n := range byName {

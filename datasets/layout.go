@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -34,9 +35,12 @@ func recognise(t *tree, o Options) (*Dataset, error) {
 	}
 	splitWhy, named := "", false
 	for range 3 { // wrappers and splits may alternate
-		next, why, err := pickSplit(t, base, o)
+		next, why, note, err := pickSplit(t, base, o)
 		if err != nil {
 			return nil, err
+		}
+		if note != "" {
+			d.Notes = append(d.Notes, note)
 		}
 		if why == "" {
 			break
@@ -136,30 +140,13 @@ func children(t *tree, dir string) (dirs []string, images int) {
 	return dirs, images
 }
 
-// pickSplit looks whether the folders of dir are splits and picks one. why is
-// empty when they are not.
-func pickSplit(t *tree, dir string, o Options) (next, why string, err error) {
-	all, _ := children(t, dir)
-	var dirs, splits []string // that hold images
-	for _, d := range all {
-		if !t.hasImages(path.Join(dir, d)) {
-			continue
-		}
-		dirs = append(dirs, d)
-		if splitKind(d) != "" || strings.EqualFold(d, o.Split) {
-			splits = append(splits, d)
-		}
-	}
-	if len(splits) == 0 || len(splits) != len(dirs) && o.Split == "" {
-		return dir, "", nil
-	}
-	s, why, err := takeSplit(splits, o)
-	return path.Join(dir, s), why, err
-}
-
 // folders reads class folders, or a flat folder with a label file.
 func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 	d.base = base
+	objectNet := t.objectNet()
+	if d.border = objectNet != nil; d.border {
+		d.Notes = append(d.Notes, "ObjectNet: the red border of one pixel is cut off where a picture has it")
+	}
 	dirs, _ := children(t, base)
 	var inside, loose []int // images in folders, and right in base
 	other := 0
@@ -217,6 +204,25 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 	if len(dirs) == 0 {
 		return errors.New("there are no class folders")
 	}
+	var sets map[string][]int
+	from := o.Labels
+	switch {
+	case labels != nil:
+		sets = labels.sets
+	case objectNet != nil:
+		var err error
+		if sets, err = objectNetSets(objectNet); err != nil {
+			return err
+		}
+		from = objectNetNames
+	}
+	if sets != nil {
+		if err := d.bySets(t, base, inside, sets, from); err != nil {
+			return err
+		}
+		d.Format, d.Why = ClassFolders, fmt.Sprintf("%s: %d class folders, to outputs by %s", prefix, len(dirs), path.Base(filepath.ToSlash(from)))
+		return nil
+	}
 	order := d.classOrder(dirs)
 	d.Format, d.Why = ClassFolders, fmt.Sprintf("%s: %d class folders (%s)", prefix, len(dirs), order)
 	label := make(map[string]int, len(d.Classes))
@@ -243,6 +249,7 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 		d.Notes = append(d.Notes, fmt.Sprintf("%d of %d class folders hold no images", empty, len(d.Classes)))
 	}
 	if labels != nil {
+		d.Notes = append(d.Notes, labels.notes...)
 		d.ClassMap, d.MapName = labels.classes, o.Labels
 		for i, n := range d.Indices {
 			if labels.display != nil {
@@ -289,6 +296,7 @@ func (d *Dataset) classOrder(dirs []string) string {
 func (d *Dataset) byLabelFile(t *tree, images []int, l *labelFile, prefix string) error {
 	d.Format = Flat
 	d.Classes, d.Indices = l.names, l.indices
+	d.Notes = append(d.Notes, l.notes...)
 	missing := 0
 	for _, i := range images {
 		label, ok := l.of(i)
@@ -296,6 +304,7 @@ func (d *Dataset) byLabelFile(t *tree, images []int, l *labelFile, prefix string
 			missing++
 			continue
 		}
+		d.takeAlso(len(d.Samples), l.also[i])
 		d.Samples = append(d.Samples, sample(t, i, label))
 	}
 	d.Why = fmt.Sprintf("%s: %d images with labels from %s (%s)", prefix, len(d.Samples), path.Base(l.path), l.kind)

@@ -43,8 +43,11 @@ const (
 //   - lines of an image and its classes, names or numbers: "a.jpg dog cat",
 //     "a.jpg;dog;traffic light", "a.jpg,dog cat", "a.jpg,dog|traffic light". An image may
 //     be on several lines. What is not named is not of the class.
+//   - numpy's n x k array of 0, 1 and -1 (not known), a row for each picture of numpy's: a .npy
+//     file, or the labels of a .npz archive, of which split says which; without it those beside
+//     the pictures.
 //
-// Images are named as in a file for Named. A split is not looked at for a file.
+// Images are named as in a file for Named. A split is not looked at for another file.
 func (d *Dataset) MultiLabels(path, split string) (*MultiLabels, error) {
 	m := d.multi()
 	info, err := os.Stat(path)
@@ -55,6 +58,8 @@ func (d *Dataset) MultiLabels(path, split string) (*MultiLabels, error) {
 	case err != nil:
 	case info.IsDir():
 		err = m.voc(path, split)
+	case isArray(path) || isArrayArchive(path):
+		err = m.arrays(path, split)
 	default:
 		if data, err = readText(path); err == nil {
 			err = m.parse(data)

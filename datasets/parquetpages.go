@@ -31,10 +31,12 @@ type parquetSource struct {
 	groups []rowGroup // by first row
 	keep   int        // bytes
 
-	mu      sync.Mutex
-	pages   []*imagePage // the latest used last
-	bytes   int
-	cursors []*cursor // the latest used last
+	mu    sync.Mutex
+	pages []*imagePage // the latest used last
+	bytes int
+
+	unpacking sync.Mutex // held while a page is read; pages that are kept are had meanwhile
+	cursors   []*cursor  // the latest used last
 }
 
 // rowGroup is a group's place in all rows.
@@ -83,17 +85,20 @@ func (s *parquetSource) read(at int, buf []byte) ([]byte, *imageproc.Image, erro
 
 // page is the page with a row.
 func (s *parquetSource) page(at int) (*imagePage, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if i := slices.IndexFunc(s.pages, func(p *imagePage) bool { return p.first <= at && at < p.first+len(p.rows) }); i >= 0 {
-		p := s.pages[i]
-		s.pages = append(slices.Delete(s.pages, i, i+1), p)
+	if p := s.kept(at); p != nil {
+		return p, nil
+	}
+	s.unpacking.Lock()
+	defer s.unpacking.Unlock()
+	if p := s.kept(at); p != nil { // unpacked by whoever had the lock
 		return p, nil
 	}
 	p, err := s.unpack(at)
 	if err != nil {
 		return nil, err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.pages = append(s.pages, p)
 	s.bytes += p.bytes
 	for len(s.pages) > keptPages && s.bytes > s.keep {
@@ -101,6 +106,19 @@ func (s *parquetSource) page(at int) (*imagePage, error) {
 		s.pages = slices.Delete(s.pages, 0, 1)
 	}
 	return p, nil
+}
+
+// kept is the page with a row, nil where it is not kept.
+func (s *parquetSource) kept(at int) *imagePage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.pages, func(p *imagePage) bool { return p.first <= at && at < p.first+len(p.rows) })
+	if i < 0 {
+		return nil
+	}
+	p := s.pages[i]
+	s.pages = append(slices.Delete(s.pages, i, i+1), p)
+	return p
 }
 
 // unpack reads pages up to the one with a row.
@@ -138,11 +156,12 @@ func (s *parquetSource) unpack(at int) (p *imagePage, err error) {
 	}
 }
 
-// pictures copies a page's values.
+// pictures are a page's values, in its own memory: the page is never released, so that the garbage
+// collector frees it when nobody reads it any more. Values of a dictionary, which pages share, are
+// copied.
 func pictures(page parquet.Page, first, n int) (*imagePage, error) {
-	defer parquet.Release(page)
 	p := &imagePage{first: first, rows: make([][]byte, 0, min(n, 1<<16))}
-	all := make([]byte, 0, max(page.Size(), 0))
+	shared := page.Dictionary() != nil
 	var buf [64]parquet.Value
 	values := page.Values()
 	for {
@@ -153,12 +172,10 @@ func pictures(page parquet.Page, first, n int) (*imagePage, error) {
 				continue
 			}
 			data := v.ByteArray()
-			from := len(all)
-			if from+len(data) > cap(all) { // a dictionary repeats values
-				all, from = make([]byte, 0, max(len(data), 1<<20)), 0
+			if data = data[:len(data):len(data)]; shared {
+				data = append([]byte{}, data...)
 			}
-			all = append(all, data...)
-			p.rows = append(p.rows, all[from:len(all):len(all)])
+			p.rows = append(p.rows, data)
 			p.bytes += len(data)
 		}
 		switch {
@@ -236,6 +253,8 @@ func (s *parquetSource) changed(at int) time.Time {
 }
 
 func (s *parquetSource) close() error {
+	s.unpacking.Lock()
+	defer s.unpacking.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var err error

@@ -251,8 +251,10 @@ func (t *tree) read(at int, buf []byte) ([]byte, *imageproc.Image, error) {
 	return data, nil, err
 }
 
-func (t *tree) changed(at int) time.Time {
-	f := t.files[at]
+func (t *tree) changed(at int) time.Time { return t.changedFile(t.files[at]) }
+
+// changedFile is when what holds a file was last changed.
+func (t *tree) changedFile(f file) time.Time {
 	switch {
 	case f.from != nil:
 		return f.from.at
@@ -303,6 +305,9 @@ func (t *tree) archive(fl file) *stored {
 	}
 	return t.tar
 }
+
+// Close is close, for those who close several things.
+func (t *tree) Close() error { return t.close() }
 
 func (t *tree) close() error {
 	var err error

@@ -171,6 +171,10 @@ func TestIndependence(t *testing.T) {
 			nodes: []onnx.Node{node("RandomUniformLike", "r", "x"), node("Floor", "f", "r"), node("Add", "y", "x", "f")},
 			note:  `RandomUniformLike "r" draws random numbers in model`,
 		},
+		"values looked up": { // of which there are none for made-up images
+			nodes:     []onnx.Node{node("Floor", "f", "x"), onnx.NewNode("Cast", "cast", []string{"f"}, []string{"i"}, onnx.IntAttr("to", int64(onnx.Int64))), node("Gather", "y", "two", "i")},
+			constants: []onnx.Tensor{onnx.NewTensor("two", onnx.Float32, []int64{2}, []byte{0, 0, 0, 0, 0, 0, 128, 63})},
+		},
 		"one scale for 3": {nodes: quantised(), batch: 3, err: "its batches are fixed at 3"},
 		"one scale for 1": {nodes: quantised(), batch: 1},
 		"noise of 1":      {nodes: []onnx.Node{node("RandomNormalLike", "r", "x"), node("Add", "y", "x", "r")}, batch: 1, err: "something else for the same image"},

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"cutmix-eval/internal/float16"
 	"cutmix-eval/internal/onnx"
 	"cutmix-eval/linear"
 )
@@ -419,7 +420,7 @@ func newWeights(name string, typ onnx.Type, dims []int64, v []float32) (onnx.Ten
 	case onnx.Float16:
 		raw := make([]byte, 0, 2*len(v))
 		for _, x := range v {
-			h := onnx.ToFloat16(x)
+			h := float16.Round(x)
 			raw = append(raw, byte(h), byte(h>>8))
 		}
 		return onnx.NewTensor(name, typ, dims, raw), nil

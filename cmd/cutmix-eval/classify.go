@@ -59,6 +59,8 @@ in its variants, and precision, recall and F1 by class and overall.`,
   cutmix-eval classify --model resnet50.onnx --data imagenet/val
   cutmix-eval classify --model resnet50.onnx --data val_flat --labels LOC_val_solution.csv
   cutmix-eval classify --model resnet50.onnx --data imagenet-r --restrict
+  cutmix-eval classify --model resnet50.onnx --data imagenet/val --labels real.json
+  cutmix-eval classify --model resnet18.onnx --data pathmnist.npz --split test
   cutmix-eval classify --model dogs_vs_cats.onnx --data pets --positive dog
   cutmix-eval classify --model voc.onnx --data VOC2007/JPEGImages \
     --multi-label VOC2007 --multi-split test
@@ -72,7 +74,7 @@ in its variants, and precision, recall and F1 by class and overall.`,
 		"scores that another program computed (.npy, .npz, CSV, Parquet, JSON), in place of a model; their labels are in the file, or in --labels or --data")
 	cmd.Flags().BoolVar(&o.Task.Restrict, "restrict", false, "let only the outputs that are classes of the data compete (ImageNet-A, -R)")
 	text(cmd, &o.Binary.Positive, "positive", "CLASS", "one output: class that it stands for (default: the second of the data's two)")
-	text(cmd, &o.Multi.Path, "multi-label", "PATH", "annotations of images with several labels, a file or VOC folder")
+	text(cmd, &o.Multi.Path, "multi-label", "PATH", "annotations of images with several labels: a file, a VOC folder, numpy's labels")
 	text(cmd, &o.Multi.Split, "multi-split", "NAME", "lists of the images in a VOC folder (default: the only one)")
 	declare(cmd, "threshold", "P", "0.5", "one output, several labels: probability above which an image is taken for the class",
 		into(&o.Binary.Threshold, probability))

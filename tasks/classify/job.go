@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"cutmix-eval/evaluation"
 	"cutmix-eval/report"
@@ -25,6 +26,7 @@ type Job struct {
 	Advice string
 
 	about   About
+	labels  *evaluation.Labels
 	subject *doctor.Subject // nil: the doctor was asked, or is not to be
 }
 
@@ -34,7 +36,7 @@ func Open(ctx context.Context, c *evaluation.Classifier, s evaluation.Samples, c
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	labels, err := c.Labels(ctx, s)
+	labels, err := c.AllLabels(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -47,12 +49,16 @@ func Open(ctx context.Context, c *evaluation.Classifier, s evaluation.Samples, c
 	if err != nil {
 		return nil, err
 	}
-	j := &Job{Single: tasks.Single{Task: Task{}, Pass: p}, about: About{
-		Described: tasks.Describe(p, config, labels.How), Names: labels.Names, Output: labels.Output,
+	j := &Job{Single: tasks.Single{Task: Task{}, Pass: p}, labels: labels, about: About{
+		Described: tasks.Describe(p, config, labels.How), Names: labels.Names, Output: labels.Output, More: labels.More, Several: labels.Several(),
 		Orders: s.Orders(p.Outputs), Outputs: p.Outputs, Probabilities: p.Probabilities,
 	}}
 	if config.Restrict {
-		j.about.Head.Option("only the data's %d classes compete", len(labels.Names))
+		if n := len(labels.Competing()); n != len(labels.Names) {
+			j.about.Head.Option("only the %d outputs of the data's %d classes compete", n, len(labels.Names))
+		} else {
+			j.about.Head.Option("only the data's %d classes compete", n)
+		}
 	}
 	if hard, ok := s.(interface{ Hard() bool }); ok {
 		j.about.Hard = hard.Hard()
@@ -70,7 +76,7 @@ func Open(ctx context.Context, c *evaluation.Classifier, s evaluation.Samples, c
 func (j *Job) Collect(ctx context.Context, p *evaluation.Pass, progress func(done int)) error {
 	r := NewRecorder(j.about)
 	return evaluation.Collect(ctx, p, progress, func(sc evaluation.Scored) (Record, evaluation.Own, error) {
-		rec, err := r.Record(p.Row(sc), p.Samples.Label(sc.Index), sc.Logits, sc.Err)
+		rec, err := r.Record(p.Row(sc), p.Samples.Label(sc.Index), sc.Logits, sc.Err, j.labels.Right(sc.Index)[1:]...)
 		return rec, nil, err
 	})
 }
@@ -117,7 +123,10 @@ func ReadAbout(run *results.Run) (About, error) {
 	if err != nil {
 		return a, err
 	}
-	for _, o := range a.Output {
+	if a.More != nil && len(a.More) != len(a.Output) {
+		return a, fmt.Errorf("the manifest has further outputs of %d classes, and outputs of %d", len(a.More), len(a.Output))
+	}
+	for _, o := range slices.Concat(append([][]int{a.Output}, a.More...)...) {
 		if o < 0 || o >= a.Outputs {
 			return a, fmt.Errorf("the manifest says that a class is output %d of %d", o, a.Outputs)
 		}

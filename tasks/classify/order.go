@@ -42,6 +42,12 @@ func (res *result) orderWarning(a About) string {
 	if n < 20 || len(a.Output) < 2 {
 		return ""
 	}
+	if a.Several {
+		if res.nearChance() {
+			return res.chanceText() + ": check model, preprocessing (models doctor tries others) and labels"
+		}
+		return ""
+	}
 	c := res.confusion()
 	now := c.hits(a.Output)
 	var better *datasets.Order

@@ -98,7 +98,7 @@ func search(ctx context.Context, c Config, s Subject, progress func(images int))
 	}
 	var only []int
 	if s.Restrict {
-		only = s.Labels.Output
+		only = s.Labels.Competing()
 	}
 	t := &trier{
 		Subject: s, engine: e, contest: evaluation.NewContest(outputs, only, false), sizes: map[image.Point]bool{}, bad: map[int]error{},
@@ -187,11 +187,14 @@ func (t *trier) try(ctx context.Context, r imageproc.Recipe, at []int) ([]pixels
 		}
 		// The largest score is the largest logit, whether scores are probabilities or not.
 		best := t.contest.Outputs[metrics.Argmax(t.contest.Logits(scores))]
-		if best == t.Labels.Output[t.Images.Label(at[res.Index])] {
+		if slices.Contains(t.Labels.Right(at[res.Index]), best) {
 			out[res.Index] = pixels.Right
 		}
 		return nil
 	})
+	if err != nil && ctx.Err() == nil && r.Fingerprint() != t.Images.Recipe.Fingerprint() {
+		return make([]pixels.Outcome, len(at)), nil // a model that refuses such pixels was not trained with them
+	}
 	return out, err
 }
 
