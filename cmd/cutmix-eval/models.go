@@ -184,8 +184,11 @@ func runVerify(s streams, names []string) error {
 			default:
 				state = "as pinned"
 			}
-		case state == "missing", len(names) > 0: // asked for, and nothing to verify
-			bad = errors.Join(bad, fmt.Errorf("model %q is %s (%s)", e.Name, state, path))
+		case state == "missing":
+			bad = errors.Join(bad, fmt.Errorf("model %q: its file %q is missing: put it back, or pin another with cutmix-eval models add %s FILE.onnx", e.Name, path, e.Name))
+		case len(names) > 0: // asked for, and nothing to verify
+			_, _, err := evaluation.OpenModel(e.Name, "") // says how to come by it
+			bad = errors.Join(bad, err)
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\n", e.Name, state, path)
 	}
