@@ -165,6 +165,7 @@ func TestInputsRefused(t *testing.T) {
 		{"normalised pixels for uint8", "uint8-nhwc", ModelConfig{Recipe: "imagenet"}, "takes whole numbers (uint8, 0 to 255)"},
 		{"0..1 for uint8", "uint8-nhwc", ModelConfig{Recipe: "raw"}, "makes only 2 different values of 256; give --range 0..255"},
 		{"0..255 for int8", "int8-nchw-grey", ModelConfig{Changes: Changes{Range: &whole, Mean: &[3]float32{}}}, "makes values beyond it; give --range 0..255 --mean 128"},
+		{"another size", "float32-nchw-grey", ModelConfig{Changes: Changes{Crop: &size}}, "makes images of 8 x 8 pixels, and input"},
 		{"another size for a flat input", "flat", ModelConfig{Changes: Changes{Crop: &size}}, "takes 36 values, which are 6 x 6 pixels of one channel; give --crop 6"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -190,6 +191,38 @@ func TestInputsRefused(t *testing.T) {
 				t.Errorf("%v, want %q", err, want)
 			}
 		})
+	}
+}
+
+// Where the preprocessing leaves the size to the pictures, each must have the model's: as many
+// pixels of another shape are no picture of it.
+func TestPicturesOfAnotherShape(t *testing.T) {
+	ortest.Load(t)
+	model := "../model/testdata/inputs/float32-nchw-grey.onnx"
+	none := imageproc.Size{}
+	c, err := OpenClassifier(ModelConfig{Model: model, Changes: Changes{Resize: &none, Crop: &none}}, DefaultRunning())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	h, w := c.Model.H, c.Model.W
+	for _, size := range []imageproc.Size{{H: h, W: w}, {H: 2 * h, W: w / 2}, {H: h + 1, W: w}} {
+		dir, _ := pictures(t, 1, size.W, size.H, true)
+		d := DefaultDataConfig()
+		d.Path, d.Unlabelled = dir, true
+		im, err := c.Images(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fill, err := im.Filler()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fits := size.H == h && size.W == w
+		if _, err := fill(0, make([]float32, h*w)); (err == nil) != fits || err != nil && !strings.Contains(err.Error(), fmt.Sprintf("give --resize %dx%d", h, w)) {
+			t.Errorf("%v: %v", size, err)
+		}
+		im.Close()
 	}
 }
 

@@ -53,7 +53,7 @@ func read(data []byte, in Input, a about) (Found, error) {
 	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
 	if !json.Valid(data) {
 		var v any
-		return Found{}, fmt.Errorf("it is not JSON: %w", json.Unmarshal(data, &v))
+		return Found{}, fmt.Errorf("it is not JSON (%w): correct it, or give --recipe NAME instead", json.Unmarshal(data, &v))
 	}
 	if data[0] != '{' {
 		return Found{}, nil

@@ -136,6 +136,21 @@ func (n Node) Captured() []string {
 	return out
 }
 
+// Bodies are the graphs that a node such as If, Loop or Scan runs, in the order of its attributes;
+// those that cannot be read are left out.
+func (n Node) Bodies() []Graph {
+	var out []Graph
+	for _, a := range n.Attrs {
+		for _, data := range a.graphs {
+			var g Graph
+			if g.parse(data) == nil {
+				out = append(out, g)
+			}
+		}
+	}
+	return out
+}
+
 // maxNesting bounds bodies within bodies.
 const maxNesting = 16
 
