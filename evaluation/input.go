@@ -33,31 +33,37 @@ func (c ModelConfig) input(m *model.Model, r imageproc.Recipe, source string) (_
 			notes = append(notes, n)
 		}
 	}
-	if size, err = imageSize(m, r, source); err == nil {
+	if size, err = imageSize(m, r); err == nil {
 		shape, err = m.SampleShape(size)
 	}
 	return r, size, shape, notes, err
 }
 
-// imageSize is the size of the images that the model sees: what the recipe makes, which must be
-// what the model takes, or what the model takes.
-func imageSize(m *model.Model, r imageproc.Recipe, source string) (imageproc.Size, error) {
+// imageSize is the size of the images that the model sees: what the recipe makes, or what the
+// model takes.
+func imageSize(m *model.Model, r imageproc.Recipe) (imageproc.Size, error) {
 	size, ok := r.Fixed()
 	if !ok {
 		size = imageproc.Size{H: m.H, W: m.W}
 		if size.H == 0 || size.W == 0 {
 			return size, fmt.Errorf("neither the preprocessing (%s) nor the model %q fixes the image size; give --crop or --resize HEIGHTxWIDTH", r, m.Name)
 		}
-		return size, nil
-	}
-	if m.Flat == nil && (m.H > 0 && m.H != size.H || m.W > 0 && m.W != size.W) { // of flat inputs SampleShape says it
-		takes := imageproc.Size{H: cmp.Or(m.H, size.H), W: cmp.Or(m.W, size.W)}
-		flags := fmt.Sprintf("--crop %dx%d", takes.H, takes.W)
-		if r.Crop == (imageproc.Size{}) {
-			flags = fmt.Sprintf("--resize %dx%d", takes.H, takes.W)
-		}
-		return size, fmt.Errorf("the preprocessing (%s: %s) makes images of %d x %d pixels, and input %q of model %q takes %d x %d; give %s in place of what the preprocessing says of the size",
-			source, r, size.H, size.W, m.Input, m.Name, takes.H, takes.W, flags)
 	}
 	return size, nil
+}
+
+// checkSize says what to do where the preprocessing makes images of another size than the model's
+// file says. Of flat inputs SampleShape has said it.
+func (c *Classifier) checkSize() error {
+	m, r, size := c.Model, c.Recipe, c.size
+	if m.Flat != nil || size == (imageproc.Size{}) || (m.H <= 0 || m.H == size.H) && (m.W <= 0 || m.W == size.W) {
+		return nil
+	}
+	takes := imageproc.Size{H: cmp.Or(m.H, size.H), W: cmp.Or(m.W, size.W)}
+	flag := "--crop"
+	if r.Crop == (imageproc.Size{}) {
+		flag = "--resize"
+	}
+	return fmt.Errorf("the preprocessing (%s: %s) makes images of %d x %d pixels, and input %q of model %q takes %d x %d: give %s %dx%d in place of what it says of the size",
+		c.RecipeSource, r, size.H, size.W, m.Input, c.source, takes.H, takes.W, flag, takes.H, takes.W)
 }
