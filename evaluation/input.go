@@ -28,10 +28,11 @@ func (c ModelConfig) input(m *model.Model, r imageproc.Recipe, source string) (_
 	if err != nil {
 		return r, size, nil, nil, err
 	}
-	for _, n := range []string{note, m.FlatOrder(r.Layout)} {
-		if n != "" {
-			notes = append(notes, n)
-		}
+	if note != "" {
+		notes = append(notes, note)
+	}
+	if n := m.FlatOrder(r.Layout); n != "" && c.Layout == nil && r.Layout == m.Layout { // nobody said
+		notes = append(notes, n)
 	}
 	if size, err = imageSize(m, r); err == nil {
 		shape, err = m.SampleShape(size)

@@ -6,6 +6,7 @@ import (
 
 	"cutmix-eval/internal/onnx"
 	"cutmix-eval/internal/onnx/onnxtest"
+	"cutmix-eval/linear"
 )
 
 // What an output without class scores is, which tensor has them, and what to do is said of every
@@ -83,5 +84,55 @@ func TestCheckScores(t *testing.T) {
 		if err := CheckScores("out", shape); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--output") {
 			t.Errorf("%v: %v, want %q", shape, err, want)
 		}
+	}
+}
+
+// Scores that the graph gives as integers, by whatever node they were quantised, are scores; a new
+// head gives floats in their place.
+func TestQuantisedOutput(t *testing.T) {
+	for name, behind := range map[string][]onnx.Node{
+		"logits": {onnx.NewNode("QuantizeLinear", "", []string{"scores", "scale", "zero"}, []string{"out"})},
+		"shaped": {
+			onnx.NewNode("QuantizeLinear", "", []string{"scores", "scale", "zero"}, []string{"q"}), onnx.NewNode("Flatten", "", []string{"q"}, []string{"out"}),
+		},
+		"probabilities": {
+			onnx.NewNode("Softmax", "", []string{"scores"}, []string{"s"}), onnx.NewNode("QuantizeLinear", "", []string{"s", "scale", "zero"}, []string{"out"}),
+		},
+	} {
+		f := onnxtest.Model()
+		f.Graph.Inputs = []onnx.Value{onnx.NewValue("image", onnx.Float32).WithDims(onnxtest.Axes(-1, 3, 8, 8)...)}
+		f.Graph.Outputs = []onnx.Value{onnx.NewValue("out", onnx.Uint8).WithDims(onnxtest.Axes(-1, 10)...)}
+		f.Graph.Nodes = append([]onnx.Node{
+			onnx.NewNode("GlobalAveragePool", "", []string{"image"}, []string{"p"}), onnx.NewNode("Flatten", "", []string{"p"}, []string{"f"}),
+			onnx.NewNode("Gemm", "", []string{"f", "w"}, []string{"scores"}, onnx.IntAttr("transB", 1)),
+		}, behind...)
+		f.Graph.Initializers = []onnx.Tensor{
+			onnx.NewTensor("w", onnx.Float32, []int64{10, 3}, make([]byte, 120)), onnx.NewTensor("scale", onnx.Float32, nil, []byte{0, 0, 0x80, 0x3f}), onnx.NewTensor("zero", onnx.Uint8, nil, []byte{128}),
+		}
+		m, err := FromBytes("net", f.Bytes(), "")
+		if err != nil || m.Classes != 10 {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		h, err := m.Head()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		tuned, err := m.ReplaceHead(h, []linear.Layer{{In: 3, Out: 4, Weight: make([]float32, 12), Bias: make([]float32, 4)}}, nil, nil)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if out := tuned.File().Graph.Outputs[0]; out.Type != onnx.Float32 || tuned.Classes != 4 {
+			t.Errorf("%s: output of %v, %d classes", name, out.Type, tuned.Classes)
+		}
+	}
+	f := onnxtest.Model()
+	f.Graph.Inputs = []onnx.Value{onnx.NewValue("image", onnx.Float32).WithDims(onnxtest.Axes(-1, 3, 8, 8)...)}
+	f.Graph.Outputs = []onnx.Value{onnx.NewValue("out", onnx.Uint8).WithDims(onnxtest.Axes(-1, 10)...)}
+	f.Graph.Nodes = []onnx.Node{onnx.NewNode("Cast", "", []string{"image"}, []string{"out"})}
+	if _, err := FromBytes("net", f.Bytes(), ""); err == nil || !strings.Contains(err.Error(), "no quantised scores") {
+		t.Errorf("bytes of no scale: %v", err)
 	}
 }

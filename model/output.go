@@ -188,7 +188,7 @@ func (m *Model) describeOutput(f *finder, v onnx.Value) (o Output) {
 			o.Not = "of the kind " + v.Kind
 		}
 	case onnx.Uint8, onnx.Int8:
-		if _, n := f.through(v.Name, nil); n == nil || n.Op != "QuantizeLinear" && !strings.HasPrefix(n.Op, "QLinear") && n.Op != "QGemm" {
+		if _, quantised := onnx.QuantizationIn(f.maker, v.Name); !quantised {
 			o.Not = fmt.Sprintf("%v, and no quantised scores", v.Type)
 		}
 	case onnx.Int32, onnx.Int64:

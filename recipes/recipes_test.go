@@ -345,7 +345,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		text, err := Encode(r)
+		text, err := Encode(r, false)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -361,7 +361,7 @@ func FuzzRead(f *testing.F) {
 			if err := r.Validate(); err != nil {
 				t.Fatalf("accepted %+v: %v", r, err)
 			}
-			text, err := Encode(r)
+			text, err := Encode(r, false)
 			if err != nil {
 				t.Fatal(err)
 			}

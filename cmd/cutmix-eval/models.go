@@ -295,7 +295,11 @@ func runShow(ctx context.Context, s streams, name, output string) error {
 		line("file", "%s", m.Path)
 	}
 	line("written by", "%s, opset %d", orUnknown(m.Producer), m.Opset)
-	line("input", "%q, %s", m.Input, m.Takes())
+	r, source, err := m.Recipe(e.RecipeOrNil())
+	if err != nil {
+		return err
+	}
+	line("input", "%q, %s", m.Input, m.Takes(r.Layout))
 	line("output", "%s", chosenOutput(m))
 	for _, o := range m.Outputs() {
 		switch {
@@ -316,10 +320,6 @@ func runShow(ctx context.Context, s streams, name, output string) error {
 	line("logits", "%q, %s", m.Logits, act)
 	if len(m.ClassNames) > 0 {
 		line("classes", "%s", some(m.ClassNames))
-	}
-	r, source, err := m.Recipe(e.RecipeOrNil())
-	if err != nil {
-		return err
 	}
 	line("pixels", "%s (%s)", r, source)
 	if n := m.Normalisation(); n != nil {
