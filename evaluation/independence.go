@@ -147,14 +147,15 @@ func (c *Classifier) checkImages(ctx context.Context, e Engine, b pipeline.Batch
 		return err
 	case found == nil:
 		if k := slices.IndexFunc(mixers, func(m model.Mixer) bool { return m.Branches }); k >= 0 && e.Fixed() != 1 {
-			return c.branching(e, mixers[k])
+			err = c.branching(e, mixers[k])
 		}
-		if len(mixers) > 0 && mixers[0].Random {
-			c.note("%s in model %q; on a few images it made no difference, but numbers may depend on chance: export the model in evaluation mode", mixers[0], c.source)
-		}
-		return nil
+	default:
+		err = c.judge(e, found, mixers)
 	}
-	return c.judge(e, found, mixers)
+	if err == nil && len(mixers) > 0 && mixers[0].Random {
+		c.note("%s in model %q; on a few images it made no difference, but numbers may depend on chance: export the model in evaluation mode", mixers[0], c.source)
+	}
+	return err
 }
 
 // branching is judge of a model in which a node decides once for all images of a batch, though a
