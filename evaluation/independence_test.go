@@ -126,6 +126,16 @@ func chosen(condition string, nodes ...onnx.Node) []onnx.Node {
 		onnxtest.Body("else_branch", nil, one("else"), node("Identity", "else", "x")))}
 }
 
+// looped gives y as a Loop does that adds x to itself, at most twice: nodes make the condition "on"
+// of the count "i" and the "state".
+func looped(nodes ...onnx.Node) []onnx.Node {
+	float, none := onnx.NewValue("state", onnx.Float32), onnxtest.Axes()
+	body := onnxtest.Body("body",
+		[]onnx.Value{onnx.NewValue("i", onnx.Int64).WithDims(none...), onnx.NewValue("was", onnx.Bool).WithDims(none...), float},
+		[]onnx.Value{onnx.NewValue("on", onnx.Bool), onnx.NewValue("sum", onnx.Float32)}, append(nodes, node("Add", "sum", "state", "x"))...)
+	return []onnx.Node{onnx.NewNode("Loop", "loop", []string{"twice", "yes", "x"}, []string{"y"}, body)}
+}
+
 // yes is the constant true; half is a rate.
 func yes() onnx.Tensor  { return onnx.NewTensor("yes", onnx.Bool, nil, []byte{1}) }
 func half() onnx.Tensor { return number("half", 0.5) }
@@ -206,6 +216,14 @@ func TestIndependence(t *testing.T) {
 		"a branch by the size": {
 			nodes:     append([]onnx.Node{node("Shape", "s", "x"), node("Gather", "n", "s", "one"), node("Greater", "many", "n", "one")}, chosen("many", node("Relu", "then", "x"))...),
 			constants: []onnx.Tensor{onnx.NewTensor("one", onnx.Int64, nil, []byte{1, 0, 0, 0, 0, 0, 0, 0})},
+		},
+		"a loop that goes on while the batch is bright": {
+			nodes:     looped(onnx.NewNode("ReduceMean", "m", []string{"state"}, []string{"mean"}, onnx.IntAttr("keepdims", 0)), node("Less", "on", "mean", "low")),
+			constants: []onnx.Tensor{low(), yes(), onnx.NewInt64s("twice", []int64{2})}, note: `Loop "loop" runs equally often for all images of a batch`,
+		},
+		"a loop that counts": {
+			nodes:     looped(node("Less", "on", "i", "twice")),
+			constants: []onnx.Tensor{yes(), onnx.NewInt64s("twice", []int64{2})},
 		},
 		"one branch for 3": {
 			nodes: append([]onnx.Node{

@@ -72,7 +72,7 @@ func (f *finder) mixers(opset int64, images, values func(tensor string) bool, wa
 		for _, g := range n.Bodies() {
 			body := newFinder(&g, f.dir)
 			body.outer = f
-			given := map[string]bool{} // inputs of the body that are of images; a Loop's first two count
+			given := map[string]bool{} // inputs of the body that are of images; a Loop's first two count and decide
 			for k, in := range g.Inputs {
 				given[in.Name] = n.Op != "Loop" || k > 1
 			}
@@ -101,23 +101,33 @@ func branches(n *onnx.Node, values func(tensor string) bool) string {
 			return "chooses one branch for all images of a batch"
 		}
 	case "Loop":
-		if slices.ContainsFunc(n.In[:min(2, len(n.In))], values) || loopsOpenly(n) {
+		if slices.ContainsFunc(n.In[:min(2, len(n.In))], values) || loopsOn(n, values) {
 			return "runs equally often for all images of a batch"
 		}
 	}
 	return ""
 }
 
-// loopsOpenly says whether the body of a Loop computes whether it goes on.
-func loopsOpenly(n *onnx.Node) bool {
+// loopsOn says whether the body of a Loop decides by such values whether it goes on.
+func loopsOn(n *onnx.Node, values func(tensor string) bool) bool {
+	carried := slices.ContainsFunc(append(n.Captured(), n.In[min(2, len(n.In)):]...), values)
 	for _, g := range n.Bodies() {
-		if len(g.Outputs) == 0 || len(g.Inputs) < 2 {
+		if len(g.Outputs) == 0 {
 			continue
 		}
-		f := newFinder(&g, "")
-		t, maker := f.through(g.Outputs[0].Name, nil)
-		if maker != nil && maker.Op != "Constant" && t != g.Inputs[1].Name {
+		state := map[string]bool{}
+		for _, in := range g.Inputs[min(2, len(g.Inputs)):] { // behind the count and the condition
+			state[in.Name] = carried
+		}
+		decides := func(t string) bool { return state[t] || values(t) }
+		condition := g.Outputs[0].Name
+		if decides(condition) {
 			return true
+		}
+		for node := range newFinder(&g, "").upstream([]string{condition}) {
+			if slices.ContainsFunc(append(node.Captured(), node.In...), decides) {
+				return true
+			}
 		}
 	}
 	return false
