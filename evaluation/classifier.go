@@ -149,7 +149,9 @@ func (c *Classifier) Engine(ctx context.Context, taps ...string) (Engine, error)
 	for _, d := range e.Outputs()[0].Shape[1:] {
 		outputs *= int(d)
 	}
-	if n := c.Model.Classes; n > 0 && n != outputs {
+	if err = model.CheckScores(c.Model.Logits, e.Outputs()[0].Shape); err != nil {
+		err = fmt.Errorf("model %q: %w", c.source, err)
+	} else if n := c.Model.Classes; n > 0 && n != outputs {
 		err = fmt.Errorf("model %q: tensor %q has %d values per image, its output %q has %d classes", c.source, c.Model.Logits, outputs, c.Model.Output, n)
 	} else {
 		c.probabilities, err = sumToOne(ctx, e, outputs)

@@ -20,8 +20,9 @@ type Images struct {
 	// but for derived data, which have that size already.
 	Geometry imageproc.Recipe
 
-	source   string   // who gave the recipe
-	notes    []string // what is to be known of it
+	size     imageproc.Size // of the images that the model sees
+	source   string         // who gave the recipe
+	notes    []string       // what is to be known of it
 	selected []int
 }
 
@@ -41,7 +42,7 @@ func (c *Classifier) Images(d DataConfig) (*Images, error) {
 		_ = data.Close()
 		return nil, err
 	}
-	im := &Images{Dataset: data, Config: d, Recipe: c.Recipe, Geometry: c.Recipe, source: c.RecipeSource, notes: c.pixelNotes}
+	im := &Images{Dataset: data, Config: d, Recipe: c.Recipe, Geometry: c.Recipe, size: size, source: c.RecipeSource, notes: c.pixelNotes}
 	if data.Format == datasets.Noise {
 		im.Recipe = c.Cropped()
 	}
@@ -126,7 +127,7 @@ func (im *Images) Identity() Identity {
 // Filler decodes, resizes, crops and normalises pictures.
 func (im *Images) Filler() (pipeline.Filler, error) {
 	l := im.Loader()
-	fill, err := Filler(im.Recipe, l.LoadWindow)
+	fill, err := Filler(im.Recipe, im.size, l.LoadWindow)
 	return func(i int, dst []float32) (pipeline.Loaded, error) {
 		known, err := fill(i, dst)
 		known.Sum = l.Sum()
@@ -138,14 +139,20 @@ func (im *Images) Filler() (pipeline.Filler, error) {
 // need only live until the next call. A Load is used by one goroutine.
 type Load func(i int, want imageproc.Window) (imageproc.Image, error)
 
-// Filler fills in images as load gives them, prepared by a recipe.
-func Filler(r imageproc.Recipe, load Load) (pipeline.Filler, error) {
+// Filler fills in images as load gives them, prepared by a recipe. size is that of the images that
+// the model sees: a recipe that leaves the size to its pictures must come to it with each of them,
+// for another size can have as many pixels.
+func Filler(r imageproc.Recipe, size imageproc.Size, load Load) (pipeline.Filler, error) {
 	t, err := imageproc.NewTransform(r)
 	if err != nil {
 		return nil, err
 	}
+	_, fixed := r.Fixed()
 	return func(i int, dst []float32) (pipeline.Loaded, error) {
 		picture, err := load(i, t.Window)
+		if err == nil && !fixed && size != (imageproc.Size{}) {
+			err = r.Fits(picture.W, picture.H, size)
+		}
 		if err == nil {
 			err = t.Apply(picture, dst)
 		}

@@ -136,7 +136,7 @@ func (t *Tensor) packed() ([]byte, error) {
 			for b := f.data; len(b) > 0; {
 				v, n := protowire.ConsumeVarint(b)
 				if n < 0 {
-					return nil, protowire.ParseError(n)
+					return nil, malformed(n)
 				}
 				out = binary.LittleEndian.AppendUint16(out, uint16(v))
 				b = b[n:]
