@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"image"
@@ -166,6 +167,13 @@ var layouts = []layout{
 		_ = w.Close()
 		return b.Bytes()
 	})},
+	{what: "tar.bz2", sample: "as Python's tarfile and bz2 wrote it", images: 2, says: "unpacked first", open: packed("d.tar.bz2", func(*testing.T) []byte {
+		b, err := base64.StdEncoding.DecodeString("QlpoOTFBWSZTWZEFCXAAAMb//v3SDBBFBf+oNuFUgGyB30BQISFNAAFAABgAQAAICDAA2EEqUZNAAABoABoADTIZPSPKHNMTJk0YTBMTTAJgEMEYEYAqoVNPU9NTQGgNNqaaBpoGhtI0ekAaHpnkxNx/Iq5AjQ6ms9VpZQELSKHvXJp05V9snG20zSQhBneyW8jYIkV5FOpcDsTIbSK6tqeW3dzX2qwRQUIkFSSCTQwXllLCuNFYYU6d8JMT8Y2NUkii60y4qZHyoZEyt5yZS4P84hpg/eyBlmEm+SESRkkkdsJHdRANCxUR9OK1Ivjb4pbCBAfxdyRThQkJEFCXAA==")
+		if err != nil {
+			panic(err)
+		}
+		return b
+	})},
 	{what: "zip", sample: "the same", images: 3, says: "read in place", open: packed("d.zip", func(t *testing.T) []byte { return pets.zipBytes(t, zip.Deflate) })},
 	{what: "splits", sample: "`train/cat/` `val/cat/` `test/cat/`", images: 2, says: "val, or what `--split` says",
 		open: folder(files{"train/cat/1.png": answer(9), "train/dog/1.png": answer(9), "val/cat/1.png": answer(0), "val/dog/1.png": answer(1), "test/cat/1.png": answer(9)}, Options{})},
@@ -226,32 +234,32 @@ var layouts = []layout{
 	{what: "ImageNet's validation pictures, Caffe's `val.txt`", outputs: 1000, sample: "`ILSVRC2012_val_00000001.JPEG 65`", images: 2, says: "output numbers", open: withLabels(files{"ILSVRC2012_val_00000001.JPEG": answer(65), "ILSVRC2012_val_00000002.JPEG": answer(970)},
 		"val.txt", "ILSVRC2012_val_00000001.JPEG 65\nILSVRC2012_val_00000002.JPEG 970\n")},
 	{what: "table, unknown header", sample: "`id,breed` then `a,cat`", open: labelled("l.csv", breeds), images: 3, says: "names sorted"},
-	{what: "table without a header", sample: "`a.png,cat`", open: labelled("l.csv", "a.png,cat\nb.png,cat\nc.png,dog\n"), images: 3, says: "the same"},
-	{what: "table, label first", sample: "`breed,picture` then `cat,a.png`", open: labelled("l.csv", "breed,picture\ncat,a.png\ncat,b.png\ndog,c.png\n"), images: 3, says: "the same"},
-	{what: "table with tabs", sample: "TSV", open: labelled("l.tsv", strings.ReplaceAll(breeds, ",", "\t")), images: 3, says: "the same"},
-	{what: "table with semicolons", sample: "`Bild;Rasse`", open: labelled("l.csv", "Bild;Rasse\na.png;cat\nb.png;cat\nc.png;dog\n"), images: 3, says: "the same"},
-	{what: "table with bars", sample: "`a.png\\|cat`", open: labelled("l.txt", "a.png|cat\nb.png|cat\nc.png|dog\n"), images: 3, says: "the same"},
-	{what: "table with spaces", sample: "`a.png cat`", open: labelled("l.txt", "a.png cat\nb.png cat\nc.png dog\n"), images: 3, says: "the same"},
+	{what: "table without a header", sample: "`a.png,cat`", open: labelled("l.csv", "a.png,cat\nb.png,cat\nc.png,dog\n"), images: 3, says: "cat 0, dog 1"},
+	{what: "table, label first", sample: "`breed,picture` then `cat,a.png`", open: labelled("l.csv", "breed,picture\ncat,a.png\ncat,b.png\ndog,c.png\n"), images: 3, says: "cat 0, dog 1"},
+	{what: "table with tabs", sample: "TSV", open: labelled("l.tsv", strings.ReplaceAll(breeds, ",", "\t")), images: 3, says: "cat 0, dog 1"},
+	{what: "table with semicolons", sample: "`Bild;Rasse`", open: labelled("l.csv", "Bild;Rasse\na.png;cat\nb.png;cat\nc.png;dog\n"), images: 3, says: "cat 0, dog 1"},
+	{what: "table with bars", sample: "`a.png\\|cat`", open: labelled("l.txt", "a.png|cat\nb.png|cat\nc.png|dog\n"), images: 3, says: "cat 0, dog 1"},
+	{what: "table with spaces", sample: "`a.png cat`", open: labelled("l.txt", "a.png cat\nb.png cat\nc.png dog\n"), images: 3, says: "cat 0, dog 1"},
 	{what: "table of several columns", sample: "`nr,picture,breed of dog,weight`", open: labelled("l.csv", "nr,picture,breed of dog,weight\n1,a.png,cat,3\n2,b.png,cat,4\n3,c.png,dog,9\n"), images: 3, says: "the column called label, class, breed or the like"},
 	{what: "table, one column per class", sample: "`image,cat,dog` then `a,1,0`", open: labelled("l.csv", "image,cat,dog\na,1,0\nb,1.0,0.0\nc,0,1\n"), images: 3, says: "the column with 1"},
-	{what: "table with quotes", sample: "`\"a.png\",\"cat\"`", open: labelled("l.csv", "\"id\",\"breed\"\n\"a.png\",\"cat\"\n\"b.png\",\"cat\"\n\"c.png\",\"dog\"\n"), images: 3, says: "the same"},
+	{what: "table with quotes", sample: "`\"a.png\",\"cat\"`", open: labelled("l.csv", "\"id\",\"breed\"\n\"a.png\",\"cat\"\n\"b.png\",\"cat\"\n\"c.png\",\"dog\"\n"), images: 3, says: "cat 0, dog 1"},
 	{what: "table with comments", sample: "`# made by hand`", open: labelled("l.csv", "# made by hand\n"+breeds), images: 3, says: "passed over"},
-	{what: "table in UTF-16", sample: "as spreadsheets write it", open: labelled("l.csv", utf16(unicode.LittleEndian, strings.ReplaceAll(breeds, "\n", "\r\n"))), images: 3, says: "the same"},
-	{what: "table in UTF-16, big-endian", sample: "", open: labelled("l.csv", utf16(unicode.BigEndian, breeds)), images: 3, says: "the same"},
-	{what: "table with a byte order mark", sample: "UTF-8 of Excel", open: labelled("l.csv", "\xef\xbb\xbf"+breeds), images: 3, says: "the same"},
-	{what: "table with old line ends", sample: "CR alone", open: labelled("l.csv", strings.ReplaceAll(breeds, "\n", "\r")), images: 3, says: "the same"},
+	{what: "table in UTF-16", sample: "as spreadsheets write it", open: labelled("l.csv", utf16(unicode.LittleEndian, strings.ReplaceAll(breeds, "\n", "\r\n"))), images: 3, says: "cat 0, dog 1"},
+	{what: "table in UTF-16, big-endian", sample: "of other systems", open: labelled("l.csv", utf16(unicode.BigEndian, breeds)), images: 3, says: "cat 0, dog 1"},
+	{what: "table with a byte order mark", sample: "UTF-8 of Excel", open: labelled("l.csv", "\xef\xbb\xbf"+breeds), images: 3, says: "cat 0, dog 1"},
+	{what: "table with old line ends", sample: "CR alone", open: labelled("l.csv", strings.ReplaceAll(breeds, "\n", "\r")), images: 3, says: "cat 0, dog 1"},
 	{what: "table, labels are numbers", sample: "`a,0`", open: labelled("l.csv", "path,label\na,0\nb,0\nc,1\n"), images: 3, says: "output numbers"},
-	{what: "table, labels are numbers written otherwise", sample: "`a,0.0` `b,00` `c,1e0`", open: labelled("l.csv", "path,label\na,0.0\nb,00\nc,1e0\n"), images: 3, says: "the same"},
-	{what: "labels alone, numbers from 0", sample: "one per line, in the order of the names", open: labelled("l.txt", "0\n0\n1\n"), images: 3, says: "the same"},
+	{what: "table, labels are numbers written otherwise", sample: "`a,0.0` `b,00` `c,1e0`", open: labelled("l.csv", "path,label\na,0.0\nb,00\nc,1e0\n"), images: 3, says: "cat 0, dog 1"},
+	{what: "labels alone, numbers from 0", sample: "one per line, in the order of the names", open: labelled("l.txt", "0\n0\n1\n"), images: 3, says: "cat 0, dog 1"},
 	{what: "labels alone, names", sample: "`cat` `cat` `dog`", open: labelled("l.txt", "cat\ncat\ndog\n"), images: 3, says: "names sorted"},
 	{what: "labels in numpy's format", sample: "`y.npy`", open: labelled("y.npy", npyOf("|u1", "3,", "\x00\x00\x01")), images: 3, says: "the same as numbers alone"},
-	{what: "class map, lines", sample: "`dog 0` `cat 1`", open: withLabels(files{"dog/1.png": answer(0), "cat/2.png": answer(1)}, "m.txt", "dog 0\ncat 1\n"), images: 2, says: "outputs as mapped"},
-	{what: "class map, number first", sample: "`0 dog`", open: withLabels(files{"dog/1.png": answer(0), "cat/2.png": answer(1)}, "m.txt", "0 dog\n1 cat\n"), images: 2, says: "the same"},
-	{what: "class map with a header", sample: "`name,id`", open: withLabels(files{"dog/1.png": answer(0), "cat/2.png": answer(1)}, "m.csv", "name,id\ndog,0\ncat,1\n"), images: 2, says: "the same"},
-	{what: "class map in JSON", sample: "`{\"dog\": 0, \"cat\": 1}`", open: withLabels(files{"dog/1.png": answer(0), "cat/2.png": answer(1)}, "m.json", `{"dog": 0, "cat": 1}`), images: 2, says: "the same"},
-	{what: "class map in JSON by number", sample: "`{\"0\": [\"n1\", \"dog\"]}`", open: withLabels(files{"dog/1.png": answer(0), "cat/2.png": answer(1)}, "m.json", `{"0": ["n1", "dog"], "1": ["n2", "cat"]}`), images: 2, says: "the same"},
-	{what: "list of classes in output order", sample: "`dog` `cat`", open: withLabels(files{"dog/1.png": answer(0), "cat/2.png": answer(1)}, "m.txt", "dog\ncat\n"), images: 2, says: "the same"},
-	{what: "output numbers in the order of the folders", sample: "`1` `0`, as timm's `imagenet_a_indices.txt`", open: withLabels(files{"dog/1.png": answer(0), "cat/2.png": answer(1)}, "m.txt", "1\n0\n"), images: 2, says: "the same"},
+	{what: "class map, lines", sample: "`dog 0` `cat 1`", open: withLabels(files{"dog/1.png": answer(0), "cat/2.png": answer(1)}, "m.txt", "dog 0\ncat 1\n"), images: 2, says: "dog 0, cat 1"},
+	{what: "class map, number first", sample: "`0 dog`", open: withLabels(files{"dog/1.png": answer(0), "cat/2.png": answer(1)}, "m.txt", "0 dog\n1 cat\n"), images: 2, says: "dog 0, cat 1"},
+	{what: "class map with a header", sample: "`name,id`", open: withLabels(files{"dog/1.png": answer(0), "cat/2.png": answer(1)}, "m.csv", "name,id\ndog,0\ncat,1\n"), images: 2, says: "dog 0, cat 1"},
+	{what: "class map in JSON", sample: "`{\"dog\": 0, \"cat\": 1}`", open: withLabels(files{"dog/1.png": answer(0), "cat/2.png": answer(1)}, "m.json", `{"dog": 0, "cat": 1}`), images: 2, says: "dog 0, cat 1"},
+	{what: "class map in JSON by number", sample: "`{\"0\": [\"n1\", \"dog\"]}`", open: withLabels(files{"dog/1.png": answer(0), "cat/2.png": answer(1)}, "m.json", `{"0": ["n1", "dog"], "1": ["n2", "cat"]}`), images: 2, says: "dog 0, cat 1"},
+	{what: "list of classes in output order", sample: "`dog` `cat`", open: withLabels(files{"dog/1.png": answer(0), "cat/2.png": answer(1)}, "m.txt", "dog\ncat\n"), images: 2, says: "dog 0, cat 1"},
+	{what: "output numbers in the order of the folders", sample: "`1` `0`, as timm's `imagenet_a_indices.txt`", open: withLabels(files{"dog/1.png": answer(0), "cat/2.png": answer(1)}, "m.txt", "1\n0\n"), images: 2, says: "dog 0, cat 1"},
 }
 
 // refusals are rows of the page's last table. To add one, add a line.
