@@ -407,5 +407,8 @@ func TestCompatibilityPage(t *testing.T) {
 		return b.String()
 	}
 	docs.Table(t, "compatibility.md", "layouts", table("what the program does", layouts, func(l layout) string { return l.says }))
+	docs.Table(t, "proof.md", "data", fmt.Sprintf(`- Data: %d samples of layouts, containers and tables of labels, made by the tests, whose pictures carry the number of their right class in
+  their pixels; all images of all samples get that class. %d kinds of data that are not read, or labels that do not fit, are refused in a sentence.
+`, len(layouts), len(refusals)))
 	docs.Table(t, "compatibility.md", "refusals", table("the sentence", refusals, func(l layout) string { return l.refused }))
 }

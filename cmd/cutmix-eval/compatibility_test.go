@@ -357,6 +357,29 @@ func TestCompatibilityPage(t *testing.T) {
 		}
 		docs.Table(t, "compatibility.md", name, b.String())
 	}
+	models, refused := files(modelTrials)
+	cases, _ := files(caseTrials)
+	attacks, _ := files(attackTrials)
+	docs.Table(t, "proof.md", "files", fmt.Sprintf(`- Real files ([compatibility.md](compatibility.md)): %d classifiers from public repositories in %d commands. %d are refused by name; of the others
+  accuracy equals that of the same images through Pillow, NumPy and PyTorch, node by node, without this program and ONNX Runtime: to the
+  last image for float models, within a stated range for quantised ones, whose kernels round by processor. They were picked for being
+  difficult and are no random sample: another file may still fail.
+- %d cases from public reports in %d commands, and %d hostile files: the right number by the same means, or a refusal, or a warning.
+`, models, len(modelTrials), refused, cases, len(caseTrials), attacks))
+}
+
+// files counts the files that trials are of, and those of them that are refused.
+func files(of []trial) (all, refused int) {
+	code := map[string]int{}
+	for _, c := range of {
+		code[c.files] = c.code
+	}
+	for _, c := range code {
+		if c != exitDone {
+			refused++
+		}
+	}
+	return len(code), refused
 }
 
 var folders = regexp.MustCompile(`\$/(?:[\w.-]+/)*`)
