@@ -290,6 +290,7 @@ var refusals = []layout{
 	{what: "a class map with a class twice", sample: "`{\"dog\": 0, \"cat\": 1, \"dog\": 1}`", open: withLabels(pets, "m.json", `{"dog": 0, "cat": 1, "dog": 1}`), refused: `key "dog" occurs twice`},
 	{what: "labels of other images", sample: "`z.png,cat`", open: labelled("l.csv", "z.png,cat\ny.png,dog\n"), refused: "it names neither images nor class folders of the data"},
 	{what: "classes that the model calls otherwise", sample: "cat, dog; the model says ant, bee", names: "ant,bee", open: folder(pets, Options{}), refused: "the model calls its classes otherwise"},
+	{what: "a split among other folders", sample: "`test/cat/` `samples/`; three outputs", outputs: 3, open: folder(files{"test/cat/1.png": answer(0), "samples/1.png": answer(0)}, Options{}), refused: "nothing says which outputs are meant; give a class map with --labels (lines of \"class output\"), or --split test if that folder is no class but a split"},
 	{what: "fewer classes than outputs", sample: "cat, dog; three outputs", outputs: 3, open: folder(pets, Options{}), refused: "nothing says which outputs are meant; give a class map with --labels (lines of \"class output\")"},
 }
 

@@ -292,6 +292,10 @@ func (c trial) run(t *testing.T) {
 	if fields[0] == "classify" {
 		fields = append(fields, "--bootstrap", "0", "--quiet")
 	}
+	run := filepath.Join(tmp, "run")
+	if len(c.main) > 0 {
+		fields = append(fields, "--out", run)
+	}
 	code, out, errs := command(t, fields...)
 	if code != c.code {
 		t.Fatalf("exit code %d, want %d: %s", code, c.code, errs)
@@ -308,7 +312,7 @@ func (c trial) run(t *testing.T) {
 	if len(c.main) == 0 {
 		return
 	}
-	r := reportOf(t, fields...)
+	r := reportOf(t, "report", run, "--bootstrap", "0")
 	for name, want := range c.main {
 		got := numberOf(t, r, name).Value
 		if want.high == 0 {
