@@ -1,6 +1,7 @@
 package datasets
 
 import (
+	"archive/tar"
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
@@ -268,6 +269,12 @@ var refusals = []layout{
 	{what: "archives in a folder", sample: "`a.rar`", open: folder(files{"a.rar": "Rar!"}, Options{}), refused: "it holds no images, but archives (a.rar): give one of them, or unpack it"},
 	{what: "a tar within a tar", sample: "", open: packed("d.tar", func(t *testing.T) []byte { return files{"in.tar": shardOf(t, pets)}.tarBytes(t) }), refused: "it holds no images, but archives (in.tar), which are not read within another one: unpack it and give the folder"},
 	{what: "a tar that is cut off", sample: "", open: packed("d.tar", func(t *testing.T) []byte { b := pets.tarBytes(t); return b[:len(b)-1024-600] }), refused: "the tar file is cut off after 2 members; copy it again"},
+	{what: "a tar with a member that is larger than the file", sample: "`../x.jpg` of 10^13 bytes", open: packed("d.tar", func(t *testing.T) []byte {
+		var b bytes.Buffer
+		b.Write(files{"a/1.png": answer(0)}.tarBytes(t)[:1024]) // without the end
+		_ = tar.NewWriter(&b).WriteHeader(&tar.Header{Name: "../x.jpg", Size: 1e13, Mode: 0o644})
+		return append(b.Bytes(), make([]byte, 1024)...)
+	}), refused: "the tar file is cut off: ../x.jpg should have 10000000000000 bytes, 1024 are left"},
 	{what: "CIFAR, Python version", sample: "`data_batch_1`, `batches.meta`", open: folder(files{"data_batch_1": "\x80\x02}", "batches.meta": "\x80\x02}"}, Options{}), refused: "it is CIFAR's Python version (pickle files); use the binary version or a folder of images"},
 	{what: "a pickle file", sample: "`cifar.pkl`", open: packed("x.pkl", func(*testing.T) []byte { return []byte("\x80\x04\x95\x00\x00\x00\x00}") }), refused: pickled},
 	{what: "MNIST's idx format", sample: "`t10k-images-idx3-ubyte`", open: packed("t10k-images-idx3-ubyte", func(*testing.T) []byte { return []byte("\x00\x00\x08\x03\x00\x00\x00\x01") }), refused: "it holds pictures in MNIST's idx format; save them with numpy.save as bytes (uint8) of the shape n x height x width, and the labels beside them"},
