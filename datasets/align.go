@@ -112,11 +112,7 @@ func (d *Dataset) align(outputs int, names []string) (Alignment, error) {
 		}
 		return a, nil
 	}
-	split := ""
-	if i := slices.IndexFunc(d.Classes, func(c string) bool { return splitKind(c) != "" }); i >= 0 {
-		split = fmt.Sprintf(", or --split %s if that folder is no class but a split", d.Classes[i])
-	}
-	return Alignment{}, fmt.Errorf("nothing says which outputs are meant; give a class map with --labels (lines of \"class output\")%s", split)
+	return Alignment{}, fmt.Errorf("nothing says which outputs are meant; give a class map with --labels (lines of \"class output\")")
 }
 
 // lookup is the output of each class by an index of keys of classes.

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/base64"
-	"encoding/binary"
 	"fmt"
 	"image"
 	"image/color"
@@ -18,6 +17,7 @@ import (
 
 	"cutmix-eval/internal/docs"
 	"cutmix-eval/internal/golden"
+	"cutmix-eval/internal/npy"
 
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/text/encoding/unicode"
@@ -77,13 +77,6 @@ func pixels(w, h int, planes bool, outputs ...int) string {
 		}
 	}
 	return b.String()
-}
-
-// npyOf is a .npy file.
-func npyOf(dtype, shape, data string) string {
-	head := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", dtype, shape)
-	head += strings.Repeat(" ", 63-(len(head)+10)%64) + "\n"
-	return "\x93NUMPY\x01\x00" + string(binary.LittleEndian.AppendUint16(nil, uint16(len(head)))) + head + data
 }
 
 // folder, packed and file say how a sample is given.
@@ -182,6 +175,8 @@ var layouts = []layout{
 		open: folder(files{"training_set/cat/1.png": answer(9), "test_set/cat/1.png": answer(0), "test_set/dog/1.png": answer(1)}, Options{Split: "test"})},
 	{what: "splits called dev", sample: "`dev/` `train/`", images: 2, says: "dev counts as val",
 		open: folder(files{"dev/cat/1.png": answer(0), "dev/dog/1.png": answer(1), "train/cat/1.png": answer(9)}, Options{})},
+	{what: "a split among other folders", sample: "`test/cat/` `test/dog/` `samples/`", images: 2, says: "test",
+		open: folder(files{"test/cat/1.png": answer(0), "test/dog/1.png": answer(1), "samples/1.png": answer(9)}, Options{})},
 	{what: "Hugging Face's Parquet, numbers of classes", sample: "`image` {bytes, path}, `label`, names dog, cat in the schema", names: "dog,cat", images: 2, says: "by the schema's names",
 		open: packed("x.parquet", func(t *testing.T) []byte {
 			return []byte(parquetBytes(t, []hfRow{hfRows("1.png", 1, 1), hfRows("2.png", 0, 0)}, features("label", "dog", "cat")))
@@ -219,7 +214,20 @@ var layouts = []layout{
 		return files{"list.csv": "file_name,label\nim/1.png,dog\nim/2.png,cat\n", "im/1.png": answer(1), "im/2.png": answer(0)}
 	})},
 	{what: "numpy pictures and labels, numbers", outputs: 10, sample: "`x_data.npy` (n x h x w x 3), `x_labels.npy`", images: 3, says: "labels beside the pictures", open: inside("x_data.npy", func(*testing.T) files {
-		return files{"x_data.npy": npyOf("|u1", "3, 4, 5, 3", pixels(5, 4, false, 3, 0, 7)), "x_labels.npy": npyOf("<i4", "3,", "\x03\x00\x00\x00\x00\x00\x00\x00\x07\x00\x00\x00")}
+		return files{"x_data.npy": string(npy.Header("u1", 3, 4, 5, 3)) + pixels(5, 4, false, 3, 0, 7), "x_labels.npy": npyOf("i4", []int{3}, 3, 0, 7)}
+	})},
+	{what: "numpy archive of several splits", sample: "`train_images`, `test_images`, `test_labels` … in `x.npz`, as MedMNIST's, `--split test`", outputs: 10, images: 3, says: "the arrays of test",
+		open: func(t *testing.T) (string, Options) {
+			image := func(outputs ...int) string {
+				return string(npy.Header("u1", len(outputs), 4, 5, 3)) + pixels(5, 4, false, outputs...)
+			}
+			return write(t, "x.npz", string(files{
+				"train_images.npy": image(9), "train_labels.npy": npyOf("u1", []int{1, 1}, 0),
+				"test_images.npy": image(3, 0, 7), "test_labels.npy": npyOf("u1", []int{3, 1}, 3, 0, 7),
+			}.zipBytes(t, zip.Deflate))), Options{Split: "test"}
+		}},
+	{what: "folder of numpy arrays", sample: "`x_test.npy` `y_test.npy`", outputs: 10, images: 2, says: "labels by name", open: inside("", func(*testing.T) files {
+		return files{"x_test.npy": string(npy.Header("u1", 2, 4, 5, 3)) + pixels(5, 4, false, 8, 1), "y_test.npy": npyOf("i8", []int{2}, 8, 1)}
 	})},
 	{what: "CIFAR-10, binary version", outputs: 10, sample: "`test_batch.bin`", images: 2, says: "CIFAR's order", open: inside("", func(*testing.T) files {
 		return files{"cifar-10-batches-bin/test_batch.bin": "\x03" + pixels(32, 32, true, 3) + "\x09" + pixels(32, 32, true, 9)}
@@ -253,7 +261,7 @@ var layouts = []layout{
 	{what: "table, labels are numbers written otherwise", sample: "`a,0.0` `b,00` `c,1e0`", open: labelled("l.csv", "path,label\na,0.0\nb,00\nc,1e0\n"), images: 3, says: "cat 0, dog 1"},
 	{what: "labels alone, numbers from 0", sample: "one per line, in the order of the names", open: labelled("l.txt", "0\n0\n1\n"), images: 3, says: "cat 0, dog 1"},
 	{what: "labels alone, names", sample: "`cat` `cat` `dog`", open: labelled("l.txt", "cat\ncat\ndog\n"), images: 3, says: "names sorted"},
-	{what: "labels in numpy's format", sample: "`y.npy`", open: labelled("y.npy", npyOf("|u1", "3,", "\x00\x00\x01")), images: 3, says: "the same as numbers alone"},
+	{what: "labels in numpy's format", sample: "`y.npy`", open: labelled("y.npy", npyOf("u1", []int{3}, 0, 0, 1)), images: 3, says: "the same as numbers alone"},
 	{what: "class map, lines", sample: "`dog 0` `cat 1`", open: withLabels(files{"dog/1.png": answer(0), "cat/2.png": answer(1)}, "m.txt", "dog 0\ncat 1\n"), images: 2, says: "dog 0, cat 1"},
 	{what: "class map, number first", sample: "`0 dog`", open: withLabels(files{"dog/1.png": answer(0), "cat/2.png": answer(1)}, "m.txt", "0 dog\n1 cat\n"), images: 2, says: "dog 0, cat 1"},
 	{what: "class map with a header", sample: "`name,id`", open: withLabels(files{"dog/1.png": answer(0), "cat/2.png": answer(1)}, "m.csv", "name,id\ndog,0\ncat,1\n"), images: 2, says: "dog 0, cat 1"},
@@ -283,7 +291,7 @@ var refusals = []layout{
 	{what: "MATLAB", sample: "`x.mat`", open: packed("x.mat", func(*testing.T) []byte { return []byte("MATLAB 5.0 MAT-file, \x00\x00") }), refused: "it is a file of MATLAB; save pictures and labels with numpy.save, or write the pictures into class folders"},
 	{what: "Arrow", sample: "`x.arrow` of Hugging Face's `save_to_disk`", open: packed("x.arrow", func(*testing.T) []byte { return []byte("\xff\xff\xff\xff\x00\x00") }), refused: "it is an Arrow stream; save the table as Parquet (to_parquet of Hugging Face's datasets)"},
 	{what: "a text that is no list", sample: "`notes.txt`", open: packed("notes.txt", func(*testing.T) []byte { return []byte("hello world\n") }), refused: "it is a text file, but its lines do not begin with the paths of images; if they are names without an extension, give the images' folder with --data-root"},
-	{what: "numpy pictures of floats", sample: "float32", open: packed("x.npy", func(*testing.T) []byte { return []byte(npyOf("<f4", "1, 1, 1, 3", strings.Repeat("\x00", 12))) }), refused: "its array of f4 [1 1 1 3] is not one of pictures; save them as bytes (uint8) of the shape n x height x width x 3"},
+	{what: "numpy pictures whose channels may be first or last", sample: "n x 3 x 3 x 3", open: packed("x.npy", func(*testing.T) []byte { return []byte(npyOf("u1", []int{1, 3, 3, 3}, make([]float64, 27)...)) }), refused: "its shape [1 3 3 3] does not tell whether the channels come first or last; save pictures as bytes (uint8) of the shape n x height x width x 3"},
 	{what: "a split that is not there", sample: "`--split holdout`", open: folder(pets, Options{Split: "holdout"}), refused: "there is no split \"holdout\": it has no folder of that name"},
 	{what: "webdataset, two images to a label", sample: "`1.left.png` `1.right.png` `1.cls`, `--data-format webdataset`", open: func(t *testing.T) (string, Options) {
 		return files{"1.left.png": answer(0), "1.right.png": answer(0), "1.cls": "1"}.tar(t), Options{Format: WebDataset}
@@ -297,7 +305,6 @@ var refusals = []layout{
 	{what: "a class map with a class twice", sample: "`{\"dog\": 0, \"cat\": 1, \"dog\": 1}`", open: withLabels(pets, "m.json", `{"dog": 0, "cat": 1, "dog": 1}`), refused: `key "dog" occurs twice`},
 	{what: "labels of other images", sample: "`z.png,cat`", open: labelled("l.csv", "z.png,cat\ny.png,dog\n"), refused: "it names neither images nor class folders of the data"},
 	{what: "classes that the model calls otherwise", sample: "cat, dog; the model says ant, bee", names: "ant,bee", open: folder(pets, Options{}), refused: "the model calls its classes otherwise"},
-	{what: "a split among other folders", sample: "`test/cat/` `samples/`; three outputs", outputs: 3, open: folder(files{"test/cat/1.png": answer(0), "samples/1.png": answer(0)}, Options{}), refused: "nothing says which outputs are meant; give a class map with --labels (lines of \"class output\"), or --split test if that folder is no class but a split"},
 	{what: "fewer classes than outputs", sample: "cat, dog; three outputs", outputs: 3, open: folder(pets, Options{}), refused: "nothing says which outputs are meant; give a class map with --labels (lines of \"class output\")"},
 }
 
