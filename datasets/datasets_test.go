@@ -292,7 +292,7 @@ func TestOpenErrors(t *testing.T) {
 		{"empty folder", t.TempDir(), Options{}, "no images"},
 		{"gzip", gz, Options{}, "damaged"},
 		{"text", text, Options{}, "paths of images"},
-		{"binary", binary, Options{}, "neither a tar file"},
+		{"binary", binary, Options{}, "none of what can be read"},
 		{"empty file", write(t, "e.tar", ""), Options{}, "empty"},
 		{"cut tar", write(t, "c.tar", string(cut[:2000])), Options{}, "cut off"},
 		{"split", files{"train/x/1.png": a, "val/x/1.png": a}.folder(t), Options{Split: "dev"}, `no split "dev"`},

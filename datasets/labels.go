@@ -437,6 +437,9 @@ func (l *labelFile) parseJSON(data []byte, t *tree, images []int, dirs []string)
 		}
 		return nil
 	}
+	if twice := repeatedKey(data); twice != "" {
+		return fmt.Errorf("key %q occurs twice", twice)
+	}
 	var several [][]int
 	if json.Unmarshal(data, &several) == nil {
 		return l.severalClasses(several, t, images)
@@ -486,4 +489,30 @@ func (l *labelFile) parseJSON(data []byte, t *tree, images []int, dirs []string)
 		delete(l.classes, name)
 	}
 	return nil
+}
+
+// repeatedKey is a key that a JSON object has twice, of which encoding/json would take the last
+// in silence; empty where there is none or data is no object.
+func repeatedKey(data []byte) string {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return ""
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		key, err := d.Token()
+		name, ok := key.(string)
+		if err != nil || !ok {
+			return ""
+		}
+		if seen[name] {
+			return name
+		}
+		seen[name] = true
+		var value json.RawMessage
+		if d.Decode(&value) != nil {
+			return ""
+		}
+	}
+	return ""
 }

@@ -162,7 +162,7 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 		}
 	}
 	if other > 0 {
-		d.Notes = append(d.Notes, fmt.Sprintf("%d files that are not images were passed over", other))
+		d.Notes = append(d.Notes, amount(other, "file that is not an image was passed over", "files that are not images were passed over"))
 	}
 	prefix := t.kind
 	if t.kind == "tar" {
@@ -199,7 +199,7 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 		return nil
 	}
 	if len(loose) > 0 {
-		d.Notes = append(d.Notes, fmt.Sprintf("%d images that lie outside the class folders were passed over", len(loose)))
+		d.Notes = append(d.Notes, amount(len(loose), "image that lies outside the class folders was passed over", "images that lie outside the class folders were passed over"))
 	}
 	if len(dirs) == 0 {
 		return errors.New("there are no class folders")
@@ -258,6 +258,14 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 		}
 	}
 	return nil
+}
+
+// amount is a number of things, one or many.
+func amount(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 func sample(t *tree, i, label int) Sample {

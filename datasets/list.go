@@ -20,7 +20,7 @@ func openList(name string, o Options) (*Dataset, error) {
 		return nil, err
 	}
 	if bytes.IndexByte(data[:min(len(data), 4096)], 0) >= 0 {
-		return nil, errors.New("it is neither a tar file, a CIFAR binary nor a text list of images")
+		return nil, unknownFile(data)
 	}
 	if o.Labels != "" {
 		return nil, errors.New("a list carries its own labels; --labels cannot be given with it")

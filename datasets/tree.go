@@ -172,6 +172,9 @@ func (t *tree) index() error {
 		if errors.Is(err, io.EOF) {
 			break
 		}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return fmt.Errorf("the tar file is cut off after %d members; copy it again", len(t.files))
+		}
 		if err != nil {
 			return fmt.Errorf("reading the tar file after %d members: %w", len(t.files), err)
 		}
@@ -187,21 +190,24 @@ func (t *tree) index() error {
 			continue
 		case h.Typeflag != tar.TypeReg:
 			continue
-		case path.IsAbs(p) || p == ".." || strings.HasPrefix(p, "../"):
-			t.note("%s leads out of the archive", p)
-			continue
-		case slices.ContainsFunc(strings.Split(p, "/"), hidden):
-			continue
-		case h.PAXRecords["GNU.sparse.major"] != "":
-			t.note("%s is a sparse file", p)
-			continue
 		}
 		off, err := t.tar.Seek(0, io.SeekCurrent)
 		if err != nil {
 			return err
 		}
-		if h.Size > end-off {
+		sparse := h.PAXRecords["GNU.sparse.major"] != ""
+		if h.Size > end-off && !sparse {
 			return fmt.Errorf("the tar file is cut off: %s should have %d bytes, %d are left", p, h.Size, end-off)
+		}
+		switch {
+		case path.IsAbs(p) || p == ".." || strings.HasPrefix(p, "../"):
+			t.note("%s leads out of the archive", p)
+			continue
+		case slices.ContainsFunc(strings.Split(p, "/"), hidden):
+			continue
+		case sparse:
+			t.note("%s is a sparse file", p)
+			continue
 		}
 		last = off + (h.Size+511)/512*512
 		fl := file{path: p, size: h.Size, off: off, image: isImage(p, func(buf []byte) int {

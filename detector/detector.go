@@ -107,6 +107,10 @@ func parse(r io.ReaderAt, size, most int64) (*Detector, error) {
 	if err := json.NewDecoder(bytes.NewReader(text)).Decode(d); err != nil {
 		return nil, fmt.Errorf("%s: %w", textName, err)
 	}
+	var given struct{ Threshold *float64 }
+	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&given); err != nil || given.Threshold == nil {
+		return nil, fmt.Errorf("%s has no threshold; write the detector again with ood --threshold-at", textName)
+	}
 	for name, v := range a.Arrays {
 		name, ours := strings.CutPrefix(name, stateFolder)
 		if !ours {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"cutmix-eval/imageproc"
@@ -158,6 +159,19 @@ func TestVersion1(t *testing.T) {
 	}
 	if got, want := d.Recipe.Crop, (imageproc.Size{H: 60, W: 62}); got != want {
 		t.Errorf("images are cropped to %v, want %v", got, want)
+	}
+}
+
+// TestNoThreshold: a threshold that is missing or null is not 0, which would accept other images.
+func TestNoThreshold(t *testing.T) {
+	for _, threshold := range []string{"", `"threshold": null,`} {
+		var b bytes.Buffer
+		if err := (&Detector{}).archive([]byte(`{"format_version": 1, "score": "msp",` + threshold + `"classes": 3, "features": 0}`)).Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := parse(bytes.NewReader(b.Bytes()), int64(b.Len()), maxState); err == nil || !strings.Contains(err.Error(), "has no threshold") {
+			t.Errorf("%q: %v", threshold, err)
+		}
 	}
 }
 

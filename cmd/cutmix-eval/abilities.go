@@ -47,6 +47,8 @@ func showTasks(ctx context.Context, line func(string, string, ...any), m *model.
 		} else {
 			line("ood", "%s; no others: %s", strings.Join(possible, ", "), why)
 		}
+	} else {
+		line("ood", "no: it has one output, and its scores are of several")
 	}
 	switch tune, mix := finetune.Possible(m); {
 	case tune != nil:

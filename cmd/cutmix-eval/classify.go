@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
+	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/predictions"
 	"cutmix-eval/tasks"
@@ -38,10 +40,7 @@ accuracy, NLL, Brier score, calibration errors, the area under the risk-coverage
 curve, the temperature that fits best, accuracy by class and the most confused
 pairs, each with a 95 % interval.
 
-The data format is detected and printed in the report: class folders (synsets,
-names, numbers), a tar or zip file of the same, Hugging Face's Parquet,
-webdataset, images with a label file, OpenOOD image lists, CIFAR binaries, numpy
-arrays, Tiny-ImageNet, ImageNet-V2.
+` + wrapped("What the data are is recognised by their contents and printed in the report: "+strings.Join(datasets.KindWords(), ", ")+" (datasets list has more).") + `
 
 A model that ends in Softmax is recognised; its logits are read before it.
 

@@ -72,7 +72,7 @@ JSON of "models" (name, model) and "data" (name, train, val, test).`,
 	o.addModel(cmd)
 	t, flags := &o.Task, cmd.Flags()
 	text(cmd, &o.Data.Path, "train", "PATH",
-		"training images: folder, tar file, image list, CIFAR binary (default with no --val: scenes:new-train)")
+		"training images, whatever --data of classify takes (default with no --val: scenes:new-train)")
 	text(cmd, &o.Files.Val, "val", "PATH",
 		"validation images, which choose the epoch (default: a part of the training images, see --split)")
 	text(cmd, &o.Files.Test, "test", "PATH", "test images, used only for the final numbers")

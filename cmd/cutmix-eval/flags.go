@@ -76,7 +76,7 @@ func (o *options) add(cmd *cobra.Command) {
 // addData declares the flags that choose the data.
 func (o *options) addData(cmd *cobra.Command) {
 	c := &o.Data
-	text(cmd, &c.Path, "data", "PATH", "folder, tar, zip or Parquet file, webdataset, image list, CIFAR binary, numpy array, or scenes[:SPLIT]")
+	text(cmd, &c.Path, "data", "PATH", strings.Join(datasets.KindWords(), ", ")+", or scenes[:SPLIT]")
 	addReading(cmd, &c.Format, &c.Labels, &c.Root)
 	text(cmd, &c.Split, "split", "NAME", splitUsage)
 	choose(cmd, &c.Order, "class-order", "", "order in which the classes are the model's outputs (default: found)",

@@ -357,7 +357,11 @@ func showHead(line func(string, string, ...any), h *model.Head) {
 	if h.Quantized {
 		quantized = ", quantised in the file, read as what its integers stand for"
 	}
-	line("head", "%s: %d features -> %d classes, weight %d x %d (class by feature), bias %d%s", h.Node, h.Features, h.Classes, h.Classes, h.Features, len(h.Bias), quantized)
+	classes := fmt.Sprintf("%d classes", h.Classes)
+	if h.Classes == 1 {
+		classes = "one output"
+	}
+	line("head", "%s: %d features -> %s, weight %d x %d (class by feature), bias %d%s", h.Node, h.Features, classes, h.Classes, h.Features, len(h.Bias), quantized)
 	switch {
 	case h.PerPlace:
 		line("penultimate", "none: the layer is applied at every place of the map, then pooled")

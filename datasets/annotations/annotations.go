@@ -37,9 +37,6 @@ type Set struct {
 	Root   string // folder that masks are relative to
 }
 
-// ErrUnknown is wrapped where a file is in no known format.
-var ErrUnknown = errors.New("it is in no known annotation format (ILSVRC or VOC XML, Kaggle LOC_val_solution.csv, wsolevaluation localization.txt, CUB-200-2011, Tiny-ImageNet val_annotations.txt, TS-CAM list, COCO JSON, path,class,x0,y0,x1,y1)")
-
 // Open reads the annotations at p: a file or a folder.
 func Open(p string) (*Set, error) {
 	s, err := open(p)

@@ -7,6 +7,7 @@ import (
 	"image/png"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"cutmix-eval/boxes"
 	"cutmix-eval/datasets"
@@ -134,7 +135,7 @@ func openSet(d *datasets.Dataset, path string) (*Set, error) {
 		}
 		return set, nil
 	}
-	return nil, fmt.Errorf("%s has no boxes with it (looked for %v); give them with --boxes", d.Name, Companions())
+	return nil, fmt.Errorf("%s has no boxes with it (looked for %s); give them with --boxes", d.Name, strings.Join(Companions(), ", "))
 }
 
 func readMask(path string) (boxes.Mask, error) {
