@@ -71,7 +71,8 @@ func (d *Dataset) label(values []string, classes []string) error {
 		}
 		return nil
 	}
-	rows, at := table{label: 1}, []int{}
+	rows, at := newTable(), []int{}
+	rows.unit = "row"
 	for i, v := range values {
 		if v != "" {
 			rows.add(i+1, []string{d.Samples[i].ID, v})
@@ -142,7 +143,7 @@ func (d *Dataset) labelFrom(o Options) error {
 		t.files = append(t.files, file{path: s.ID})
 		images[i] = i
 	}
-	l, err := readLabels(o.Labels, t, images, d.Classes)
+	l, err := readLabels(o, t, images, d.Classes)
 	if err != nil {
 		return err
 	}
@@ -151,15 +152,11 @@ func (d *Dataset) labelFrom(o Options) error {
 		return fmt.Errorf("%s maps classes to several outputs each, which only data in class folders can have", filepath.Base(o.Labels))
 	}
 	if !l.images() {
-		d.ClassMap, d.MapName = l.classes, o.Labels
-		for i, n := range d.Indices {
-			if l.display != nil {
-				d.Classes[i] = l.display[n]
-			}
-		}
+		d.mapClasses(l, o.Labels)
 		return nil
 	}
-	d.Classes, d.Indices = l.names, l.indices
+	d.Classes, d.Indices, d.Called = l.names, l.indices, nil
+	d.call(l)
 	missing := 0
 	for i := range d.Samples {
 		n, ok := l.of(i)

@@ -57,9 +57,12 @@ func Formats() []Format {
 type Options struct {
 	Format Format // Auto or empty: recognise it
 	Labels string // label file, or class map; see labels.go
-	Root   string // folder that a list's paths are relative to
-	Split  string // which of train, val, test … where there are several
-	Prefer string // the split to take where there are several and Split names none
+	// LabelColumn is the column of a table that holds the labels: its name or its number, from 1;
+	// empty: found.
+	LabelColumn string
+	Root        string // folder that a list's paths are relative to
+	Split       string // which of train, val, test … where there are several
+	Prefer      string // the split to take where there are several and Split names none
 	// Order is the order in which the classes are a model's outputs; empty: found.
 	Order ClassOrder
 	// Unlabelled says that labels do not matter: all images of a folder or tar are taken,
@@ -91,6 +94,8 @@ type Dataset struct {
 	// Indices says that class i was given as the number Indices[i] (folder
 	// names or labels that are numbers); nil where classes have only names.
 	Indices []int
+	// Called is what people call class i, empty where that is not known; nil where no file says so.
+	Called  []string
 	Samples []Sample
 	Notes   []string // what was passed over or assumed
 	// ClassMap, from a file, gives the model output of each class by name; nil
@@ -130,6 +135,10 @@ func Open(path string, o Options) (*Dataset, error) {
 	d, err := open(path, o)
 	if err != nil {
 		return nil, fmt.Errorf("opening data %q: %w", path, err)
+	}
+	if o.LabelColumn != "" && o.Labels == "" && d.Format != List {
+		d.Close()
+		return nil, fmt.Errorf("opening data %q: --label-column says nothing without a table: give it by --labels", path)
 	}
 	d.Order = o.Order
 	d.exif = o.Exif

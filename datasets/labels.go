@@ -3,7 +3,6 @@ package datasets
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
@@ -11,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"cutmix-eval/internal/regular"
 )
@@ -38,17 +38,21 @@ type labelFile struct {
 	indices []int         // as Dataset.Indices
 	absent  []absent      // listed, but not in the tree
 	also    map[int][]int // further classes of an image, where it is of several
-	notes   []string
+	notes   []string      // what was assumed
 
-	classes map[string]int   // class map: class -> model output
-	display []string         // names of the outputs, where classes are numbers
-	sets    map[string][]int // class map of several outputs per class
+	classes map[string]int    // class map: class -> model output
+	display []string          // names of the outputs, where classes are numbers
+	sets    map[string][]int  // class map of several outputs per class
+	called  map[string]string // what people call a class
+	asked   string            // column of labels that the user named; empty: found
 }
 
 type absent struct {
 	name  string
 	label int
 }
+
+func newTable() table { return table{label: 1, called: -1, unit: "line"} }
 
 func (l *labelFile) images() bool { return l.label != nil }
 
@@ -79,7 +83,8 @@ func readText(name string) ([]byte, error) {
 
 // readLabels reads a label file for the given images of a tree and class
 // folders dirs.
-func readLabels(name string, t *tree, images []int, dirs []string) (*labelFile, error) {
+func readLabels(o Options, t *tree, images []int, dirs []string) (*labelFile, error) {
+	name := o.Labels
 	data, err := readText(name)
 	if err != nil {
 		return nil, fmt.Errorf("reading labels: %w", err)
@@ -89,7 +94,7 @@ func readLabels(name string, t *tree, images []int, dirs []string) (*labelFile, 
 			return nil, fmt.Errorf("reading labels from %q: %w", name, err)
 		}
 	}
-	l := &labelFile{path: name}
+	l := &labelFile{path: name, asked: o.LabelColumn}
 	if err := l.parse(data, t, images, dirs); err != nil {
 		return nil, fmt.Errorf("reading labels from %q: %w", name, err)
 	}
@@ -98,35 +103,46 @@ func readLabels(name string, t *tree, images []int, dirs []string) (*labelFile, 
 
 func (l *labelFile) parse(data []byte, t *tree, images []int, dirs []string) error {
 	trimmed := bytes.TrimSpace(data)
-	if len(trimmed) == 0 {
+	switch {
+	case len(trimmed) == 0:
 		return errors.New("it is empty")
+	case bytes.IndexByte(trimmed, 0) >= 0:
+		return errors.New("it has a zero byte, so it is no text; save it as CSV in UTF-8")
 	}
+	names := imagesOf(t, images)
 	if trimmed[0] == '{' || trimmed[0] == '[' {
-		return l.parseJSON(trimmed, t, images, dirs)
+		return l.parseJSON(trimmed, t, names, images, dirs)
 	}
-	rows, err := splitRows(trimmed)
+	rows, err := splitRows(data, names.has)
 	if err != nil {
 		return err
 	}
-	if numbers, ok := column(rows); ok {
-		return l.numbers(numbers, t, images, dirs)
-	}
-	single := !slices.ContainsFunc(rows.rows, func(r []string) bool { return len(r) != 1 })
-	if single && len(rows.rows) == len(images) && len(images) != len(dirs) {
-		return l.namesInOrder(rows, images)
-	}
-	names := imagesOf(t, images)
-	if err := rows.locate(func(cell string) bool {
-		i, err := names.Find(cell)
-		return cell != "" && (err != nil || i >= 0)
-	}); err != nil {
-		return err
-	}
-	m, hits, several := matchImages(rows, names, images)
-	folders, isDir := 0, make(map[string]bool, len(dirs))
+	return l.table(rows, t, names, images, dirs)
+}
+
+// table reads rows, of images or of classes.
+func (l *labelFile) table(rows table, t *tree, names *Names, images []int, dirs []string) error {
+	isDir := make(map[string]bool, len(dirs))
 	for _, d := range dirs {
 		isDir[d] = true
 	}
+	if !slices.ContainsFunc(rows.rows, func(r []string) bool { return len(r) != 1 }) {
+		rows.header = rows.rows[0]
+		_, number, _ := wholeNumber(rows.header[0])
+		if (headsNames(rows.header[0]) || rows.find(labelColumns) == 0) && !number && !isDir[rows.header[0]] && len(rows.rows) > 1 {
+			rows.behead()
+		}
+		rows.header = nil
+		return l.column(rows, t, images, dirs)
+	}
+	if err := rows.locate(names.has, l.asked); err != nil {
+		return err
+	}
+	if len(rows.rows) == 0 {
+		return errors.New("it has a header and no rows")
+	}
+	m, hits, several := matchImages(rows, names, images)
+	folders := 0
 	for _, r := range rows.rows {
 		_, number, _ := wholeNumber(r[0])
 		if isDir[r[0]] || isDir[strings.Join(r, " ")] || number && isDir[r[len(r)-1]] {
@@ -140,18 +156,56 @@ func (l *labelFile) parse(data []byte, t *tree, images []int, dirs []string) err
 		}
 		return l.perImage(rows, m)
 	}
+	if hits == 0 && folders == 0 && rows.header != nil && len(rows.rows) == len(images) && len(images) != len(dirs) && len(rows.header) == 2 && rows.counts(rows.path) {
+		// The numbers of the rows and their labels.
+		for i, r := range rows.rows {
+			rows.rows[i] = []string{rows.cell(r, rows.label)}
+		}
+		rows.path, rows.label = 0, 1
+		return l.column(rows, t, images, dirs)
+	}
+	return l.classMap(rows, dirs)
+}
+
+// column reads rows of one cell: numbers or names, of images or of classes.
+func (l *labelFile) column(rows table, t *tree, images []int, dirs []string) error {
+	if numbers, ok := column(rows); ok {
+		return l.numbers(numbers, t, images, dirs)
+	}
+	if len(rows.rows) == len(images) && len(images) != len(dirs) {
+		return l.namesInOrder(rows, t, images)
+	}
 	return l.classMap(rows, dirs)
 }
 
 // namesInOrder reads one class name a line, one line per image in name order.
-func (l *labelFile) namesInOrder(t table, images []int) error {
-	for i := range t.rows {
-		t.rows[i] = []string{strconv.Itoa(i), t.rows[i][0]}
+func (l *labelFile) namesInOrder(rows table, t *tree, images []int) error {
+	if err := l.inNameOrder(t, images); err != nil {
+		return err
 	}
-	t.path, t.label = 0, 1
-	err := l.perImage(t, images)
+	for i := range rows.rows {
+		rows.rows[i] = []string{t.files[images[i]].path, rows.rows[i][0]}
+	}
+	rows.path, rows.label, rows.called = 0, 1, -1
+	err := l.perImage(rows, images)
 	l.kind = "one class name a line, images in name order"
 	return err
+}
+
+// inNameOrder refuses rows that name no images where it is not clear which row is whose: where
+// the images' names are in another order as text than by their numbers.
+func (l *labelFile) inNameOrder(t *tree, images []int) error {
+	if t.kind == "rows" { // in an order of their own
+		return nil
+	}
+	for k := 1; k < len(images); k++ {
+		a, b := t.files[images[k-1]].path, t.files[images[k]].path
+		if natural(strings.ToLower(a), strings.ToLower(b)) > 0 {
+			return fmt.Errorf("it names no images, and whether its rows follow their names as text (%s before %s) or by number is unclear; write lines of \"image,label\"", a, b)
+		}
+	}
+	l.notes = append(l.notes, fmt.Sprintf("nothing in %s names the images: its rows are taken in the order of the images' names", filepath.Base(l.path)))
+	return nil
 }
 
 // numbers reads the file of one integer a line: the devkit's ground truth when
@@ -160,9 +214,12 @@ func (l *labelFile) numbers(v []int, t *tree, images []int, dirs []string) error
 	switch {
 	case len(v) == len(images) && len(v) != len(dirs):
 		if slices.Contains(v, 0) {
-			rows := table{label: 1}
+			rows := newTable()
 			for i, n := range v {
-				rows.add(i+1, []string{strconv.Itoa(i), strconv.Itoa(n)})
+				rows.add(i+1, []string{t.files[images[i]].path, strconv.Itoa(n)})
+			}
+			if err := l.inNameOrder(t, images); err != nil {
+				return err
 			}
 			err := l.perImage(rows, images)
 			l.kind = "one output number per line, from 0, images in name order"
@@ -172,6 +229,9 @@ func (l *labelFile) numbers(v []int, t *tree, images []int, dirs []string) error
 		ilsvrc := !slices.ContainsFunc(images, func(i int) bool { return !strings.Contains(path.Base(t.files[i].path), "ILSVRC20") })
 		if !ilsvrc {
 			return errors.New("its numbers start above 0 and the images are not ILSVRC's, so what they count is unclear; write \"path,output\" lines, with outputs from 0")
+		}
+		if err := l.inNameOrder(t, images); err != nil {
+			return err
 		}
 		return l.devkit(v, images)
 	case len(v) == len(dirs):
@@ -249,7 +309,7 @@ func matchImages(t table, names *Names, images []int) (match []int, hits int, se
 		i, err := names.Find(t.cell(row, t.path))
 		switch {
 		case err != nil:
-			several = cmp.Or(several, fmt.Errorf("line %d: %w", t.lines[r], err))
+			several = cmp.Or(several, fmt.Errorf("%s: %w", t.where(r), err))
 			hits++
 		case i >= 0:
 			match[r] = images[i]
@@ -259,19 +319,47 @@ func matchImages(t table, names *Names, images []int) (match []int, hits int, se
 	return match, hits, several
 }
 
+// noLabel says whether a cell stands for a missing label, as programs write it.
+func noLabel(s string) bool {
+	switch strings.ToLower(s) {
+	case "", "nan", "null", "n/a", "<na>", "#n/a":
+		return true
+	}
+	return s == "None" || s == "NA"
+}
+
 // perImage takes labels row by row. Labels are whole numbers, however written, or names whose
-// sorted order is the class order.
+// sorted order is the class order, unless the table has an order of its own.
 func (l *labelFile) perImage(t table, match []int) error {
 	values := make([]string, len(t.rows))
 	all := make([]int, 0, len(t.rows)) // as numbers
 	numbers, broken := 0, -1
+	width := len(t.header)
+	if t.header == nil {
+		width = len(t.rows[0])
+	}
 	for i, row := range t.rows {
 		v := t.cell(row, t.label)
-		if f := strings.Fields(v); len(f) > 1 && wnid.MatchString(f[0]) { // Kaggle: synset x y x y
-			v = f[0]
+		if len(row) > width && strings.Join(row[width:], "") != "" {
+			return fmt.Errorf("%s has %d cells, the first line %d; put quotes around a cell that has a %q in it", t.where(i), len(row), width, t.comma)
 		}
-		if v == "" {
-			return fmt.Errorf("line %d (%s) has no label", t.lines[i], t.cell(row, t.path))
+		if synset, rest, ok := strings.Cut(v, " "); ok && wnid.MatchString(synset) { // Kaggle: synset x y x y; or synset name
+			if other, named := otherClass(synset, rest); other {
+				return fmt.Errorf("%s: label %q contradicts itself: %s is %s", t.where(i), v, synset, named)
+			}
+			v = synset
+		}
+		switch {
+		case v == "":
+			return fmt.Errorf("%s (%s) has no label", t.where(i), t.cell(row, t.path))
+		case !utf8.ValidString(v):
+			return fmt.Errorf("%s (%s) has the label %q, which is not UTF-8; save the file in UTF-8", t.where(i), printable(t.cell(row, t.path)), v)
+		case noLabel(v):
+			return fmt.Errorf("%s (%s) has the label %q, which stands for none; leave the image out, or give its class", t.where(i), t.cell(row, t.path), v)
+		case t.json && (v[0] == '[' || v[0] == '{'):
+			return fmt.Errorf("%s (%s) has the label %s; for several labels per image give the file with --multi-label", t.where(i), t.cell(row, t.path), shorten(v))
+		case strings.ContainsRune(v, '\n'):
+			return fmt.Errorf("%s: its label goes over several lines; a quote is probably not closed", t.where(i))
 		}
 		n, number, whole := wholeNumber(v)
 		if number {
@@ -285,12 +373,12 @@ func (l *labelFile) perImage(t table, match []int) error {
 	index := map[string]int{}
 	switch {
 	case numbers == len(values) && broken >= 0:
-		return fmt.Errorf("line %d: label %s is no whole number; labels are numbers of classes or their names", t.lines[broken], values[broken])
+		return fmt.Errorf("%s: label %s is no whole number; labels are numbers of classes or their names", t.where(broken), values[broken])
 	case numbers == len(values):
 		l.kind = "label of each image, as numbers"
 		for i, n := range all {
 			if n < Unlabelled {
-				return fmt.Errorf("line %d: label %d is below -1", t.lines[i], n)
+				return fmt.Errorf("%s: label %d is below -1", t.where(i), n)
 			}
 			values[i] = strconv.Itoa(n) // "007" and "7.0" are 7
 			if n >= 0 {
@@ -304,215 +392,83 @@ func (l *labelFile) perImage(t table, match []int) error {
 			index[strconv.Itoa(n)] = i
 		}
 		index[strconv.Itoa(Unlabelled)] = Unlabelled
+		if err := l.callNumbers(t, values); err != nil {
+			return err
+		}
+	case t.order != nil:
+		l.kind = "a column per class, in the order of the columns"
+		l.names = t.order
 	default:
 		l.kind = "label of each image, names sorted"
 		l.names = slices.Clone(values)
 		slices.Sort(l.names)
 		l.names = slices.Compact(l.names)
-		for i, n := range l.names {
-			index[n] = i
+		if numbers > 0 && slices.ContainsFunc(l.names, func(n string) bool { _, number, _ := wholeNumber(n); return number && len(n) > 1 }) {
+			l.notes = append(l.notes, fmt.Sprintf("%d of %d labels in %s are numbers and the others are not, so all are taken for names of classes, sorted as text", numbers, len(values), filepath.Base(l.path)))
 		}
 	}
+	for i, n := range l.names {
+		index[n] = i
+	}
+	return l.assign(t, match, values, index)
+}
+
+// assign gives images the labels of their rows, as index has them.
+func (l *labelFile) assign(t table, match []int, values []string, index map[string]int) error {
 	l.label = map[int]int{}
+	row := map[int]int{}        // of the first label, by image
+	missing := map[string]int{} // the same, by name
+	again, at := 0, -1
 	for i, v := range values {
+		name := printable(t.cell(t.rows[i], t.path))
+		first, twice := row[match[i]]
 		if match[i] < 0 {
-			l.absent = append(l.absent, absent{printable(t.cell(t.rows[i], t.path)), index[v]})
+			first, twice = missing[name]
+		}
+		switch {
+		case twice && index[values[first]] != index[v]:
+			return fmt.Errorf("image %s has two labels, %s (%s) and %s (%s); leave one of the two", name, values[first], t.where(first), v, t.where(i))
+		case twice:
+			if again++; at < 0 {
+				at = i
+			}
+			continue
+		case match[i] < 0:
+			missing[name] = i
+			l.absent = append(l.absent, absent{name, index[v]})
 			continue
 		}
-		if old, ok := l.label[match[i]]; ok && old != index[v] {
-			return fmt.Errorf("image %s has two labels, %s and %s", t.cell(t.rows[i], t.path), l.names[old], v)
-		}
+		row[match[i]] = i
 		l.label[match[i]] = index[v]
 	}
-	return nil
-}
-
-// classMap reads rows of a class and its output, in either order, with a header or without, or
-// a list of classes in output order.
-func (l *labelFile) classMap(t table, dirs []string) error {
-	if t.header != nil { // a first line that was taken for a header of images is a row again
-		t.rows, t.lines = slices.Insert(t.rows, 0, t.header), slices.Insert(t.lines, 0, 0)
-	}
-	known := map[string]bool{}
-	for _, d := range dirs {
-		known[d] = true
-	}
-	classes, outputs, err := t.classes(known)
-	if err != nil {
-		return err
-	}
-	l.kind = "class map"
-	if outputs == nil {
-		l.kind = "list of classes in output order"
-	}
-	l.classes = map[string]int{}
-	hits := 0
-	for i, class := range classes {
-		if _, ok := l.classes[class]; ok {
-			return fmt.Errorf("class %q occurs twice", class)
-		}
-		if l.classes[class] = i; outputs != nil {
-			l.classes[class] = outputs[i]
-		}
-		if known[class] {
-			hits++
-		}
-	}
-	if hits > 0 {
-		return nil
-	}
-	// Names that agree but for case, spaces and hyphens; or names for folders that are numbers.
-	folded := map[string]bool{}
-	for _, d := range dirs {
-		folded[fold(d)] = true
-	}
-	if slices.ContainsFunc(classes, func(c string) bool { return folded[fold(c)] }) {
-		return nil
-	}
-	if outputs == nil && len(dirs) > 0 && !slices.ContainsFunc(dirs, func(d string) bool { return !digits(d) || number(d) >= len(classes) }) {
-		l.classes, l.display, l.kind = nil, classes, "names of the classes in output order"
-		return nil
-	}
-	return errors.New("it names neither images nor class folders of the data")
-}
-
-// classes reads the rows of a class map. outputs is nil where only classes are listed. known
-// are the class folders.
-func (t table) classes(known map[string]bool) (classes []string, outputs []int, err error) {
-	// Each row may be a class and a number, a number and a class, or a class alone; a header is
-	// none of the three.
-	read := func(row []string) (class string, output int, ok bool) {
-		if len(row) < 2 {
-			return row[0], 0, false
-		}
-		if v, _, whole := wholeNumber(row[len(row)-1]); whole && v >= 0 {
-			return row[0], v, true
-		}
-		whole := strings.Join(row, " ")
-		if first, rest, cut := strings.Cut(whole, " "); cut && !known[whole] {
-			if v, _, ok := wholeNumber(strings.TrimRight(first, ":.)")); ok && v >= 0 {
-				return strings.TrimSpace(rest), v, true
-			}
-		}
-		return row[0], 0, false
-	}
-	mapped := 0
-	for _, row := range t.rows {
-		if _, _, ok := read(row); ok {
-			mapped++
-		}
-	}
-	rows, lines := t.rows, t.lines
-	if _, _, ok := read(rows[0]); !ok && mapped > 0 && mapped == len(rows)-1 && !known[rows[0][0]] {
-		rows, lines = rows[1:], lines[1:] // a header
-	}
-	for i, row := range rows {
-		class, output, ok := read(row)
-		switch {
-		case mapped == 0:
-			if whole := strings.Join(row, " "); len(row) > 1 && t.comma == 0 && (!known[class] || known[whole]) {
-				class = whole // a class name with a space in it
-			}
-		case !ok:
-			return nil, nil, fmt.Errorf("line %d: %q is not a class and the number of a model output", lines[i], strings.Join(row, " "))
-		default:
-			outputs = append(outputs, output)
-		}
-		classes = append(classes, class)
-	}
-	return classes, outputs, nil
-}
-
-func (l *labelFile) parseJSON(data []byte, t *tree, images []int, dirs []string) error {
-	l.kind = "JSON class map"
-	var numbers []int
-	if json.Unmarshal(data, &numbers) == nil {
-		return l.numbers(numbers, t, images, dirs)
-	}
-	var list []string
-	if json.Unmarshal(data, &list) == nil {
-		l.classes = make(map[string]int, len(list))
-		for i, c := range list {
-			l.classes[c] = i
-		}
-		return nil
-	}
-	if twice := repeatedKey(data); twice != "" {
-		return fmt.Errorf("key %q occurs twice", twice)
-	}
-	var several [][]int
-	if json.Unmarshal(data, &several) == nil {
-		return l.severalClasses(several, t, images)
-	}
-	if json.Unmarshal(data, &l.sets) == nil {
-		l.kind = "JSON class map, several outputs per class"
-		return checkSets(l.sets)
-	}
-	l.sets = nil
-	var byName map[string]int
-	if json.Unmarshal(data, &byName) == nil {
-		for c, n := range byName {
-			if n < 0 {
-				return fmt.Errorf("class %q has output %d", c, n)
-			}
-		}
-		l.classes = byName
-		return nil
-	}
-	var byIndex map[string]json.RawMessage
-	if err := json.Unmarshal(data, &byIndex); err != nil {
-		return fmt.Errorf("its JSON is not a list of classes or an object: %w", err)
-	}
-	l.classes = map[string]int{}
-	twice := map[string]bool{} // names such as "crane" are two classes; synsets tell them apart
-	for key, raw := range byIndex {
-		n, err := strconv.Atoi(key)
-		var names []string
-		var one string
-		switch {
-		case err != nil || n < 0:
-			return fmt.Errorf("JSON key %q is not the number of a model output", key)
-		case json.Unmarshal(raw, &names) == nil:
-		case json.Unmarshal(raw, &one) == nil:
-			names = []string{one}
-		default:
-			return fmt.Errorf("JSON value of %q is not a name or a list of names", key)
-		}
-		for _, name := range names {
-			if old, ok := l.classes[name]; ok && old != n {
-				twice[name] = true
-			}
-			l.classes[name] = n
-		}
-	}
-	for name := range twice {
-		delete(l.classes, name)
+	if again > 0 {
+		l.notes = append(l.notes, fmt.Sprintf("%d rows of %s give an image again, with the same label (first: %s); each image counts once", again, filepath.Base(l.path), t.where(at)))
 	}
 	return nil
 }
 
-// repeatedKey is a key that a JSON object has twice, of which encoding/json would take the last
-// in silence; empty where there is none or data is no object.
-func repeatedKey(data []byte) string {
-	d := json.NewDecoder(bytes.NewReader(data))
-	if open, err := d.Token(); err != nil || open != json.Delim('{') {
-		return ""
+// callNumbers takes the names that a table has beside labels that are numbers.
+func (l *labelFile) callNumbers(t table, values []string) error {
+	if t.called < 0 {
+		return nil
 	}
-	seen := map[string]bool{}
-	for d.More() {
-		key, err := d.Token()
-		name, ok := key.(string)
-		if err != nil || !ok {
-			return ""
-		}
-		if seen[name] {
-			return name
-		}
-		seen[name] = true
-		var value json.RawMessage
-		if d.Decode(&value) != nil {
-			return ""
+	called, first := map[string]string{}, map[string]int{}
+	words := false
+	for i, row := range t.rows {
+		name := t.cell(row, t.called)
+		_, number, _ := wholeNumber(name)
+		words = words || !number
+		if old, ok := called[values[i]]; ok && old != name && fold(old) != fold(name) {
+			if j := first[values[i]]; strings.HasSuffix(fold(t.header[t.called]), "name") {
+				return fmt.Errorf("label %s is called %q (%s) and %q (%s); one label has one name", values[i], old, t.where(j), name, t.where(i))
+			}
+			return nil // something else than names
+		} else if !ok {
+			called[values[i]], first[values[i]] = name, i
 		}
 	}
-	return ""
+	if words {
+		l.called = called
+	}
+	return nil
 }

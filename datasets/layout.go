@@ -177,7 +177,7 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 		all := append(slices.Clone(inside), loose...)
 		slices.Sort(all)
 		var err error
-		if labels, err = readLabels(o.Labels, t, all, dirs); err != nil {
+		if labels, err = readLabels(o, t, all, dirs); err != nil {
 			return err
 		}
 		if labels.images() {
@@ -185,6 +185,11 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 		}
 		if flat {
 			return fmt.Errorf("label file %q names none of the %d images, nor has it one label for each", o.Labels, len(all))
+		}
+	}
+	if flat && o.Labels == "" && !o.Unlabelled {
+		if done, err := d.metadata(t, base, append(slices.Clone(inside), loose...), prefix); done || err != nil {
+			return err
 		}
 	}
 	if flat {
@@ -250,12 +255,7 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 	}
 	if labels != nil {
 		d.Notes = append(d.Notes, labels.notes...)
-		d.ClassMap, d.MapName = labels.classes, o.Labels
-		for i, n := range d.Indices {
-			if labels.display != nil {
-				d.Classes[i] = labels.display[n]
-			}
-		}
+		d.mapClasses(labels, o.Labels)
 	}
 	return nil
 }
@@ -266,6 +266,35 @@ func amount(n int, one, many string) string {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %s", n, many)
+}
+
+// metadata reads labels from the file that Hugging Face's imagefolder has among the images, if it has any.
+func (d *Dataset) metadata(t *tree, base string, images []int, prefix string) (done bool, err error) {
+	slices.Sort(images)
+	for _, name := range []string{"metadata.csv", "metadata.jsonl"} {
+		data, ok, err := t.text(path.Join(base, name))
+		if err != nil {
+			return false, err
+		}
+		if !ok {
+			continue
+		}
+		if data, err = asUTF8(data); err != nil {
+			return false, fmt.Errorf("%s: %w", name, err)
+		}
+		head, _, _ := strings.Cut(string(data), "\n")
+		if head = strings.ToLower(head); !strings.Contains(head, "file_name") || !strings.Contains(head, "label") {
+			continue // of something else: captions, boxes
+		}
+		l := &labelFile{path: name}
+		if err := l.parse(data, t, images, nil); err != nil {
+			return false, fmt.Errorf("reading labels from %s: %w; to do without it, give the labels with --labels", name, err)
+		}
+		if l.images() {
+			return true, d.byLabelFile(t, images, l, prefix)
+		}
+	}
+	return false, nil
 }
 
 func sample(t *tree, i, label int) Sample {
@@ -289,7 +318,7 @@ func (d *Dataset) classOrder(dirs []string) string {
 			d.Indices = append(d.Indices, number(c))
 		}
 		if first > 0 {
-			d.Notes = append(d.Notes, fmt.Sprintf("there is no folder 0: if the numbering starts at 1, every label is one too high; give a class map with --labels then (first folder %d, last %d, %d in all)", first, last, len(dirs)))
+			d.Notes = append(d.Notes, fmt.Sprintf("there is no folder 0: if the numbering starts at 1, every label is one too high; give --class-order from-1 then (first folder %d, last %d, %d in all)", first, last, len(dirs)))
 		}
 		return fmt.Sprintf("numbers %d to %d, in numeric order; label = number", first, last)
 	}
@@ -304,6 +333,7 @@ func (d *Dataset) classOrder(dirs []string) string {
 func (d *Dataset) byLabelFile(t *tree, images []int, l *labelFile, prefix string) error {
 	d.Format = Flat
 	d.Classes, d.Indices = l.names, l.indices
+	d.call(l)
 	d.Notes = append(d.Notes, l.notes...)
 	missing := 0
 	for _, i := range images {

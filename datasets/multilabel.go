@@ -378,14 +378,14 @@ func (m *multi) isHeader(head, next []string) bool {
 	if i, _ := m.names.Find(head[0]); len(head) < 2 || imageName(head[0]) || i >= 0 {
 		return false
 	}
-	return head[0] == "" || slices.Contains(pathColumns, strings.ToLower(head[0])) || imageName(next[0]) ||
+	return head[0] == "" || slices.Contains(pathColumns, fold(head[0])) || imageName(next[0]) ||
 		len(head) == 2 && isLabelColumn(head[1]) ||
 		areValues(next[1:]) && slices.ContainsFunc(head[1:], func(s string) bool { return !digits(s) })
 }
 
 // isLabelColumn says whether a column has classes in it, rather than being one.
 func isLabelColumn(name string) bool {
-	name = strings.ToLower(name)
+	name = fold(name)
 	return name == "tags" || slices.ContainsFunc(labelColumns, func(c string) bool { return name == c || name == c+"s" || name == c+"es" })
 }
 

@@ -25,11 +25,12 @@ func Rows(name string, ids, labels []string, o Options) (*Dataset, error) {
 	var err error
 	switch {
 	case o.Labels != "":
-		if l, err = readLabels(o.Labels, t, images, nil); err == nil && !l.images() {
+		if l, err = readLabels(o, t, images, nil); err == nil && !l.images() {
 			err = fmt.Errorf("reading labels from %q: it has no label of each row", o.Labels)
 		}
 	case labels != nil:
-		rows := table{label: 1}
+		rows := newTable()
+		rows.unit = "row"
 		for i, label := range labels {
 			rows.add(i+1, []string{ids[i], label})
 		}

@@ -61,6 +61,8 @@ type DataConfig struct {
 	Path   string // folder, tar file, list, CIFAR file, or scenes[:SPLIT]
 	Format datasets.Format
 	Labels string // label file or class map
+	// LabelColumn is the column of a table that holds the labels: its name or number; empty: found.
+	LabelColumn string
 	Root   string // folder that a list's paths are relative to
 	Split  string
 	Prefer string // split to take where Split names none and there are several

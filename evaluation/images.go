@@ -32,7 +32,7 @@ type Images struct {
 func (c *Classifier) Images(d DataConfig) (*Images, error) {
 	size := c.Size()
 	data, err := datasets.Open(d.Path, datasets.Options{
-		Format: d.Format, Labels: d.Labels, Root: d.Root, Split: d.Split, Prefer: d.Prefer, Order: d.Order, Unlabelled: d.Unlabelled,
+		Format: d.Format, Labels: d.Labels, LabelColumn: d.LabelColumn, Root: d.Root, Split: d.Split, Prefer: d.Prefer, Order: d.Order, Unlabelled: d.Unlabelled,
 		NoiseSeed: d.Seed, NoiseW: size.W, NoiseH: size.H, Exif: c.Recipe.Exif,
 	})
 	if err != nil {

@@ -56,7 +56,7 @@ type PredictedImages struct {
 }
 
 func predictedImages(t *predictions.Table, d DataConfig) (*PredictedImages, error) {
-	options := datasets.Options{Format: d.Format, Labels: d.Labels, Root: d.Root, Split: d.Split, Prefer: d.Prefer, Order: d.Order}
+	options := datasets.Options{Format: d.Format, Labels: d.Labels, LabelColumn: d.LabelColumn, Root: d.Root, Split: d.Split, Prefer: d.Prefer, Order: d.Order}
 	var data *datasets.Dataset
 	var err error
 	if d.Path == "" {

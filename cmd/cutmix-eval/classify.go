@@ -122,7 +122,7 @@ func (o *classifyOptions) checkPredictions(cmd *cobra.Command) (err error) {
 	}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if err == nil && !slices.Contains([]string{
-			"predictions", "data", "data-format", "labels", "data-root", "split", "class-order", "subset", "limit", "seed",
+			"predictions", "data", "data-format", "labels", "label-column", "data-root", "split", "class-order", "subset", "limit", "seed",
 			"format", "quiet", "out", "shard", "allow-bad", "restrict", "bins", "bootstrap", "pairs", "positive", "threshold", "scores",
 		}, f.Name) {
 			err = fmt.Errorf("--%s says nothing about --predictions, for no model runs", f.Name)

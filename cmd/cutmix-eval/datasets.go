@@ -153,7 +153,7 @@ Files that cannot be used end in exit code 3.`,
 		Args:    arguments(1, 1),
 	}
 	cmd.Flags().SortFlags = false
-	addReading(cmd, &o.Data.Format, &o.Data.Labels, &o.Data.Root)
+	addReading(cmd, &o.Data.Format, &o.Data.Labels, &o.Data.LabelColumn, &o.Data.Root)
 	text(cmd, &o.Data.Split, "split", "NAME", splitUsage)
 	addWorkers(cmd, &o.Workers)
 	choice(cmd, &o.Format, "format", "what is printed", report.Text, report.JSON)
@@ -323,7 +323,7 @@ says. Files that are there are kept: the same command again goes on.`,
 	declare(cmd, "quality", "N", "85", "quality of JPEG files, 1 to 100", into(&e.Quality, quality))
 	count(cmd, &e.Limit, "limit", "use at most N images, as evenly over the classes as possible; 0: all")
 	addSeed(cmd, &e.Seed, "seed of the corruptions")
-	addReading(cmd, &o.Data.Format, &o.Data.Labels, &o.Data.Root)
+	addReading(cmd, &o.Data.Format, &o.Data.Labels, &o.Data.LabelColumn, &o.Data.Root)
 	text(cmd, &o.Data.Split, "split", "NAME", splitUsage)
 	count(cmd, &e.Workers, "workers", "goroutines (default: one per core)")
 	cmd.Flags().BoolVar(&o.Quiet, "quiet", false, "no progress bar")

@@ -51,7 +51,7 @@ func Open(ctx context.Context, c *evaluation.Classifier, s evaluation.Samples, c
 	}
 	j := &Job{Single: tasks.Single{Task: Task{}, Pass: p}, labels: labels, about: About{
 		Described: tasks.Describe(p, config, labels.How), Names: labels.Names, Output: labels.Output, More: labels.More, Several: labels.Several(),
-		Orders: s.Orders(p.Outputs), Outputs: p.Outputs, Probabilities: p.Probabilities,
+		Called: labels.Called, Orders: s.Orders(p.Outputs, c.Model.ClassNames), Outputs: p.Outputs, Probabilities: p.Probabilities,
 	}}
 	if config.Restrict {
 		if n := len(labels.Competing()); n != len(labels.Names) {

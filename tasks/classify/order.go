@@ -82,7 +82,7 @@ func (res *result) orderWarning(a About) string {
 			return res.chanceText() + ", and no known order of the classes fits better: check model, preprocessing (models doctor tries others) and labels"
 		}
 	}
-	way := "give that order with --labels"
+	way := cmp.Or(better.Way, "give a class map of it with --labels (lines of \"class output\")")
 	if better.Flag != "" {
 		way = "give --class-order " + string(better.Flag)
 	}

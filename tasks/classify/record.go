@@ -64,6 +64,8 @@ type About struct {
 	Several bool             `json:"several,omitempty"`      // more than one output can be right for an image
 	Orders  []datasets.Order `json:"orders"`                 // other numberings, to explain a bad match
 	Outputs int              `json:"outputs"`                // number of the model's outputs
+	// Called is what people call each output, empty where that is not known; nil where it is of none.
+	Called []string `json:"called,omitempty"`
 	// Probabilities says that the model's scores are probabilities: their
 	// logarithms are used.
 	Probabilities bool `json:"probabilities"`
