@@ -605,7 +605,7 @@ func TestMadeOptions(t *testing.T) {
 		o    Options
 		want string
 	}{
-		{"scenes", Options{LabelColumn: "2"}, `opening data "scenes": --label-column says nothing without a table`},
+		{"scenes", Options{LabelColumn: "2"}, `opening data "scenes": --label-column says nothing without a table: give it by --labels`},
 		{"scenes", Options{Labels: "l.csv"}, `opening data "scenes": --labels says nothing about the embedded scenes`},
 		{"scenes:val", Options{Root: "r"}, `opening data "scenes:val": --data-root says nothing about the embedded scenes`},
 		{"scenes", Options{Format: ClassFolders}, `opening data "scenes": --data-format folders says nothing about the embedded scenes`},

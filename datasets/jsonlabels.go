@@ -108,10 +108,13 @@ func (l *labelFile) parseJSON(data []byte, t *tree, names *Names, images []int, 
 			if object = of; !imageKeys(of, names, dirs) {
 				return l.classObject(of)
 			}
-			values, lines = nil, nil
-			for i, m := range of {
-				key, _ := json.Marshal(m.key)
-				values, lines = append(values, json.RawMessage("["+string(key)+","+string(m.value)+"]")), append(lines, i+1)
+			values = nil
+			for _, m := range of {
+				key, err := json.Marshal(m.key)
+				if err != nil {
+					return err
+				}
+				values = append(values, json.RawMessage("["+string(key)+","+string(m.value)+"]"))
 			}
 		} else if several := [][]int(nil); json.Unmarshal(values[0], &several) == nil {
 			return l.severalClasses(several, t, images)

@@ -186,11 +186,11 @@ func (s *Samples) Select(at []int) *Samples {
 	return &out
 }
 
-func (s *Samples) Len() int                    { return len(s.table.Labels) }
-func (s *Samples) Selected() []int             { return s.selected }
-func (s *Samples) ID(i int) string             { return fmt.Sprintf("%s%03d", s.Name, i) }
-func (s *Samples) Label(i int) int             { return s.table.Labels[i] }
-func (s *Samples) Classes() []string           { return s.table.Classes }
+func (s *Samples) Len() int                              { return len(s.table.Labels) }
+func (s *Samples) Selected() []int                       { return s.selected }
+func (s *Samples) ID(i int) string                       { return fmt.Sprintf("%s%03d", s.Name, i) }
+func (s *Samples) Label(i int) int                       { return s.table.Labels[i] }
+func (s *Samples) Classes() []string                     { return s.table.Classes }
 func (s *Samples) Orders(int, []string) []datasets.Order { return nil }
 func (s *Samples) Describe(h *report.Head) {
 	h.Dataset = report.Dataset{Name: "table" + s.Name, Format: "table", Classes: len(s.table.Classes)}
