@@ -45,6 +45,7 @@ func (v Views) Draw(rng *rand.Rand, h, w int) (part image.Rectangle, flip bool) 
 // Augmenter makes views of pictures at the size that a model sees. Not safe for concurrent use.
 type Augmenter struct {
 	Views
+	recipe       imageproc.Recipe
 	size         imageproc.Size
 	transform    *imageproc.Transform
 	part, mirror []byte
@@ -53,7 +54,7 @@ type Augmenter struct {
 // NewAugmenter makes views of the given size in place of what a recipe makes of pictures.
 func NewAugmenter(v Views, r imageproc.Recipe, size imageproc.Size) (*Augmenter, error) {
 	t, err := imageproc.NewTransform(r)
-	return &Augmenter{Views: v, size: size, transform: t}, err
+	return &Augmenter{Views: v, recipe: r, size: size, transform: t}, err
 }
 
 // Window is the part of a w x h picture that will be looked at.
@@ -78,6 +79,8 @@ func (a *Augmenter) Apply(rng *rand.Rand, im imageproc.Image) (imageproc.Image, 
 		}
 		im = a.transform.Resize(imageproc.Image{W: b.Dx(), H: b.Dy(), Pix: a.part}, a.size.W, a.size.H)
 	} else if im, err = a.transform.Pixels(im); err != nil {
+		return im, err
+	} else if err := a.recipe.Fits(of.X, of.Y, a.size); err != nil {
 		return im, err
 	}
 	if flip {

@@ -3,17 +3,22 @@ package datasets
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"cutmix-eval/internal/text"
 )
 
 // Alignment says which output of a model each class of a dataset is.
 type Alignment struct {
-	Output []int  // by class
-	How    string // for people
+	Output []int   // by class
+	More   [][]int // further outputs by class, which are right as well; nil where classes have one each
+	How    string  // for people
+	// Called is what people call each output, empty where that is not known; nil where it is of none.
+	Called []string
 }
 
 // ErrOtherNames is wrapped where none of the data's classes has a name of the model's.
@@ -40,34 +45,77 @@ func (d *Dataset) Align(outputs int, names []string) (Alignment, error) {
 	if err != nil {
 		return a, fmt.Errorf("matching %s (%d classes) to the model's %d outputs: %w", d.Name, len(d.Classes), outputs, err)
 	}
+	for c, more := range a.More {
+		for _, o := range more {
+			if o >= outputs {
+				return a, fmt.Errorf("matching %s to the model: class %q would be output %d, the model has 0 to %d; give another class map by --labels", d.Name, d.Classes[c], o, outputs-1)
+			}
+		}
+	}
 	used := map[int]int{}
 	for c, o := range a.Output {
 		if o < 0 || o >= outputs {
-			return a, fmt.Errorf("matching %s to the model: class %q would be output %d, the model has 0 to %d; say which outputs are meant with --class-order, or with a class map by --labels",
-				d.Name, d.Classes[c], o, outputs-1)
+			way := "say which outputs are meant with --class-order, or with a class map by --labels"
+			if o == outputs && d.Indices != nil && d.Order == "" && d.Indices[0] > 0 {
+				way = "if labels count from 1, give --class-order from-1, else a class map by --labels"
+			}
+			return a, fmt.Errorf("matching %s to the model: class %q%s would be output %d, the model has 0 to %d; %s", d.Name, d.Classes[c], d.such(c), o, outputs-1, way)
 		}
 		if other, ok := used[o]; ok {
 			return a, fmt.Errorf("matching %s to the model: classes %q and %q are both output %d", d.Name, d.Classes[other], d.Classes[c], o)
 		}
 		used[o] = c
 	}
+	a.Called = d.outputsCalled(a.Output, outputs, telling(names, outputs))
 	return a, nil
 }
 
+// such names an image of a class, in words.
+func (d *Dataset) such(class int) string {
+	for _, s := range d.Samples {
+		if s.Label == class {
+			return " (of " + s.ID + ")"
+		}
+	}
+	return ""
+}
+
+// telling is the names of a model's outputs where each has one and they say more than numbers; else nil.
+func telling(names []string, outputs int) []string {
+	if len(names) != outputs || say(names) == 0 {
+		return nil
+	}
+	return names
+}
+
 func (d *Dataset) align(outputs int, names []string) (Alignment, error) {
+	if d.ClassSets != nil {
+		a := Alignment{How: "by " + d.MapName + ": an image is right where the prediction is one of the outputs of its class"}
+		for _, c := range d.Classes {
+			a.Output, a.More = append(a.Output, d.ClassSets[c][0]), append(a.More, d.ClassSets[c][1:])
+		}
+		return a, nil
+	}
 	if d.ClassMap != nil {
 		return d.byClassMap()
 	}
 	if d.Order != "" {
 		return d.inOrder(outputs)
 	}
-	if len(names) != outputs || say(names) == 0 {
-		names = nil
-	}
+	names = telling(names, outputs)
 	if d.Indices != nil {
+		if a, ok, err := d.byCalled(names); ok || err != nil {
+			return a, err
+		}
 		if a, ok := d.byNumber(outputs, names); ok {
 			return a, nil
 		}
+	}
+	if a, b, ok := alike(d.Classes); ok {
+		if exact, missing := d.lookup("by the class names in the model", byName(names), asItIs); names != nil && len(missing) == 0 {
+			return exact, nil
+		}
+		return Alignment{}, fmt.Errorf("the classes %q and %q differ only in case, spaces, underscores, hyphens or Unicode form, so whether they are one is unclear; write one like the other, or give a class map of both with --labels", a, b)
 	}
 	if names != nil {
 		if a, missing := d.byNames(names); len(missing) == 0 {
@@ -93,7 +141,17 @@ func (d *Dataset) align(outputs int, names []string) (Alignment, error) {
 			a.Output[i] = i
 		}
 		if d.Indices != nil { // numbers that are names: 0, 90, 180, 270
-			a = Alignment{Output: TextOrder.outputs(d.Classes), How: InOrder + ", " + TextOrder.about() + " as torchvision does, for the numbers are not those of outputs"}
+			a = Alignment{Output: TextOrder.outputs(d.Classes), How: InOrder + ", " + TextOrder.about(d.Classes) + " as torchvision does, for the numbers are not those of outputs"}
+			within := 0
+			for _, v := range d.Indices {
+				if v < outputs {
+					within++
+				}
+			}
+			if 2*within > n {
+				return a, fmt.Errorf("most of its labels are numbers of outputs, but %d%s is none (the model has 0 to %d); mend the label, or say with --class-order in which order the classes are the outputs",
+					slices.Max(d.Indices), d.such(slices.Index(d.Indices, slices.Max(d.Indices))), outputs-1)
+			}
 		}
 		return a, nil
 	}
@@ -116,54 +174,120 @@ func (d *Dataset) lookup(how string, index map[string]int, key func(string) stri
 func asItIs(name string) string { return name }
 
 func (d *Dataset) byClassMap() (Alignment, error) {
-	a, missing := d.lookup("by the class map "+d.MapName, d.ClassMap, asItIs)
-	if len(missing) > 0 {
-		index := map[string]int{}
-		var keys []string
-		for name := range d.ClassMap {
-			keys = append(keys, name)
-		}
-		slices.Sort(keys)
-		of, all := folds(keys)
-		for key, i := range of {
-			index[key] = d.ClassMap[keys[i]]
-		}
-		if folded, none := d.lookup(a.How+", names compared without regard to case, spaces, underscores and hyphens", index, fold); len(none) == 0 && all {
-			return folded, nil
-		}
-		return a, fmt.Errorf("the class map %s lacks %d classes (%s)", d.MapName, len(missing), text.Some(missing, 3))
+	how := "by the class map " + d.MapName
+	a, missing := d.lookup(how, d.ClassMap, asItIs)
+	if len(missing) == 0 {
+		return a, nil
 	}
-	return a, nil
+	index, first, clash := map[string]int{}, map[string]string{}, map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(d.ClassMap)) {
+		key, output := fold(name), d.ClassMap[name]
+		switch old, there := index[key]; {
+		case !there:
+			index[key], first[key] = output, name
+		case old != output:
+			clash[key] = name
+		}
+	}
+	for _, class := range d.Classes {
+		if key := fold(class); clash[key] != "" {
+			return a, fmt.Errorf("the class map %s has %q and %q, which are the same but for case, spaces, underscores and hyphens, as different outputs, and class %q could be either; write it as the data does",
+				d.MapName, first[key], clash[key], class)
+		}
+	}
+	folded, none := d.lookup(how+", names compared without regard to case, spaces, underscores and hyphens", index, fold)
+	if len(none) == 0 {
+		return folded, nil
+	}
+	return a, fmt.Errorf("the class map %s lacks %d classes (%s)", d.MapName, len(none), text.Some(none, 3))
+}
+
+// byCalled matches labels that are numbers by what the data's own files call them. Where the model
+// has these names, they must not contradict the numbers in part.
+func (d *Dataset) byCalled(names []string) (a Alignment, ok bool, err error) {
+	if d.Called == nil || names == nil {
+		return a, false, nil
+	}
+	index, _ := folds(names)
+	for i, name := range names {
+		if _, there := index[fold(firstName(name))]; !there {
+			index[fold(firstName(name))] = i
+		}
+	}
+	a = Alignment{Output: make([]int, len(d.Classes)), How: "by the names of the labels, which are the class names in the model"}
+	found, other := 0, -1
+	for c, called := range d.Called {
+		o, there := index[fold(called)]
+		if !there {
+			continue
+		}
+		found++
+		if a.Output[c] = o; o != d.Indices[c] {
+			other = c
+		}
+	}
+	if found == len(d.Classes) {
+		return a, true, nil
+	}
+	if other >= 0 {
+		return a, false, fmt.Errorf("label %d is called %q, which the model calls output %d, and not all names of labels are the model's; make them so, or say with --class-order numeric or a class map by --labels which outputs are meant",
+			d.Indices[other], d.Called[other], a.Output[other])
+	}
+	return a, false, nil
 }
 
 // byNumber takes labels that are numbers as those of outputs, unless the model's names are
-// these numbers, or they cannot be: of as many classes as outputs some are too large.
+// these numbers, or they cannot be: of as many classes as outputs some are too large. Most of the
+// numbers from 1 to that of the outputs count from 1.
 func (d *Dataset) byNumber(outputs int, names []string) (Alignment, bool) {
 	if names != nil {
 		if _, missing := d.byNames(names); len(missing) == 0 {
 			return Alignment{}, false
 		}
 	}
-	last, n := slices.Max(d.Indices), len(d.Classes)
-	if last >= outputs && n == outputs {
-		if slices.Min(d.Indices) == 1 && last == n {
-			a := Alignment{Output: make([]int, n), How: fmt.Sprintf("by number: labels are 1 to %d, output numbers one less", n)}
-			for i, v := range d.Indices {
-				a.Output[i] = v - 1
-			}
-			return a, true
+	first, last, n := slices.Min(d.Indices), slices.Max(d.Indices), len(d.Classes)
+	switch {
+	case first >= 1 && last == outputs && (first == 1 && n == outputs || n < outputs && 2*n > outputs):
+		a := Alignment{Output: make([]int, n), How: fmt.Sprintf("by number: labels are 1 to %d, output numbers one less", outputs)}
+		for i, v := range d.Indices {
+			a.Output[i] = v - 1
 		}
+		return a, true
+	case last >= outputs && n == outputs:
 		return Alignment{}, false
 	}
-	return Alignment{Output: slices.Clone(d.Indices), How: "by number: labels are output numbers"}, true
+	a := Alignment{Output: slices.Clone(d.Indices), How: "by number: labels are output numbers"}
+	if first == 1 && n > 1 {
+		a.How += fmt.Sprintf(", and none is 0: if they count from 1, give --class-order %s", FromOne)
+	}
+	return a, true
 }
 
-// byNames matches the classes to the model's names.
-func (d *Dataset) byNames(names []string) (a Alignment, missing []string) {
+// byName is the index of each name.
+func byName(names []string) map[string]int {
 	index := map[string]int{}
 	for i, s := range names {
 		index[s] = i
 	}
+	return index
+}
+
+// alike finds two classes of more than a letter that differ only in what does not tell names apart.
+func alike(classes []string) (a, b string, ok bool) {
+	seen := map[string]string{}
+	for _, c := range classes {
+		key := fold(c)
+		if first, there := seen[key]; there && utf8.RuneCountInString(key) > 1 {
+			return first, c, true
+		}
+		seen[key] = c
+	}
+	return "", "", false
+}
+
+// byNames matches the classes to the model's names.
+func (d *Dataset) byNames(names []string) (a Alignment, missing []string) {
+	index := byName(names)
 	const how = "by the class names in the model"
 	if a, missing = d.lookup(how, index, asItIs); len(missing) == 0 {
 		return a, nil
@@ -249,66 +373,4 @@ func (d *Dataset) byImageNet(outputs int, names []string) (Alignment, bool) {
 	}
 	a.How += " and the class names in the model"
 	return a, true
-}
-
-// Order is another way in which a dataset's classes may have been numbered
-// when a model was trained.
-type Order struct {
-	Name   string
-	Flag   ClassOrder // that asks for it; empty where none does
-	Output []int      // by class
-}
-
-// Orders lists the numberings that are known to be mixed up, for telling why an
-// accuracy is low.
-func (d *Dataset) Orders(outputs int) []Order {
-	n := len(d.Classes)
-	var orders []Order
-	for _, o := range ClassOrders() {
-		if o == NumericOrder && slices.ContainsFunc(d.Classes, func(c string) bool { return !digits(c) }) {
-			continue
-		}
-		order := Order{Name: o.about(), Output: o.outputs(d.Classes)}
-		if n == outputs {
-			order.Flag = o
-		}
-		orders = append(orders, order)
-	}
-	shift := func(name string, by int) {
-		o := Order{Name: name, Output: make([]int, n)}
-		for i := range n {
-			o.Output[i] = i + by
-			if d.Indices != nil {
-				o.Output[i] = d.Indices[i] + by
-			}
-		}
-		orders = append(orders, o)
-	}
-	shift("labels one higher (output 0 is a background class)", 1)
-	shift("labels one lower (labels start at 1)", -1)
-	if outputs >= 1000 {
-		classes := ImageNet()
-		index := imageNetIndex()
-		toSorted := make([]int, 1000) // devkit number - 1 -> sorted index
-		for i, c := range classes {
-			toSorted[c.Devkit-1] = i
-		}
-		from := Order{Name: "ILSVRC devkit order in the data, sorted synsets in the model", Output: make([]int, n)}
-		to := Order{Name: "sorted synsets in the data, ILSVRC devkit order in the model", Output: make([]int, n)}
-		for i, c := range d.Classes {
-			at, ok := index[c]
-			if !ok {
-				at = i
-				if d.Indices != nil {
-					at = d.Indices[i]
-				}
-			}
-			from.Output[i], to.Output[i] = -1, -1
-			if at >= 0 && at < 1000 {
-				from.Output[i], to.Output[i] = toSorted[at], classes[at].Devkit-1
-			}
-		}
-		orders = append(orders, from, to)
-	}
-	return orders
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 
@@ -65,6 +67,9 @@ func (d *Dataset) Check(ctx context.Context, workers int, done func()) (*Checkup
 				}
 				f := &res[i]
 				data, ready, err := l.read(i)
+				if storage := (*StorageError)(nil); errors.As(err, &storage) {
+					return fmt.Errorf("image %s: %w", d.Samples[i].ID, err)
+				}
 				f.err = err
 				switch {
 				case err != nil:

@@ -3,11 +3,11 @@ package datasets
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"cutmix-eval/imageproc"
 )
@@ -27,12 +27,12 @@ func isCIFARFile(name string, size int64) bool {
 }
 
 func openCIFARFile(name string) (*Dataset, error) {
-	f, err := os.Open(name)
+	f, err := openStored(name)
 	if err != nil {
 		return nil, err
 	}
 	t := &tree{kind: "file", root: name, tar: f} // offsets into one open file, as in a tar
-	t.files = []file{{path: filepath.Base(name), size: info(f)}}
+	t.files = []file{{path: filepath.Base(name), size: f.size}}
 	d := &Dataset{Name: strings.TrimSuffix(filepath.Base(name), ".bin"), src: t}
 	if err := d.cifar(t, []int{0}, ""); err != nil {
 		t.close()
@@ -163,9 +163,9 @@ func (s *cifarSource) readAt(i int, off int64, buf []byte) error {
 		_, err := s.t.tar.ReadAt(buf, f.off+off)
 		return err
 	}
-	h, err := os.Open(f.open)
+	h, err := openStored(f.open)
 	if err != nil {
-		return err
+		return &StorageError{f.open, cause(err)}
 	}
 	defer h.Close()
 	_, err = h.ReadAt(buf, off)
@@ -186,5 +186,7 @@ func (s *cifarSource) read(at int, buf []byte) ([]byte, *imageproc.Image, error)
 	}
 	return nil, &img, nil
 }
+
+func (s *cifarSource) changed(at int) time.Time { return s.t.changed(s.records[at].file) }
 
 func (s *cifarSource) close() error { return s.t.close() }

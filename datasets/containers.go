@@ -25,9 +25,6 @@ func (t *tree) onlyArchives() error {
 		if f.image {
 			return nil
 		}
-		if strings.HasPrefix(t.kind, "zip") && strings.EqualFold(filepath.Ext(f.path), ".npy") {
-			return fmt.Errorf("it holds numpy's arrays (%s); save pictures and labels as a .npy file each (numpy.save), and give the labels by --labels", f.path)
-		}
 		switch strings.ToLower(filepath.Ext(f.path)) {
 		case ".tar", ".zip", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".parquet", ".arrow", ".npz", ".tfrecord":
 			archive = cmp.Or(archive, f.path)
@@ -74,7 +71,8 @@ func (d *Dataset) label(values []string, classes []string) error {
 		}
 		return nil
 	}
-	rows, at := table{label: 1}, []int{}
+	rows, at := newTable(), []int{}
+	rows.unit = "row"
 	for i, v := range values {
 		if v != "" {
 			rows.add(i+1, []string{d.Samples[i].ID, v})
@@ -145,20 +143,20 @@ func (d *Dataset) labelFrom(o Options) error {
 		t.files = append(t.files, file{path: s.ID})
 		images[i] = i
 	}
-	l, err := readLabels(o.Labels, t, images, d.Classes)
+	l, err := readLabels(o, t, images, d.Classes)
 	if err != nil {
 		return err
 	}
+	d.Notes = append(d.Notes, l.notes...)
+	if l.sets != nil {
+		return fmt.Errorf("%s maps classes to several outputs each, which only data in class folders can have", filepath.Base(o.Labels))
+	}
 	if !l.images() {
-		d.ClassMap, d.MapName = l.classes, o.Labels
-		for i, n := range d.Indices {
-			if l.display != nil {
-				d.Classes[i] = l.display[n]
-			}
-		}
+		d.mapClasses(l, o.Labels)
 		return nil
 	}
-	d.Classes, d.Indices = l.names, l.indices
+	d.Classes, d.Indices, d.Called = l.names, l.indices, nil
+	d.call(l)
 	missing := 0
 	for i := range d.Samples {
 		n, ok := l.of(i)
@@ -166,6 +164,7 @@ func (d *Dataset) labelFrom(o Options) error {
 			n = Unlabelled
 			missing++
 		}
+		d.takeAlso(i, l.also[i])
 		d.Samples[i].Label = n
 	}
 	if missing > 0 {

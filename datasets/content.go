@@ -3,11 +3,11 @@ package datasets
 import (
 	"encoding/binary"
 	"io"
-	"os"
 	"path"
 	"strings"
 
 	"cutmix-eval/imageproc"
+	"cutmix-eval/internal/regular"
 )
 
 // named is what the name of a file says about it.
@@ -54,7 +54,7 @@ func isImage(p string, head func(buf []byte) int) bool {
 // fileStart reads the first bytes of a file; nothing where it cannot be read.
 func fileStart(name string) func(buf []byte) int {
 	return func(buf []byte) int {
-		f, err := os.Open(name)
+		f, err := regular.Open(name)
 		if err != nil {
 			return 0
 		}

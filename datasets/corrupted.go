@@ -3,11 +3,13 @@ package datasets
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/npy"
@@ -99,12 +101,12 @@ func openCorrupted(dir string, only []string, classMap string) (*Corrupted, erro
 }
 
 func openCIFARC(dir string, only []string) (*Corrupted, error) {
-	info, labels, err := npy.Read(filepath.Join(dir, "labels.npy"))
+	shape, labels, err := npy.Read(filepath.Join(dir, "labels.npy"))
 	if err != nil {
 		return nil, fmt.Errorf("labels.npy: %w", err)
 	}
-	if len(info.Shape) != 1 || len(labels) == 0 || len(labels)%5 != 0 {
-		return nil, fmt.Errorf("labels.npy has the shape %v, not a label for each image of five severities", info.Shape)
+	if len(shape.Shape) != 1 || len(labels) == 0 || len(labels)%5 != 0 {
+		return nil, fmt.Errorf("labels.npy has the shape %v, not a label for each image of five severities", shape.Shape)
 	}
 	n, classes := len(labels), 0
 	for i, l := range labels {
@@ -121,7 +123,7 @@ func openCIFARC(dir string, only []string) (*Corrupted, error) {
 	d.src = src
 	out := &Corrupted{Dataset: d}
 	for _, name := range only {
-		f, err := os.Open(filepath.Join(dir, name+".npy"))
+		f, err := openStored(filepath.Join(dir, name+".npy"))
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
@@ -129,59 +131,54 @@ func openCIFARC(dir string, only []string) (*Corrupted, error) {
 			_ = src.close()
 			return nil, err
 		}
-		src.files = append(src.files, f)
-		size := int64(0)
-		if st, err := f.Stat(); err == nil {
-			size = st.Size()
+		array := &arraySource{r: f, closers: []io.Closer{f}, at: f.at}
+		src.arrays = append(src.arrays, array)
+		var sum string
+		if array.info, err = npy.Parse(f, f.size); err == nil {
+			array.form, err = pictureForm(array.info)
 		}
-		info, err := npy.Parse(f, size)
-		if err == nil && (info.Kind != "u1" || !slices.Equal(info.Shape, []int{n, cifarSide, cifarSide, 3})) {
-			err = fmt.Errorf("it holds %s of shape %v, not bytes of shape [%d %d %d 3]", info.Kind, info.Shape, n, cifarSide, cifarSide)
+		if err == nil && (array.info.Kind != "u1" || !slices.Equal(array.info.Shape, []int{n, cifarSide, cifarSide, 3})) {
+			err = fmt.Errorf("it holds %s of shape %v, not bytes of shape [%d %d %d 3]", array.info.Kind, array.info.Shape, n, cifarSide, cifarSide)
+		}
+		if err == nil {
+			sum, err = array.sum(f.size)
 		}
 		if err != nil {
 			_ = src.close()
 			return nil, fmt.Errorf("%s.npy: %w", name, err)
 		}
-		src.offset = append(src.offset, info.Offset)
+		d.content = append(d.content, sum)
 		each := n / 5
 		for i := range n {
 			id := fmt.Sprintf("%s/%d/%05d", name, i/each+1, i%each)
 			out.Cells = append(out.Cells, Cell{name, i/each + 1, strconv.Itoa(i % each)})
-			d.Samples = append(d.Samples, Sample{ID: id, Label: int(labels[i]), Size: 3 * cifarSide * cifarSide, at: (len(src.files)-1)*n + i})
+			d.Samples = append(d.Samples, Sample{ID: id, Label: int(labels[i]), Size: 3 * cifarSide * cifarSide, at: (len(src.arrays)-1)*n + i})
 		}
 	}
-	if len(src.files) == 0 {
+	if len(src.arrays) == 0 {
 		return nil, fmt.Errorf("beside labels.npy there is no %s", strings.Join(only, ".npy, ")+".npy")
 	}
 	src.n = n
-	d.Why = fmt.Sprintf("CIFAR-C: %d files of %d images at five severities", len(src.files), n/5)
+	d.Why = fmt.Sprintf("CIFAR-C: %d files of %d images at five severities", len(src.arrays), n/5)
 	return out, nil
 }
 
-// npySource reads images from .npy files.
+// npySource reads images from several arrays of n images.
 type npySource struct {
-	files  []*os.File
-	offset []int64
-	n      int // images of each
+	arrays []*arraySource
+	n      int
 }
 
 func (s *npySource) read(at int, buf []byte) ([]byte, *imageproc.Image, error) {
-	const size = 3 * cifarSide * cifarSide
-	if cap(buf) < size {
-		buf = make([]byte, size)
-	}
-	buf = buf[:size]
-	k, i := at/s.n, at%s.n
-	if _, err := s.files[k].ReadAt(buf, s.offset[k]+int64(i)*size); err != nil {
-		return nil, nil, err
-	}
-	return nil, &imageproc.Image{W: cifarSide, H: cifarSide, Pix: buf}, nil
+	return s.arrays[at/s.n].read(at%s.n, buf)
 }
+
+func (s *npySource) changed(at int) time.Time { return s.arrays[at/s.n].at }
 
 func (s *npySource) close() error {
 	var errs []error
-	for _, f := range s.files {
-		errs = append(errs, f.Close())
+	for _, a := range s.arrays {
+		errs = append(errs, a.close())
 	}
 	return errors.Join(errs...)
 }

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"hash/crc32"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -21,9 +22,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/imageproc"
+	"cutmix-eval/internal/regular"
 )
 
 // Format is a kind of data that can be read.
@@ -54,9 +57,12 @@ func Formats() []Format {
 type Options struct {
 	Format Format // Auto or empty: recognise it
 	Labels string // label file, or class map; see labels.go
-	Root   string // folder that a list's paths are relative to
-	Split  string // which of train, val, test … where there are several
-	Prefer string // the split to take where there are several and Split names none
+	// LabelColumn is the column of a table that holds the labels: its name or its number, from 1;
+	// empty: found.
+	LabelColumn string
+	Root        string // folder that a list's paths are relative to
+	Split       string // which of train, val, test … where there are several
+	Prefer      string // the split to take where there are several and Split names none
 	// Order is the order in which the classes are a model's outputs; empty: found.
 	Order ClassOrder
 	// Unlabelled says that labels do not matter: all images of a folder or tar are taken,
@@ -88,25 +94,35 @@ type Dataset struct {
 	// Indices says that class i was given as the number Indices[i] (folder
 	// names or labels that are numbers); nil where classes have only names.
 	Indices []int
+	// Called is what people call class i, empty where that is not known; nil where no file says so.
+	Called  []string
 	Samples []Sample
 	Notes   []string // what was passed over or assumed
 	// ClassMap, from a file, gives the model output of each class by name; nil
 	// without one. MapName is the file.
 	ClassMap map[string]int
 	MapName  string
-	Order    ClassOrder // that was asked for; empty: found
-	src      source
-	base     string      // folder of a tree that all samples lie in, below wrappers and splits
-	derived  *derivation // nil for images that are read
-	exif     bool        // Options.Exif
-	content  []string    // of the Fingerprint, where samples have no sizes of their own
+	// ClassSets, from a file, gives the model outputs of each class by name, each of which is
+	// right; nil without one.
+	ClassSets map[string][]int
+	Order     ClassOrder // that was asked for; empty: found
+	src       source
+	base      string        // folder of a tree that all samples lie in, below wrappers and splits
+	derived   *derivation   // nil for images that are read
+	exif      bool          // Options.Exif
+	content   []string      // of the Fingerprint, where samples have no sizes of their own
+	part      string        // of numpy's arrays: what the pictures are of
+	also      map[int][]int // further classes of a sample
+	border    bool          // pictures may have ObjectNet's red border
 }
 
 // source delivers the contents of samples, by Sample.at.
 type source interface {
 	// read returns the file's bytes, in buf's memory where it is large enough,
-	// or the finished picture.
+	// or the finished picture. Where the storage fails the error is a *StorageError.
 	read(at int, buf []byte) ([]byte, *imageproc.Image, error)
+	// changed is when what is stored was last changed, as far as is known.
+	changed(at int) time.Time
 	close() error
 }
 
@@ -119,6 +135,10 @@ func Open(path string, o Options) (*Dataset, error) {
 	d, err := open(path, o)
 	if err != nil {
 		return nil, fmt.Errorf("opening data %q: %w", path, err)
+	}
+	if o.LabelColumn != "" && o.Labels == "" && d.Format != List {
+		d.Close()
+		return nil, fmt.Errorf("opening data %q: --label-column says nothing without a table: give it by --labels", path)
 	}
 	d.Order = o.Order
 	d.exif = o.Exif
@@ -185,7 +205,7 @@ func openFolder(path string, o Options) (*Dataset, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, open := range []func(*tree, Options) (*Dataset, error){parquetFolder, shardFolder} {
+	for _, open := range []func(*tree, Options) (*Dataset, error){parquetFolder, shardFolder, arrayTree} {
 		if d, err := open(t, o); d != nil || err != nil {
 			return d, err
 		}
@@ -218,6 +238,9 @@ func openFile(path string, size int64, o Options) (*Dataset, error) {
 	if err != nil {
 		return nil, err
 	}
+	if d, err := arrayTree(t, o); d != nil || err != nil {
+		return d, err
+	}
 	return t.dataset(o)
 }
 
@@ -249,7 +272,7 @@ func (o Options) made(what string, f Format) error {
 }
 
 func start(path string) (head [512]byte, err error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return head, err
 	}
@@ -289,7 +312,7 @@ func (d *Dataset) Labelled() bool {
 // Fingerprint identifies the data: classes, paths, labels and file sizes, in
 // order. The same files in a folder, a tar and a zip archive have the same one. Of Parquet
 // files, whose images have no sizes of their own, the footers count, which have the sizes of all
-// columns.
+// columns; of numpy's arrays, whose images are all of one size, parts of the contents.
 func (d *Dataset) Fingerprint() string {
 	h := sha256.New()
 	if d.derived != nil {
@@ -305,8 +328,14 @@ func (d *Dataset) Fingerprint() string {
 	for _, c := range d.content {
 		put(h, c)
 	}
-	for _, s := range d.Samples {
+	for i, s := range d.Samples {
 		put(h, fmt.Sprintf("%s\x00%d\x00%d", s.ID, s.Label, s.Size))
+		if also := d.also[i]; also != nil {
+			put(h, fmt.Sprint(also))
+		}
+	}
+	if d.border {
+		put(h, "without a red border")
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
@@ -321,6 +350,9 @@ func (d *Dataset) FirstSize(samples []int) (size imageproc.Size, err error) {
 		var im imageproc.Image
 		if im, err = loader.Load(i); err == nil {
 			return imageproc.Size{H: im.H, W: im.W}, nil
+		}
+		if storage := (*StorageError)(nil); errors.As(err, &storage) {
+			break
 		}
 	}
 	return size, err
@@ -381,6 +413,7 @@ type Loader struct {
 	dec  imageproc.Decoder
 	buf  []byte
 	make Maker // of a derived data set
+	sum  uint32
 }
 
 // Loader returns a loader of d's images.
@@ -393,9 +426,14 @@ func (l *Loader) read(i int) (data []byte, img *imageproc.Image, err error) {
 	if s.Size < 0 {
 		return nil, nil, errListed
 	}
+	l.sum = 0
 	data, img, err = l.d.src.read(s.at, l.buf)
-	if err == nil && img == nil {
-		l.buf = data
+	switch {
+	case err != nil:
+	case img == nil:
+		l.buf, l.sum = data, crc32.Checksum(data, castagnoli)
+	default:
+		l.sum = crc32.Checksum(img.Pix, castagnoli)
 	}
 	return data, img, err
 }
@@ -419,10 +457,23 @@ func (l *Loader) LoadWindow(i int, want imageproc.Window) (imageproc.Image, erro
 	return l.decode(data, want)
 }
 
+// Sum is the CRC-32C of what is stored of the sample loaded last: of its file, or of its samples
+// where it has none. It is 0 where it could not be read.
+func (l *Loader) Sum() uint32 { return l.sum }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
 func (l *Loader) decode(data []byte, want imageproc.Window) (imageproc.Image, error) {
 	decode := l.dec.DecodeWindow
 	if l.d.exif {
 		decode = l.dec.DecodeOriented
+	}
+	if l.d.border {
+		img, _, err := decode(data, nil)
+		if err == nil {
+			img = withoutRedBorder(img)
+		}
+		return img, err
 	}
 	img, _, err := decode(data, want)
 	return img, err
@@ -455,6 +506,8 @@ func (s sceneSource) read(at int, buf []byte) ([]byte, *imageproc.Image, error) 
 	scenes.GenerateInto(s.split, at, &sc)
 	return nil, &imageproc.Image{W: scenes.Size, H: scenes.Size, Pix: sc.Pixels}, nil
 }
+
+func (sceneSource) changed(int) time.Time { return time.Time{} }
 
 func (sceneSource) close() error { return nil }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"time"
 
 	"cutmix-eval/imageproc"
 )
@@ -16,6 +18,7 @@ type derivation struct {
 	from     *Dataset
 	variants []string
 	open     func(clean func(i int) (imageproc.Image, error)) Maker
+	sums     sync.Map // uint32 by int: of the images that were loaded
 }
 
 // Derive makes the data set of variants of every sample of d, which stays open as long as
@@ -26,7 +29,7 @@ type derivation struct {
 func (d *Dataset) Derive(name, why string, variants []string, open func(clean func(i int) (imageproc.Image, error)) Maker) *Dataset {
 	out := *d
 	out.Name, out.Why, out.Format = name, why, Derived
-	out.derived = &derivation{d, variants, open}
+	out.derived = &derivation{from: d, variants: variants, open: open}
 	out.Samples = make([]Sample, 0, len(d.Samples)*len(variants))
 	for _, s := range d.Samples {
 		for range variants {
@@ -41,12 +44,19 @@ func (l *Loader) derive(i int) (imageproc.Image, error) {
 	d := l.d.derived
 	if l.make == nil {
 		clean := d.from.Loader()
-		l.make = d.open(clean.Load)
+		l.make = d.open(func(i int) (imageproc.Image, error) {
+			im, err := clean.Load(i)
+			d.sums.Store(i, clean.sum)
+			return im, err
+		})
 	}
 	if l.d.Samples[i].Size < 0 {
 		return imageproc.Image{}, errListed
 	}
-	return l.make(i/len(d.variants), i%len(d.variants))
+	im, err := l.make(i/len(d.variants), i%len(d.variants))
+	sum, _ := d.sums.Load(i / len(d.variants)) // it may have been loaded by another Loader
+	l.sum, _ = sum.(uint32)
+	return im, err
 }
 
 var errListed = errors.New("listed, but there is no such file")
@@ -54,7 +64,7 @@ var errListed = errors.New("listed, but there is no such file")
 // Join makes one data set of several with the same classes, one after the other; names are
 // put before the IDs of each. They are closed with it.
 func Join(name, why string, parts []*Dataset, names []string) (*Dataset, error) {
-	out := &Dataset{Name: name, Why: why, Format: parts[0].Format, Classes: parts[0].Classes, Indices: parts[0].Indices, ClassMap: parts[0].ClassMap, MapName: parts[0].MapName, Order: parts[0].Order, exif: parts[0].exif}
+	out := &Dataset{Name: name, Why: why, Format: parts[0].Format, Classes: parts[0].Classes, Indices: parts[0].Indices, ClassMap: parts[0].ClassMap, MapName: parts[0].MapName, ClassSets: parts[0].ClassSets, border: parts[0].border, Order: parts[0].Order, exif: parts[0].exif}
 	j := joinSource{}
 	at := 0
 	for k, p := range parts {
@@ -85,6 +95,11 @@ type joinSource struct {
 func (j joinSource) read(at int, buf []byte) ([]byte, *imageproc.Image, error) {
 	p, at := j.part(at)
 	return p.src.read(p.Samples[at].at, buf)
+}
+
+func (j joinSource) changed(at int) time.Time {
+	p, at := j.part(at)
+	return p.src.changed(p.Samples[at].at)
 }
 
 func (j joinSource) close() error {

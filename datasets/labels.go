@@ -3,20 +3,15 @@ package datasets
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
-	"cutmix-eval/internal/strict"
-	"cutmix-eval/internal/text"
+	"cutmix-eval/internal/regular"
 )
 
 // labelFile is what --labels names, in whichever form it was:
@@ -29,24 +24,34 @@ import (
 //   - a class map: the model output of each class, as "class index" lines, as
 //     JSON ({"class": index} or {"index": ["synset", "name"]}), as a list of
 //     classes in output order, or as a list of output numbers, one per class
-//     folder in sorted order.
+//     folder in sorted order. A class can have several outputs, each of which is
+//     right ({"class": [3, 5]}; ObjectNet);
+//   - a JSON list of lists of output numbers, one for each ILSVRC 2012 validation
+//     image, each of which is right (ReaL); an empty list is no label.
 type labelFile struct {
 	path string
 	kind string // for people
 
-	label   map[int]int // by index into tree.files
-	names   []string    // classes of those labels
-	indices []int       // as Dataset.Indices
-	absent  []absent    // listed, but not in the tree
+	label   map[int]int   // by index into tree.files
+	names   []string      // classes of those labels
+	indices []int         // as Dataset.Indices
+	absent  []absent      // listed, but not in the tree
+	also    map[int][]int // further classes of an image, where it is of several
+	notes   []string      // what was assumed
 
-	classes map[string]int // class map: class -> model output
-	display []string       // names of the outputs, where classes are numbers
+	classes map[string]int    // class map: class -> model output
+	display []string          // names of the outputs, where classes are numbers
+	sets    map[string][]int  // class map of several outputs per class
+	called  map[string]string // what people call a class
+	asked   string            // column of labels that the user named; empty: found
 }
 
 type absent struct {
 	name  string
 	label int
 }
+
+func newTable() table { return table{label: 1, called: -1, unit: "line"} }
 
 func (l *labelFile) images() bool { return l.label != nil }
 
@@ -59,21 +64,12 @@ func (l *labelFile) of(i int) (int, bool) {
 const maxLabelFile = 512 << 20
 
 func readText(name string) ([]byte, error) {
-	// A pipe without a writer would be waited for without end.
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%q is not a regular file", name)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxLabelFile+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > maxLabelFile {
+	data, err := regular.Read(name, maxLabelFile)
+	if large := (*regular.SizeError)(nil); errors.As(err, &large) {
 		return nil, fmt.Errorf("%q is larger than %d MiB, too large for a text file of labels", name, maxLabelFile>>20)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if bytes.HasPrefix(data, []byte("\x93NUMPY")) {
 		return data, nil // of numbers, not of text
@@ -86,7 +82,8 @@ func readText(name string) ([]byte, error) {
 
 // readLabels reads a label file for the given images of a tree and class
 // folders dirs.
-func readLabels(name string, t *tree, images []int, dirs []string) (*labelFile, error) {
+func readLabels(o Options, t *tree, images []int, dirs []string) (*labelFile, error) {
+	name := o.Labels
 	data, err := readText(name)
 	if err != nil {
 		return nil, fmt.Errorf("reading labels: %w", err)
@@ -96,7 +93,7 @@ func readLabels(name string, t *tree, images []int, dirs []string) (*labelFile, 
 			return nil, fmt.Errorf("reading labels from %q: %w", name, err)
 		}
 	}
-	l := &labelFile{path: name}
+	l := &labelFile{path: name, asked: o.LabelColumn}
 	if err := l.parse(data, t, images, dirs); err != nil {
 		return nil, fmt.Errorf("reading labels from %q: %w", name, err)
 	}
@@ -105,35 +102,46 @@ func readLabels(name string, t *tree, images []int, dirs []string) (*labelFile, 
 
 func (l *labelFile) parse(data []byte, t *tree, images []int, dirs []string) error {
 	trimmed := bytes.TrimSpace(data)
-	if len(trimmed) == 0 {
+	switch {
+	case len(trimmed) == 0:
 		return errors.New("it is empty")
+	case bytes.IndexByte(trimmed, 0) >= 0:
+		return errors.New("it has a zero byte, so it is no text; save it as CSV in UTF-8")
 	}
+	names := imagesOf(t, images)
 	if trimmed[0] == '{' || trimmed[0] == '[' {
-		return l.parseJSON(trimmed, t, images, dirs)
+		return l.parseJSON(trimmed, t, names, images, dirs)
 	}
-	rows, err := splitRows(trimmed)
+	rows, err := splitRows(data, names.has)
 	if err != nil {
 		return err
 	}
-	if numbers, ok := column(rows); ok {
-		return l.numbers(numbers, t, images, dirs)
-	}
-	single := !slices.ContainsFunc(rows.rows, func(r []string) bool { return len(r) != 1 })
-	if single && len(rows.rows) == len(images) && len(images) != len(dirs) {
-		return l.namesInOrder(rows, images)
-	}
-	names := imagesOf(t, images)
-	if err := rows.locate(func(cell string) bool {
-		i, err := names.Find(cell)
-		return cell != "" && (err != nil || i >= 0)
-	}); err != nil {
-		return err
-	}
-	m, hits, several := matchImages(rows, names, images)
-	folders, isDir := 0, make(map[string]bool, len(dirs))
+	return l.table(rows, t, names, images, dirs)
+}
+
+// table reads rows, of images or of classes.
+func (l *labelFile) table(rows table, t *tree, names *Names, images []int, dirs []string) error {
+	isDir := make(map[string]bool, len(dirs))
 	for _, d := range dirs {
 		isDir[d] = true
 	}
+	if !slices.ContainsFunc(rows.rows, func(r []string) bool { return len(r) != 1 }) {
+		rows.header = rows.rows[0]
+		_, number, _ := wholeNumber(rows.header[0])
+		if (headsNames(rows.header[0]) || rows.find(labelColumns) == 0) && !number && !isDir[rows.header[0]] && len(rows.rows) > 1 {
+			rows.behead()
+		}
+		rows.header = nil
+		return l.column(rows, t, images, dirs)
+	}
+	if err := rows.locate(names.has, l.asked); err != nil {
+		return err
+	}
+	if len(rows.rows) == 0 {
+		return errors.New("it has a header and no rows")
+	}
+	m, hits, several := matchImages(rows, names, images)
+	folders := 0
 	for _, r := range rows.rows {
 		_, number, _ := wholeNumber(r[0])
 		if isDir[r[0]] || isDir[strings.Join(r, " ")] || number && isDir[r[len(r)-1]] {
@@ -147,18 +155,56 @@ func (l *labelFile) parse(data []byte, t *tree, images []int, dirs []string) err
 		}
 		return l.perImage(rows, m)
 	}
+	if hits == 0 && folders == 0 && rows.header != nil && len(rows.rows) == len(images) && len(images) != len(dirs) && len(rows.header) == 2 && rows.counts(rows.path) {
+		// The numbers of the rows and their labels.
+		for i, r := range rows.rows {
+			rows.rows[i] = []string{rows.cell(r, rows.label)}
+		}
+		rows.path, rows.label = 0, 1
+		return l.column(rows, t, images, dirs)
+	}
+	return l.classMap(rows, dirs)
+}
+
+// column reads rows of one cell: numbers or names, of images or of classes.
+func (l *labelFile) column(rows table, t *tree, images []int, dirs []string) error {
+	if numbers, ok := column(rows); ok {
+		return l.numbers(numbers, t, images, dirs)
+	}
+	if len(rows.rows) == len(images) && len(images) != len(dirs) {
+		return l.namesInOrder(rows, t, images)
+	}
 	return l.classMap(rows, dirs)
 }
 
 // namesInOrder reads one class name a line, one line per image in name order.
-func (l *labelFile) namesInOrder(t table, images []int) error {
-	for i := range t.rows {
-		t.rows[i] = []string{strconv.Itoa(i), t.rows[i][0]}
+func (l *labelFile) namesInOrder(rows table, t *tree, images []int) error {
+	if err := l.inNameOrder(t, images); err != nil {
+		return err
 	}
-	t.path, t.label = 0, 1
-	err := l.perImage(t, images)
+	for i := range rows.rows {
+		rows.rows[i] = []string{t.files[images[i]].path, rows.rows[i][0]}
+	}
+	rows.path, rows.label, rows.called = 0, 1, -1
+	err := l.perImage(rows, images)
 	l.kind = "one class name a line, images in name order"
 	return err
+}
+
+// inNameOrder refuses rows that name no images where it is not clear which row is whose: where
+// the images' names are in another order as text than by their numbers.
+func (l *labelFile) inNameOrder(t *tree, images []int) error {
+	if t.kind == "rows" { // in an order of their own
+		return nil
+	}
+	for k := 1; k < len(images); k++ {
+		a, b := t.files[images[k-1]].path, t.files[images[k]].path
+		if natural(strings.ToLower(a), strings.ToLower(b)) > 0 {
+			return fmt.Errorf("it names no images, and whether its rows follow their names as text (%s before %s) or by number is unclear; write lines of \"image,label\"", a, b)
+		}
+	}
+	l.notes = append(l.notes, fmt.Sprintf("nothing in %s names the images: its rows are taken in the order of the images' names", filepath.Base(l.path)))
+	return nil
 }
 
 // numbers reads the file of one integer a line: the devkit's ground truth when
@@ -167,9 +213,12 @@ func (l *labelFile) numbers(v []int, t *tree, images []int, dirs []string) error
 	switch {
 	case len(v) == len(images) && len(v) != len(dirs):
 		if slices.Contains(v, 0) {
-			rows := table{label: 1}
+			rows := newTable()
 			for i, n := range v {
-				rows.add(i+1, []string{strconv.Itoa(i), strconv.Itoa(n)})
+				rows.add(i+1, []string{t.files[images[i]].path, strconv.Itoa(n)})
+			}
+			if err := l.inNameOrder(t, images); err != nil {
+				return err
 			}
 			err := l.perImage(rows, images)
 			l.kind = "one output number per line, from 0, images in name order"
@@ -179,6 +228,9 @@ func (l *labelFile) numbers(v []int, t *tree, images []int, dirs []string) error
 		ilsvrc := !slices.ContainsFunc(images, func(i int) bool { return !strings.Contains(path.Base(t.files[i].path), "ILSVRC20") })
 		if !ilsvrc {
 			return errors.New("its numbers start above 0 and the images are not ILSVRC's, so what they count is unclear; write \"path,output\" lines, with outputs from 0")
+		}
+		if err := l.inNameOrder(t, images); err != nil {
+			return err
 		}
 		return l.devkit(v, images)
 	case len(v) == len(dirs):
@@ -201,7 +253,7 @@ func (l *labelFile) devkit(v []int, images []int) error {
 	l.kind = "ILSVRC devkit ground truth, devkit order"
 	synset := map[int]string{}
 	beside := filepath.Join(filepath.Dir(l.path), "map_clsloc.txt")
-	if data, err := os.ReadFile(beside); err == nil {
+	if data, err := regular.Read(beside, regular.Small); err == nil {
 		for _, line := range strings.Split(string(data), "\n") {
 			f := strings.Fields(line)
 			if len(f) < 2 {
@@ -209,7 +261,7 @@ func (l *labelFile) devkit(v []int, images []int) error {
 			}
 			n, err := strconv.Atoi(f[1])
 			if err != nil {
-				return fmt.Errorf("%s: %q is not a synset, a number and a name", beside, text.Bounded(line))
+				return fmt.Errorf("%s: %q is not a synset, a number and a name", beside, line)
 			}
 			synset[n] = f[0]
 		}
@@ -218,6 +270,9 @@ func (l *labelFile) devkit(v []int, images []int) error {
 		for _, c := range ImageNet() {
 			synset[c.Devkit] = c.Synset
 		}
+	}
+	if !slices.Contains(v, len(synset)) && !strings.Contains(filepath.Base(l.path), "ground_truth") {
+		l.notes = append(l.notes, fmt.Sprintf("no number in %s is 0 or %d, so they are taken for the ILSVRC devkit's, from 1; if they are numbers of outputs, write \"path,output\" lines", filepath.Base(l.path), len(synset)))
 	}
 	for _, s := range synset {
 		l.names = append(l.names, s)
@@ -253,7 +308,7 @@ func matchImages(t table, names *Names, images []int) (match []int, hits int, se
 		i, err := names.Find(t.cell(row, t.path))
 		switch {
 		case err != nil:
-			several = cmp.Or(several, fmt.Errorf("line %d: %w", t.lines[r], err))
+			several = cmp.Or(several, fmt.Errorf("%s: %w", t.where(r), err))
 			hits++
 		case i >= 0:
 			match[r] = images[i]
@@ -261,231 +316,4 @@ func matchImages(t table, names *Names, images []int) (match []int, hits int, se
 		}
 	}
 	return match, hits, several
-}
-
-// perImage takes labels row by row. Labels are whole numbers, however written, or names whose
-// sorted order is the class order.
-func (l *labelFile) perImage(t table, match []int) error {
-	values := make([]string, len(t.rows))
-	all := make([]int, 0, len(t.rows)) // as numbers
-	numbers, broken := 0, -1
-	for i, row := range t.rows {
-		v := t.cell(row, t.label)
-		if f := strings.Fields(v); len(f) > 1 && wnid.MatchString(f[0]) { // Kaggle: synset x y x y
-			v = f[0]
-		}
-		if v == "" {
-			return fmt.Errorf("line %d (%s) has no label", t.lines[i], t.cell(row, t.path))
-		}
-		n, number, whole := wholeNumber(v)
-		if number {
-			numbers++
-			if !whole && broken < 0 {
-				broken = i
-			}
-		}
-		values[i], all = v, append(all, n)
-	}
-	index := map[string]int{}
-	switch {
-	case numbers == len(values) && broken >= 0:
-		return fmt.Errorf("line %d: label %s is no whole number; labels are numbers of classes or their names", t.lines[broken], values[broken])
-	case numbers == len(values):
-		l.kind = "label of each image, as numbers"
-		for i, n := range all {
-			if n < Unlabelled {
-				return fmt.Errorf("line %d: label %d is below -1", t.lines[i], n)
-			}
-			values[i] = strconv.Itoa(n) // "007" and "7.0" are 7
-			if n >= 0 {
-				l.indices = append(l.indices, n)
-			}
-		}
-		slices.Sort(l.indices)
-		l.indices = slices.Compact(l.indices)
-		for i, n := range l.indices {
-			l.names = append(l.names, strconv.Itoa(n))
-			index[strconv.Itoa(n)] = i
-		}
-		index[strconv.Itoa(Unlabelled)] = Unlabelled
-	default:
-		l.kind = "label of each image, names sorted"
-		l.names = slices.Clone(values)
-		slices.Sort(l.names)
-		l.names = slices.Compact(l.names)
-		for i, n := range l.names {
-			index[n] = i
-		}
-	}
-	l.label = map[int]int{}
-	for i, v := range values {
-		if match[i] < 0 {
-			l.absent = append(l.absent, absent{printable(t.cell(t.rows[i], t.path)), index[v]})
-			continue
-		}
-		if old, ok := l.label[match[i]]; ok && old != index[v] {
-			return fmt.Errorf("image %s has two labels, %s and %s", t.cell(t.rows[i], t.path), l.names[old], v)
-		}
-		l.label[match[i]] = index[v]
-	}
-	return nil
-}
-
-// classMap reads rows of a class and its output, in either order, with a header or without, or
-// a list of classes in output order.
-func (l *labelFile) classMap(t table, dirs []string) error {
-	if t.header != nil { // a first line that was taken for a header of images is a row again
-		t.rows, t.lines = slices.Insert(t.rows, 0, t.header), slices.Insert(t.lines, 0, 0)
-	}
-	known := map[string]bool{}
-	for _, d := range dirs {
-		known[d] = true
-	}
-	classes, outputs, err := t.classes(known)
-	if err != nil {
-		return err
-	}
-	l.kind = "class map"
-	if outputs == nil {
-		l.kind = "list of classes in output order"
-	}
-	l.classes = map[string]int{}
-	hits := 0
-	for i, class := range classes {
-		if _, ok := l.classes[class]; ok {
-			return fmt.Errorf("class %q occurs twice", class)
-		}
-		if l.classes[class] = i; outputs != nil {
-			l.classes[class] = outputs[i]
-		}
-		if known[class] {
-			hits++
-		}
-	}
-	if hits > 0 {
-		return nil
-	}
-	// Names that agree but for case, spaces and hyphens; or names for folders that are numbers.
-	folded := map[string]bool{}
-	for _, d := range dirs {
-		folded[fold(d)] = true
-	}
-	if slices.ContainsFunc(classes, func(c string) bool { return folded[fold(c)] }) {
-		return nil
-	}
-	if outputs == nil && len(dirs) > 0 && !slices.ContainsFunc(dirs, func(d string) bool { return !digits(d) || number(d) >= len(classes) }) {
-		l.classes, l.display, l.kind = nil, classes, "names of the classes in output order"
-		return nil
-	}
-	return errors.New("it names neither images nor class folders of the data")
-}
-
-// classes reads the rows of a class map. outputs is nil where only classes are listed. known
-// are the class folders.
-func (t table) classes(known map[string]bool) (classes []string, outputs []int, err error) {
-	// Each row may be a class and a number, a number and a class, or a class alone; a header is
-	// none of the three.
-	read := func(row []string) (class string, output int, ok bool) {
-		if len(row) < 2 {
-			return row[0], 0, false
-		}
-		if v, _, whole := wholeNumber(row[len(row)-1]); whole && v >= 0 {
-			return row[0], v, true
-		}
-		whole := strings.Join(row, " ")
-		if first, rest, cut := strings.Cut(whole, " "); cut && !known[whole] {
-			if v, _, ok := wholeNumber(strings.TrimRight(first, ":.)")); ok && v >= 0 {
-				return strings.TrimSpace(rest), v, true
-			}
-		}
-		return row[0], 0, false
-	}
-	mapped := 0
-	for _, row := range t.rows {
-		if _, _, ok := read(row); ok {
-			mapped++
-		}
-	}
-	rows, lines := t.rows, t.lines
-	if _, _, ok := read(rows[0]); !ok && mapped > 0 && mapped == len(rows)-1 && !known[rows[0][0]] {
-		rows, lines = rows[1:], lines[1:] // a header
-	}
-	for i, row := range rows {
-		class, output, ok := read(row)
-		switch {
-		case mapped == 0:
-			if whole := strings.Join(row, " "); len(row) > 1 && t.comma == 0 && (!known[class] || known[whole]) {
-				class = whole // a class name with a space in it
-			}
-		case !ok:
-			return nil, nil, fmt.Errorf("line %d: %q is not a class and the number of a model output", lines[i], text.Bounded(strings.Join(row, " ")))
-		default:
-			outputs = append(outputs, output)
-		}
-		classes = append(classes, class)
-	}
-	return classes, outputs, nil
-}
-
-func (l *labelFile) parseJSON(data []byte, t *tree, images []int, dirs []string) error {
-	l.kind = "JSON class map"
-	if err := strict.Unique(data); err != nil {
-		return err
-	}
-	var numbers []int
-	if json.Unmarshal(data, &numbers) == nil {
-		return l.numbers(numbers, t, images, dirs)
-	}
-	var list []string
-	if json.Unmarshal(data, &list) == nil {
-		l.classes = map[string]int{}
-		twice := map[string]bool{}
-		for i, c := range list {
-			_, seen := l.classes[c]
-			twice[c] = twice[c] || seen
-			l.classes[c] = i
-		}
-		maps.DeleteFunc(l.classes, func(c string, _ int) bool { return twice[c] })
-		return nil
-	}
-	var byName map[string]int
-	if json.Unmarshal(data, &byName) == nil {
-		for c, n := range byName {
-			if n < 0 {
-				return fmt.Errorf("class %q has output %d", text.Bounded(c), n)
-			}
-		}
-		l.classes = byName
-		return nil
-	}
-	var byIndex map[string]json.RawMessage
-	if err := json.Unmarshal(data, &byIndex); err != nil {
-		return fmt.Errorf("it is neither a list of classes nor an object: %w", strict.Explain(err))
-	}
-	l.classes = map[string]int{}
-	twice := map[string]bool{} // names such as "crane" are two classes; synsets tell them apart
-	for key, raw := range byIndex {
-		n, err := strconv.Atoi(key)
-		var names []string
-		var one string
-		switch {
-		case err != nil || n < 0:
-			return fmt.Errorf("JSON key %q is not the number of a model output", text.Bounded(key))
-		case json.Unmarshal(raw, &names) == nil:
-		case json.Unmarshal(raw, &one) == nil:
-			names = []string{one}
-		default:
-			return fmt.Errorf("JSON value of %q is not a name or a list of names", text.Bounded(key))
-		}
-		for _, name := range names {
-			if old, ok := l.classes[name]; ok && old != n {
-				twice[name] = true
-			}
-			l.classes[name] = n
-		}
-	}
-	for name := range twice {
-		delete(l.classes, name)
-	}
-	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -34,9 +35,12 @@ func recognise(t *tree, o Options) (*Dataset, error) {
 	}
 	splitWhy, named := "", false
 	for range 3 { // wrappers and splits may alternate
-		next, why, err := pickSplit(t, base, o)
+		next, why, note, err := pickSplit(t, base, o)
 		if err != nil {
 			return nil, err
+		}
+		if note != "" {
+			d.Notes = append(d.Notes, note)
 		}
 		if why == "" {
 			break
@@ -136,30 +140,13 @@ func children(t *tree, dir string) (dirs []string, images int) {
 	return dirs, images
 }
 
-// pickSplit looks whether the folders of dir are splits and picks one. why is
-// empty when they are not.
-func pickSplit(t *tree, dir string, o Options) (next, why string, err error) {
-	all, _ := children(t, dir)
-	var dirs, splits []string // that hold images
-	for _, d := range all {
-		if !t.hasImages(path.Join(dir, d)) {
-			continue
-		}
-		dirs = append(dirs, d)
-		if splitKind(d) != "" || strings.EqualFold(d, o.Split) {
-			splits = append(splits, d)
-		}
-	}
-	if len(splits) == 0 || len(splits) != len(dirs) && o.Split == "" {
-		return dir, "", nil
-	}
-	s, why, err := takeSplit(splits, o)
-	return path.Join(dir, s), why, err
-}
-
 // folders reads class folders, or a flat folder with a label file.
 func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 	d.base = base
+	objectNet := t.objectNet()
+	if d.border = objectNet != nil; d.border {
+		d.Notes = append(d.Notes, "ObjectNet: the red border of one pixel is cut off where a picture has it")
+	}
 	dirs, _ := children(t, base)
 	var inside, loose []int // images in folders, and right in base
 	other := 0
@@ -175,7 +162,7 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 		}
 	}
 	if other > 0 {
-		d.Notes = append(d.Notes, fmt.Sprintf("%d files that are not images were passed over", other))
+		d.Notes = append(d.Notes, amount(other, "file that is not an image was passed over", "files that are not images were passed over"))
 	}
 	prefix := t.kind
 	if t.kind == "tar" {
@@ -190,7 +177,7 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 		all := append(slices.Clone(inside), loose...)
 		slices.Sort(all)
 		var err error
-		if labels, err = readLabels(o.Labels, t, all, dirs); err != nil {
+		if labels, err = readLabels(o, t, all, dirs); err != nil {
 			return err
 		}
 		if labels.images() {
@@ -198,6 +185,11 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 		}
 		if flat {
 			return fmt.Errorf("label file %q names none of the %d images, nor has it one label for each", o.Labels, len(all))
+		}
+	}
+	if flat && o.Labels == "" && !o.Unlabelled {
+		if done, err := d.metadata(t, base, append(slices.Clone(inside), loose...), prefix); done || err != nil {
+			return err
 		}
 	}
 	if flat {
@@ -212,10 +204,29 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 		return nil
 	}
 	if len(loose) > 0 {
-		d.Notes = append(d.Notes, fmt.Sprintf("%d images that lie outside the class folders were passed over", len(loose)))
+		d.Notes = append(d.Notes, amount(len(loose), "image that lies outside the class folders was passed over", "images that lie outside the class folders were passed over"))
 	}
 	if len(dirs) == 0 {
 		return errors.New("there are no class folders")
+	}
+	var sets map[string][]int
+	from := o.Labels
+	switch {
+	case labels != nil:
+		sets = labels.sets
+	case objectNet != nil:
+		var err error
+		if sets, err = objectNetSets(objectNet); err != nil {
+			return err
+		}
+		from = objectNetNames
+	}
+	if sets != nil {
+		if err := d.bySets(t, base, inside, sets, from); err != nil {
+			return err
+		}
+		d.Format, d.Why = ClassFolders, fmt.Sprintf("%s: %d class folders, to outputs by %s", prefix, len(dirs), path.Base(filepath.ToSlash(from)))
+		return nil
 	}
 	order := d.classOrder(dirs)
 	d.Format, d.Why = ClassFolders, fmt.Sprintf("%s: %d class folders (%s)", prefix, len(dirs), order)
@@ -243,14 +254,47 @@ func (d *Dataset) folders(t *tree, base, splitWhy string, o Options) error {
 		d.Notes = append(d.Notes, fmt.Sprintf("%d of %d class folders hold no images", empty, len(d.Classes)))
 	}
 	if labels != nil {
-		d.ClassMap, d.MapName = labels.classes, o.Labels
-		for i, n := range d.Indices {
-			if labels.display != nil {
-				d.Classes[i] = labels.display[n]
-			}
-		}
+		d.Notes = append(d.Notes, labels.notes...)
+		d.mapClasses(labels, o.Labels)
 	}
 	return nil
+}
+
+// amount is a number of things, one or many.
+func amount(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// metadata reads labels from the file that Hugging Face's imagefolder has among the images, if it has any.
+func (d *Dataset) metadata(t *tree, base string, images []int, prefix string) (done bool, err error) {
+	slices.Sort(images)
+	for _, name := range []string{"metadata.csv", "metadata.jsonl"} {
+		data, ok, err := t.text(path.Join(base, name))
+		if err != nil {
+			return false, err
+		}
+		if !ok {
+			continue
+		}
+		if data, err = asUTF8(data); err != nil {
+			return false, fmt.Errorf("%s: %w", name, err)
+		}
+		head, _, _ := strings.Cut(string(data), "\n")
+		if head = strings.ToLower(head); !strings.Contains(head, "file_name") || !strings.Contains(head, "label") {
+			continue // of something else: captions, boxes
+		}
+		l := &labelFile{path: name}
+		if err := l.parse(data, t, images, nil); err != nil {
+			return false, fmt.Errorf("reading labels from %s: %w; to do without it, give the labels with --labels", name, err)
+		}
+		if l.images() {
+			return true, d.byLabelFile(t, images, l, prefix)
+		}
+	}
+	return false, nil
 }
 
 func sample(t *tree, i, label int) Sample {
@@ -274,7 +318,7 @@ func (d *Dataset) classOrder(dirs []string) string {
 			d.Indices = append(d.Indices, number(c))
 		}
 		if first > 0 {
-			d.Notes = append(d.Notes, fmt.Sprintf("there is no folder 0: if the numbering starts at 1, every label is one too high; give a class map with --labels then (first folder %d, last %d, %d in all)", first, last, len(dirs)))
+			d.Notes = append(d.Notes, fmt.Sprintf("there is no folder 0: if the numbering starts at 1, every label is one too high; give --class-order from-1 then (first folder %d, last %d, %d in all)", first, last, len(dirs)))
 		}
 		return fmt.Sprintf("numbers %d to %d, in numeric order; label = number", first, last)
 	}
@@ -289,6 +333,8 @@ func (d *Dataset) classOrder(dirs []string) string {
 func (d *Dataset) byLabelFile(t *tree, images []int, l *labelFile, prefix string) error {
 	d.Format = Flat
 	d.Classes, d.Indices = l.names, l.indices
+	d.call(l)
+	d.Notes = append(d.Notes, l.notes...)
 	missing := 0
 	for _, i := range images {
 		label, ok := l.of(i)
@@ -296,6 +342,7 @@ func (d *Dataset) byLabelFile(t *tree, images []int, l *labelFile, prefix string
 			missing++
 			continue
 		}
+		d.takeAlso(len(d.Samples), l.also[i])
 		d.Samples = append(d.Samples, sample(t, i, label))
 	}
 	d.Why = fmt.Sprintf("%s: %d images with labels from %s (%s)", prefix, len(d.Samples), path.Base(l.path), l.kind)

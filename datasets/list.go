@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -20,17 +21,20 @@ func openList(name string, o Options) (*Dataset, error) {
 		return nil, err
 	}
 	if bytes.IndexByte(data[:min(len(data), 4096)], 0) >= 0 {
-		return nil, errors.New("it is neither a tar file, a CIFAR binary nor a text list of images")
+		return nil, unknownFile(data)
 	}
 	if o.Labels != "" {
 		return nil, errors.New("a list carries its own labels; --labels cannot be given with it")
 	}
-	rows, err := splitRows(bytes.TrimSpace(data))
+	rows, err := splitRows(data, imageName)
 	if err != nil {
 		return nil, err
 	}
-	if err := rows.locate(imageName); err != nil {
+	if err := rows.locate(imageName, o.LabelColumn); err != nil {
 		return nil, err
+	}
+	if len(rows.rows) == 0 {
+		return nil, errors.New("it has a header and no rows")
 	}
 	paths := make([]string, len(rows.rows))
 	images := 0
@@ -45,6 +49,7 @@ func openList(name string, o Options) (*Dataset, error) {
 		}
 		paths[i] = p
 	}
+	windows(paths, name, o.Root)
 	root, why, err := listRoot(name, paths, o.Root)
 	if images*2 < len(paths) { // names without an extension: the files decide
 		if o.Root != "" && err != nil {
@@ -73,7 +78,7 @@ func openList(name string, o Options) (*Dataset, error) {
 		}
 		match[i] = len(t.files)
 		byPath[full] = match[i]
-		t.files = append(t.files, file{path: printable(p), size: info.Size(), open: full})
+		t.files = append(t.files, file{path: printable(p), size: info.Size(), open: full, at: changedAt(info)})
 	}
 	d := &Dataset{Name: strings.TrimSuffix(filepath.Base(name), filepath.Ext(name)), Format: List, src: t}
 	labelled := false
@@ -90,7 +95,12 @@ func openList(name string, o Options) (*Dataset, error) {
 		if err := l.perImage(rows, all); err != nil {
 			return nil, err
 		}
+		if err := l.sameImages(rows, match); err != nil {
+			return nil, err
+		}
 		d.Classes, d.Indices = l.names, l.indices
+		d.call(l)
+		d.Notes = append(d.Notes, l.notes...)
 		for i := range label {
 			label[i] = l.label[i]
 		}
@@ -188,4 +198,45 @@ func listsImages(root string, paths []string) bool {
 		}
 	}
 	return 2*found >= len(probe)
+}
+
+// windows writes paths with slashes where they have backslashes, as on Windows, unless a file is
+// called so.
+func windows(paths []string, list, root string) {
+	if !slices.ContainsFunc(paths, func(p string) bool { return strings.Contains(p, `\`) }) {
+		return
+	}
+	if root == "" {
+		if _, _, err := listRoot(list, paths, ""); err == nil {
+			return
+		}
+	} else if slices.ContainsFunc(spread(paths), func(p string) bool { _, err := os.Stat(listed(root, p)); return err == nil }) {
+		return
+	}
+	for i, p := range paths {
+		paths[i] = strings.ReplaceAll(p, `\`, "/")
+	}
+}
+
+// sameImages looks for images that several rows of a list name, whose labels must be the same.
+func (l *labelFile) sameImages(t table, match []int) error {
+	first := map[int]int{} // row by image
+	again := 0
+	for i, image := range match {
+		j, twice := first[image]
+		switch {
+		case image < 0:
+		case !twice:
+			first[image] = i
+		case l.label[i] != l.label[j]:
+			return fmt.Errorf("image %s has two labels, %s (%s) and %s (%s); leave one of the two", t.cell(t.rows[i], t.path),
+				t.cell(t.rows[j], t.label), t.where(j), t.cell(t.rows[i], t.label), t.where(i))
+		default:
+			again++
+		}
+	}
+	if again > 0 {
+		l.notes = append(l.notes, fmt.Sprintf("%d rows of the list name an image that an earlier one names; each row counts", again))
+	}
+	return nil
 }

@@ -43,8 +43,11 @@ const (
 //   - lines of an image and its classes, names or numbers: "a.jpg dog cat",
 //     "a.jpg;dog;traffic light", "a.jpg,dog cat", "a.jpg,dog|traffic light". An image may
 //     be on several lines. What is not named is not of the class.
+//   - numpy's n x k array of 0, 1 and -1 (not known), a row for each picture of numpy's: a .npy
+//     file, or the labels of a .npz archive, of which split says which; without it those beside
+//     the pictures.
 //
-// Images are named as in a file for Named. A split is not looked at for a file.
+// Images are named as in a file for Named. A split is not looked at for another file.
 func (d *Dataset) MultiLabels(path, split string) (*MultiLabels, error) {
 	m := d.multi()
 	info, err := os.Stat(path)
@@ -55,6 +58,8 @@ func (d *Dataset) MultiLabels(path, split string) (*MultiLabels, error) {
 	case err != nil:
 	case info.IsDir():
 		err = m.voc(path, split)
+	case isArray(path) || isArrayArchive(path):
+		err = m.arrays(path, split)
 	default:
 		if data, err = readText(path); err == nil {
 			err = m.parse(data)
@@ -373,14 +378,14 @@ func (m *multi) isHeader(head, next []string) bool {
 	if i, _ := m.names.Find(head[0]); len(head) < 2 || imageName(head[0]) || i >= 0 {
 		return false
 	}
-	return head[0] == "" || slices.Contains(pathColumns, strings.ToLower(head[0])) || imageName(next[0]) ||
+	return head[0] == "" || slices.Contains(pathColumns, fold(head[0])) || imageName(next[0]) ||
 		len(head) == 2 && isLabelColumn(head[1]) ||
 		areValues(next[1:]) && slices.ContainsFunc(head[1:], func(s string) bool { return !digits(s) })
 }
 
 // isLabelColumn says whether a column has classes in it, rather than being one.
 func isLabelColumn(name string) bool {
-	name = strings.ToLower(name)
+	name = fold(name)
 	return name == "tags" || slices.ContainsFunc(labelColumns, func(c string) bool { return name == c || name == c+"s" || name == c+"es" })
 }
 

@@ -5,15 +5,19 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // Names finds images by what a file calls them: by path, by path without extension, or by
 // file name, in this order. Folders before the path are passed over on either side, as is
-// another extension. It is safe for concurrent use.
+// another extension; a backslash may stand for a slash, and where nothing is found case does not
+// count. It is safe for concurrent use.
 type Names struct {
 	of    string // for people
 	paths []string
 	byEnd map[string]end
+	// lower is the names in lower case, made when one is not found as it is.
+	lower func() *Names
 }
 
 // end is what a path, or the end of one, with or without its extension, stands for.
@@ -35,10 +39,16 @@ const (
 // NewNames returns the names of images with the given paths, which may be there twice; of
 // says in errors whose images they are.
 func NewNames(of string, paths []string) *Names {
+	n := newNames(of, paths, func(p string) string { return p })
+	n.lower = sync.OnceValue(func() *Names { return newNames(of, paths, strings.ToLower) })
+	return n
+}
+
+func newNames(of string, paths []string, key func(string) string) *Names {
 	n := &Names{of: of, paths: make([]string, len(paths)), byEnd: map[string]end{}}
 	for i, p := range paths {
-		p = cleanName(p)
-		n.paths[i] = p
+		n.paths[i] = cleanName(p)
+		p = key(n.paths[i])
 		n.put(p, i, wholePath)
 		n.put(bare(p), i, barePath)
 		for _, rest, deeper := strings.Cut(p, "/"); deeper; _, rest, deeper = strings.Cut(rest, "/") {
@@ -78,7 +88,31 @@ func (n *Names) Find(name string) (int, error) { return n.find(name, false) }
 // or the path in the name.
 func (n *Names) FindWithin(name string) (int, error) { return n.find(name, true) }
 
+// has says whether a name is that of an image, or of several.
+func (n *Names) has(name string) bool {
+	if name == "" {
+		return false
+	}
+	i, err := n.find(name, false)
+	return err != nil || i >= 0
+}
+
+// find tries a name as it is, then with Windows' separators as slashes, then in lower case.
 func (n *Names) find(name string, within bool) (int, error) {
+	i, err := n.exactly(name, within)
+	if i >= 0 || err != nil {
+		return i, err
+	}
+	if strings.Contains(name, `\`) {
+		name = strings.ReplaceAll(name, `\`, "/")
+		if i, err = n.exactly(name, within); i >= 0 || err != nil {
+			return i, err
+		}
+	}
+	return n.lower().exactly(strings.ToLower(name), within)
+}
+
+func (n *Names) exactly(name string, within bool) (int, error) {
 	rest, deeper := cleanName(name), true
 	for cut := false; deeper; cut = true {
 		for _, key := range []string{rest, bare(rest)} {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"time"
 
 	"cutmix-eval/imageproc"
 )
@@ -148,5 +149,7 @@ func (n noise) texture(rng *rand.Rand, buf []byte) {
 		}
 	}
 }
+
+func (noise) changed(int) time.Time { return time.Time{} }
 
 func (noise) close() error { return nil }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"cutmix-eval/internal/regular"
 )
 
 // OpenOOD is a benchmark of an OpenOOD data folder (benchmark_imglist beside
@@ -159,7 +161,7 @@ func openOODVersion(at func(string) string, versions map[string]openOOD) (string
 	if p == "" {
 		return "", errors.New("there is no test_tin.txt, by whose length versions 1.0 and 1.5 are told apart")
 	}
-	data, err := os.ReadFile(p)
+	data, err := regular.Read(p, maxLabelFile)
 	if err != nil {
 		return "", err
 	}

@@ -21,24 +21,28 @@ const (
 	NaturalOrder ClassOrder = "natural" // runs of digits by their number, without regard to case: timm
 	CaselessText ClassOrder = "caseless"
 	NumericOrder ClassOrder = "numeric" // names that are numbers, by their number
+	FromOne      ClassOrder = "from-1"  // numbers of outputs that count from 1
 )
 
 // ClassOrders lists the orders.
 func ClassOrders() []ClassOrder {
-	return []ClassOrder{TextOrder, NaturalOrder, CaselessText, NumericOrder}
+	return []ClassOrder{TextOrder, NaturalOrder, CaselessText, NumericOrder, FromOne}
 }
 
-// about says in words what the classes are sorted by.
-func (o ClassOrder) about() string {
+// about says in words what the classes are sorted by, with some of them.
+func (o ClassOrder) about(classes []string) string {
+	by := "class names sorted as text"
 	switch o {
-	case TextOrder:
-		return "class names sorted as text (0, 1, 10, 100, …)"
 	case NaturalOrder:
-		return "class names in timm's natural order, without regard to case (a2, A10, b)"
+		by = "class names in timm's natural order, without regard to case"
 	case CaselessText:
-		return "class names sorted without regard to case"
+		by = "class names sorted without regard to case"
+	case NumericOrder:
+		by = "class names sorted by their number"
+	case FromOne:
+		return "class names are numbers of outputs that count from 1"
 	}
-	return "class names sorted by their number"
+	return fmt.Sprintf("%s (%s)", by, o.example(classes))
 }
 
 // compare orders two names.
@@ -110,13 +114,22 @@ func (o ClassOrder) outputs(classes []string) []int {
 // inOrder matches as many classes as outputs by an order that was asked for.
 func (d *Dataset) inOrder(outputs int) (Alignment, error) {
 	n := len(d.Classes)
+	numbers := d.numbers()
 	switch {
+	case (d.Order == NumericOrder || d.Order == FromOne) && numbers == nil:
+		return Alignment{}, fmt.Errorf("--class-order %s: the class names are not all numbers", d.Order)
+	case d.Order == FromOne:
+		a := Alignment{Output: make([]int, n), How: "in the order asked for: " + d.Order.about(nil)}
+		for i, v := range numbers {
+			if a.Output[i] = v - 1; v < 1 {
+				return a, fmt.Errorf("--class-order %s: one of the labels is 0", d.Order)
+			}
+		}
+		return a, nil
 	case n != outputs:
 		return Alignment{}, fmt.Errorf("an order of classes needs as many classes as outputs; give a class map with --labels (lines of \"class output\")")
-	case d.Order == NumericOrder && slices.ContainsFunc(d.Classes, func(c string) bool { return !digits(c) }):
-		return Alignment{}, fmt.Errorf("--class-order %s: the class names are not all numbers", d.Order)
 	}
-	return Alignment{Output: d.Order.outputs(d.Classes), How: "in the order asked for: " + d.Order.about()}, nil
+	return Alignment{Output: d.Order.outputs(d.Classes), How: "in the order asked for: " + d.Order.about(d.Classes)}, nil
 }
 
 // fold is a name without what does not tell names apart: case, Unicode form, spaces,
@@ -130,6 +143,9 @@ func fold(name string) string {
 	}
 	return strings.Map(drop, cases.Fold().String(norm.NFKC.String(name)))
 }
+
+// SameName says whether two names are the same but for case, Unicode form, spaces, underscores and hyphens.
+func SameName(a, b string) bool { return a == b || fold(a) == fold(b) }
 
 // folds is the index of each name by its folded form. Where several names have one form none
 // of them has it, and all is false.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -181,7 +180,7 @@ func distinctNames(names []string) bool {
 
 // shard is an open file.
 type shard struct {
-	f                    *os.File
+	f                    *stored
 	t                    *parquet.File
 	sum                  string // of the footer, which has the sizes of all columns
 	image                int    // column
@@ -191,7 +190,7 @@ type shard struct {
 }
 
 func openShard(at file) (s *shard, err error) {
-	f, err := os.Open(at.open)
+	f, err := openStored(at.open)
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +200,7 @@ func openShard(at file) (s *shard, err error) {
 		}
 	}()
 	defer damaged(&err)
-	size := info(f)
+	size := f.size
 	footer, err := parquetFooter(f, size)
 	if err != nil {
 		return nil, err
@@ -310,8 +309,8 @@ func (s *shard) columns(wanted bool) (labels, names []string, err error) {
 	s.image, s.imageName = leaves[image].Index(), strings.TrimSuffix(image, ".bytes")
 	for _, g := range s.t.RowGroups() {
 		n := g.NumRows()
-		if n < 0 || n > info(s.f) {
-			return nil, nil, fmt.Errorf("the Parquet file is damaged: a row group of %d rows in a file of %d bytes", n, info(s.f))
+		if n < 0 || n > s.f.size {
+			return nil, nil, fmt.Errorf("the Parquet file is damaged: a row group of %d rows in a file of %d bytes", n, s.f.size)
 		}
 		s.rows = append(s.rows, int(n))
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"cutmix-eval/imageproc"
 
@@ -30,10 +31,12 @@ type parquetSource struct {
 	groups []rowGroup // by first row
 	keep   int        // bytes
 
-	mu      sync.Mutex
-	pages   []*imagePage // the latest used last
-	bytes   int
-	cursors []*cursor // the latest used last
+	mu    sync.Mutex
+	pages []*imagePage // the latest used last
+	bytes int
+
+	unpacking sync.Mutex // held while a page is read; pages that are kept are had meanwhile
+	cursors   []*cursor  // the latest used last
 }
 
 // rowGroup is a group's place in all rows.
@@ -82,17 +85,20 @@ func (s *parquetSource) read(at int, buf []byte) ([]byte, *imageproc.Image, erro
 
 // page is the page with a row.
 func (s *parquetSource) page(at int) (*imagePage, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if i := slices.IndexFunc(s.pages, func(p *imagePage) bool { return p.first <= at && at < p.first+len(p.rows) }); i >= 0 {
-		p := s.pages[i]
-		s.pages = append(slices.Delete(s.pages, i, i+1), p)
+	if p := s.kept(at); p != nil {
+		return p, nil
+	}
+	s.unpacking.Lock()
+	defer s.unpacking.Unlock()
+	if p := s.kept(at); p != nil { // unpacked by whoever had the lock
 		return p, nil
 	}
 	p, err := s.unpack(at)
 	if err != nil {
 		return nil, err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.pages = append(s.pages, p)
 	s.bytes += p.bytes
 	for len(s.pages) > keptPages && s.bytes > s.keep {
@@ -100,6 +106,19 @@ func (s *parquetSource) page(at int) (*imagePage, error) {
 		s.pages = slices.Delete(s.pages, 0, 1)
 	}
 	return p, nil
+}
+
+// kept is the page with a row, nil where it is not kept.
+func (s *parquetSource) kept(at int) *imagePage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.pages, func(p *imagePage) bool { return p.first <= at && at < p.first+len(p.rows) })
+	if i < 0 {
+		return nil
+	}
+	p := s.pages[i]
+	s.pages = append(slices.Delete(s.pages, i, i+1), p)
+	return p
 }
 
 // unpack reads pages up to the one with a row.
@@ -137,11 +156,12 @@ func (s *parquetSource) unpack(at int) (p *imagePage, err error) {
 	}
 }
 
-// pictures copies a page's values.
+// pictures are a page's values, in its own memory: the page is never released, so that the garbage
+// collector frees it when nobody reads it any more. Values of a dictionary, which pages share, are
+// copied.
 func pictures(page parquet.Page, first, n int) (*imagePage, error) {
-	defer parquet.Release(page)
 	p := &imagePage{first: first, rows: make([][]byte, 0, min(n, 1<<16))}
-	all := make([]byte, 0, max(page.Size(), 0))
+	shared := page.Dictionary() != nil
 	var buf [64]parquet.Value
 	values := page.Values()
 	for {
@@ -152,12 +172,10 @@ func pictures(page parquet.Page, first, n int) (*imagePage, error) {
 				continue
 			}
 			data := v.ByteArray()
-			from := len(all)
-			if from+len(data) > cap(all) { // a dictionary repeats values
-				all, from = make([]byte, 0, max(len(data), 1<<20)), 0
+			if data = data[:len(data):len(data)]; shared {
+				data = append([]byte{}, data...)
 			}
-			all = append(all, data...)
-			p.rows = append(p.rows, all[from:len(all):len(all)])
+			p.rows = append(p.rows, data)
 			p.bytes += len(data)
 		}
 		switch {
@@ -172,8 +190,8 @@ func pictures(page parquet.Page, first, n int) (*imagePage, error) {
 	}
 }
 
-// cursor is one that stands before a row, in its row group.
-func (s *parquetSource) cursor(at int) (*cursor, error) {
+// group is the row group that a row lies in.
+func (s *parquetSource) group(at int) (*rowGroup, bool) {
 	g, ok := slices.BinarySearchFunc(s.groups, at, func(g rowGroup, at int) int {
 		if at < g.first {
 			return 1
@@ -181,9 +199,17 @@ func (s *parquetSource) cursor(at int) (*cursor, error) {
 		return cmp.Compare(0, max(at-g.first-g.rows+1, 0))
 	})
 	if !ok {
+		return nil, false
+	}
+	return &s.groups[g], true
+}
+
+// cursor is one that stands before a row, in its row group.
+func (s *parquetSource) cursor(at int) (*cursor, error) {
+	group, ok := s.group(at)
+	if !ok {
 		return nil, fmt.Errorf("there is no row %d", at)
 	}
-	group := &s.groups[g]
 	i := slices.IndexFunc(s.cursors, func(c *cursor) bool { return c.group == group })
 	var c *cursor
 	if i >= 0 {
@@ -219,7 +245,16 @@ func (s *parquetSource) cursor(at int) (*cursor, error) {
 	return c, nil
 }
 
+func (s *parquetSource) changed(at int) time.Time {
+	if g, ok := s.group(at); ok {
+		return g.shard.f.at
+	}
+	return time.Time{}
+}
+
 func (s *parquetSource) close() error {
+	s.unpacking.Lock()
+	defer s.unpacking.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var err error

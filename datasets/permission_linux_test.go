@@ -6,12 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
 
-// Files and folders that may not be read are bad images and notes, whoever runs
+// Files that may not be read are failures of the storage, and folders are refused, whoever runs
 // the test: a superuser's thread looks at files as a user without rights.
 func TestPermissions(t *testing.T) {
 	root := files{"x/1.png": pngOf(1), "x/2.png": pngOf(2), "y/3.png": pngOf(3), "closed/4.png": pngOf(4)}.folder(t)
@@ -38,25 +39,27 @@ func TestPermissions(t *testing.T) {
 			}
 		}
 	}
-	change(0o644, "x/1.png", "y/3.png")
+	change(0o644, "x/1.png", "y/3.png", "closed/4.png")
 	change(0, "x/2.png", "closed")
 	defer change(0o755, "closed")
+	if _, err := Open(root, Options{}); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "folder closed") {
+		t.Errorf("with a closed folder: %v", err)
+	}
+	change(0o755, "closed")
 	d, err := Open(root, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	if got := describe(d); got != "x/1.png=x x/2.png=x y/3.png=y" {
+	if got := describe(d); got != "closed/4.png=closed x/1.png=x x/2.png=x y/3.png=y" {
 		t.Errorf("%s", got)
 	}
-	if len(d.Notes) == 0 {
-		t.Error("no note about the closed folder")
-	}
 	l := d.Loader()
-	if _, err := l.Load(1); !errors.Is(err, fs.ErrPermission) {
+	var storage *StorageError
+	if _, err := l.Load(2); !errors.Is(err, fs.ErrPermission) || !errors.As(err, &storage) {
 		t.Errorf("%v", err)
 	}
-	if img, err := l.Load(0); err != nil || img.Pix[0] != 1 {
+	if img, err := l.Load(1); err != nil || img.Pix[0] != 1 {
 		t.Errorf("after a bad image: %v %v", img, err)
 	}
 	change(0, "x", "y")

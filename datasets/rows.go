@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/npy"
@@ -24,11 +25,12 @@ func Rows(name string, ids, labels []string, o Options) (*Dataset, error) {
 	var err error
 	switch {
 	case o.Labels != "":
-		if l, err = readLabels(o.Labels, t, images, nil); err == nil && !l.images() {
+		if l, err = readLabels(o, t, images, nil); err == nil && !l.images() {
 			err = fmt.Errorf("reading labels from %q: it has no label of each row", o.Labels)
 		}
 	case labels != nil:
-		rows := table{label: 1}
+		rows := newTable()
+		rows.unit = "row"
 		for i, label := range labels {
 			rows.add(i+1, []string{ids[i], label})
 		}
@@ -53,6 +55,8 @@ type rowSource struct{}
 func (rowSource) read(int, []byte) ([]byte, *imageproc.Image, error) {
 	return nil, nil, errors.New("it has no picture")
 }
+func (rowSource) changed(int) time.Time { return time.Time{} }
+
 func (rowSource) close() error { return nil }
 
 // arrayAsText is a .npy file of labels as the text of one number per line.

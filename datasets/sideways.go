@@ -3,13 +3,13 @@ package datasets
 import (
 	"bytes"
 	"io"
-	"os"
 	"slices"
 	"sort"
 	"sync"
 	"sync/atomic"
 
 	"cutmix-eval/imageproc"
+	"cutmix-eval/internal/regular"
 )
 
 // Sideways counts those of some samples (ascending indices, nil for all) whose files have an EXIF
@@ -17,17 +17,25 @@ import (
 // those that it is computed from are counted. Of each file the parts that say so are read; one that
 // cannot be read counts as upright.
 func (d *Dataset) Sideways(samples []int) int {
+	if d.exif {
+		return 0
+	}
+	return d.Oriented(samples)
+}
+
+// Oriented is Sideways whether loading applies the orientation or not.
+func (d *Dataset) Oriented(samples []int) int {
 	if d.derived != nil {
 		var from []int
 		for _, i := range samples {
 			from = append(from, i/len(d.derived.variants))
 		}
 		if samples == nil {
-			return d.derived.from.Sideways(nil)
+			return d.derived.from.Oriented(nil)
 		}
-		return d.derived.from.Sideways(slices.Compact(from))
+		return d.derived.from.Oriented(slices.Compact(from))
 	}
-	if _, ok := d.src.(opener); !ok || d.exif {
+	if _, ok := d.src.(opener); !ok {
 		return 0
 	}
 	n := len(samples)
@@ -87,7 +95,7 @@ func (t *tree) open(at int) (io.ReaderAt, func()) {
 	case fl.open == "":
 		return io.NewSectionReader(t.archive(fl), fl.off, fl.size), func() {}
 	}
-	f, err := os.Open(fl.open)
+	f, err := regular.Open(fl.open)
 	if err != nil {
 		return nil, nil
 	}

@@ -67,6 +67,9 @@ func TestSideways(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer turning.Close()
+		if n := turning.Oriented(nil); n != 3 {
+			t.Errorf("%d pictures were turned, want 3", n)
+		}
 		if n := turning.Sideways(nil); n != 0 {
 			t.Errorf("%d pictures are left as they are where orientation is applied", n)
 		}

@@ -3,9 +3,12 @@ package datasets
 import (
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
+
+	"cutmix-eval/internal/text"
 )
 
 // splitName is what folders and files of splits are called: dev, valid, val2, training_set,
@@ -67,4 +70,66 @@ func takeSplit(splits []string, o Options) (split, why string, err error) {
 		return splits[0], "", nil
 	}
 	return "", "", fmt.Errorf("it has the parts %s; say which with --split", list)
+}
+
+// pickSplit looks whether the folders of dir are splits and picks one. why is empty when they are
+// not; note tells what is not taken, or that a folder called as a split is taken for a class.
+//
+// Folders are splits where all have names of splits, and where one was asked for. Beside other folders
+// they are where they hold class folders; without, they are classes, since a class can be called train.
+// A single kind of split beside folders that hold folders too, or are called as those in it, is refused:
+// nothing says what is meant.
+func pickSplit(t *tree, dir string, o Options) (next, why, note string, err error) {
+	all, loose := children(t, dir)
+	var splits, others []string // that hold images
+	kinds := map[string]bool{}
+	for _, d := range all {
+		switch {
+		case !t.hasImages(path.Join(dir, d)):
+		case splitKind(d) != "" || strings.EqualFold(d, o.Split):
+			splits = append(splits, d)
+			kinds[splitKind(d)] = true
+		default:
+			others = append(others, d)
+		}
+	}
+	if len(splits) == 0 {
+		return dir, "", "", nil
+	}
+	if len(others) > 0 && o.Split == "" {
+		inside := map[string]bool{} // folders of the splits
+		for _, s := range splits {
+			for _, d := range t.fullFolders(path.Join(dir, s)) {
+				inside[d] = true
+			}
+		}
+		like := text.Some(others, 3)
+		if len(inside) == 0 {
+			return dir, "", fmt.Sprintf("folders called %s are taken for classes, as %s; if they are splits, say which with --split", strings.Join(splits, ", "), like), nil
+		}
+		if len(kinds) < 2 && slices.ContainsFunc(others, func(d string) bool { return inside[d] || len(t.fullFolders(path.Join(dir, d))) > 0 }) {
+			return "", "", "", fmt.Errorf("it has the folder %s, which may be a split or a class, beside %s: give --split %s, or the folder that is meant", splits[0], like, splits[0])
+		}
+	}
+	s, why, err := takeSplit(splits, o)
+	if err != nil {
+		return "", "", "", err
+	}
+	var left []string
+	if len(others) > 0 {
+		left = append(left, "the images in "+text.Some(others, 3))
+	}
+	if loose > 0 {
+		left = append(left, fmt.Sprintf("%d images outside any folder", loose))
+	}
+	if len(left) > 0 {
+		note = fmt.Sprintf("%s, beside the split that is taken (%s), were passed over", strings.Join(left, " and "), s)
+	}
+	return path.Join(dir, s), why, note, nil
+}
+
+// fullFolders are the folders right below dir that hold images.
+func (t *tree) fullFolders(dir string) []string {
+	all, _ := children(t, dir)
+	return slices.DeleteFunc(all, func(d string) bool { return !t.hasImages(path.Join(dir, d)) })
 }

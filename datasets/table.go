@@ -17,14 +17,7 @@ import (
 // asUTF8 is a text file as UTF-8 without a byte order mark, with lines that end in \n: files of
 // spreadsheets are UTF-16 now and then, and those of old programs end lines in \r.
 func asUTF8(data []byte) ([]byte, error) {
-	order, wide := unicode.LittleEndian, false
-	switch {
-	case bytes.HasPrefix(data, []byte("\xff\xfe")):
-		wide = true
-	case bytes.HasPrefix(data, []byte("\xfe\xff")):
-		order, wide = unicode.BigEndian, true
-	}
-	if wide {
+	if order, wide := utf16Order(data); wide {
 		out, err := unicode.UTF16(order, unicode.UseBOM).NewDecoder().Bytes(data)
 		if err != nil {
 			return nil, fmt.Errorf("it begins as UTF-16, but is none: %w", err)
@@ -39,34 +32,65 @@ func asUTF8(data []byte) ([]byte, error) {
 	return data, nil
 }
 
+// utf16Order says whether a text is UTF-16, by its byte order mark or, without one, by what is
+// mostly ASCII: of each two bytes nearly always the same one is 0, and the other never.
+func utf16Order(data []byte) (order unicode.Endianness, wide bool) {
+	switch {
+	case bytes.HasPrefix(data, []byte("\xff\xfe")):
+		return unicode.LittleEndian, true
+	case bytes.HasPrefix(data, []byte("\xfe\xff")):
+		return unicode.BigEndian, true
+	case len(data)%2 != 0:
+		return unicode.LittleEndian, false
+	}
+	head := data[:min(len(data), 4096)]
+	var zeros [2]int
+	for i, b := range head {
+		if b == 0 {
+			zeros[i%2]++
+		}
+	}
+	order = unicode.LittleEndian
+	if zeros[0] > 0 {
+		order = unicode.BigEndian
+	}
+	return order, min(zeros[0], zeros[1]) == 0 && 4*max(zeros[0], zeros[1]) > len(head)
+}
+
 // table is the rows of a text file and the columns that matter.
 type table struct {
 	rows        [][]string
+	unit        string   // what lines counts: lines, or the entries of a list
 	lines       []int    // of the file, by row; counted from 1
 	header      []string // nil without one
 	path, label int      // columns
+	called      int      // column of names for labels that are numbers; -1 for none
 	comma       rune     // between cells; 0 for spaces
+	order       []string // classes in their order, where the table has them as columns
+	json        bool     // cells that are no single value are JSON
 }
 
-// splitRows reads CSV (comma, semicolon, tab or bar), or lines of "name label" where the label
-// follows the last space. Empty lines and those that begin with # are passed over.
-func splitRows(data []byte) (table, error) {
-	t := table{label: 1, comma: separator(data)}
+// splitRows reads CSV (tab, semicolon, comma or bar), or lines of "name label" where the label
+// follows the last space, or the name of an image. Empty lines and those that begin with # are
+// passed over.
+func splitRows(data []byte, isImage func(cell string) bool) (table, error) {
+	t := newTable()
+	first := 1
+	if rest, ok := bytes.CutPrefix(data, []byte("sep=")); ok && len(rest) > 1 && rest[1] == '\n' { // Excel's
+		t.comma, data, first = rune(rest[0]), rest[2:], 2
+	} else {
+		t.comma = separator(data)
+	}
 	if t.comma == 0 {
 		for n, line := range strings.Split(string(data), "\n") {
 			line = strings.TrimSpace(line)
 			if line == "" || strings.HasPrefix(line, "#") {
 				continue
 			}
-			row := []string{line}
-			if i := strings.LastIndexAny(line, " \t"); i > 0 {
-				row = []string{strings.TrimSpace(line[:i]), line[i+1:]}
-			}
-			t.add(n+1, row)
+			t.add(first+n, spaced(line, isImage))
 		}
 	} else {
-		r := csv.NewReader(bytes.NewReader(data))
-		r.Comma, r.Comment, r.FieldsPerRecord, r.LazyQuotes, r.TrimLeadingSpace = t.comma, '#', -1, true, true
+		r := csvReader(data, t.comma)
 		for {
 			row, err := r.Read()
 			if errors.Is(err, io.EOF) {
@@ -79,7 +103,9 @@ func splitRows(data []byte) (table, error) {
 			for i := range row {
 				row[i] = strings.TrimSpace(row[i])
 			}
-			t.add(line, row)
+			if strings.Join(row, "") != "" {
+				t.add(line+first-1, row)
+			}
 		}
 	}
 	if len(t.rows) == 0 {
@@ -88,178 +114,100 @@ func splitRows(data []byte) (table, error) {
 	return t, nil
 }
 
+// csvReader reads cells as programs write them. A first cell that is empty is one in tabs, too.
+func csvReader(data []byte, comma rune) *csv.Reader {
+	r := csv.NewReader(bytes.NewReader(data))
+	r.Comma, r.Comment, r.FieldsPerRecord, r.LazyQuotes, r.TrimLeadingSpace = comma, '#', -1, true, comma != '\t'
+	return r
+}
+
+// spaced cuts a line without other separators in two: at its last space, unless what is before
+// an earlier one is an image and what is before the last is none, as where a class has two words.
+func spaced(line string, isImage func(string) bool) []string {
+	if q := unquoted(line); q != line {
+		return []string{q}
+	}
+	last := strings.LastIndexAny(line, " \t")
+	if strings.HasSuffix(line, `"`) { // "my cat.png" "great white shark"
+		if open := strings.LastIndex(line[:len(line)-1], `"`); open > 0 && strings.ContainsAny(line[open-1:open], " \t") {
+			last = open - 1
+		}
+	}
+	if last <= 0 {
+		return []string{line}
+	}
+	cut := last
+	if before := unquoted(strings.TrimSpace(line[:last])); !isImage(before) {
+		for i, r := range line[:last] {
+			if i > 0 && (r == ' ' || r == '\t') && imageName(unquoted(line[:i])) && isImage(unquoted(line[:i])) {
+				cut = i
+				break
+			}
+		}
+	}
+	return []string{unquoted(strings.TrimSpace(line[:cut])), unquoted(strings.TrimSpace(line[cut:]))}
+}
+
+// unquoted is a cell without the quotes around it.
+func unquoted(s string) string {
+	if n := len(s); n >= 2 && s[0] == '"' && s[n-1] == '"' && !strings.Contains(s[1:n-1], `"`) {
+		return s[1 : n-1]
+	}
+	return s
+}
+
 func (t *table) add(line int, row []string) {
 	t.rows, t.lines = append(t.rows, row), append(t.lines, line)
 }
 
-// separator is what stands between the cells of the first lines, each of which must have it;
-// 0 where only spaces do.
-func separator(data []byte) rune {
+// where says in words where row i is in the file.
+func (t *table) where(i int) string { return fmt.Sprintf("%s %d", t.unit, t.lines[i]) }
+
+// separator is what stands between the cells of the first rows, each of which must have it, at
+// least where the first is no header that is known; 0 where only spaces do. Of several, those with as many cells in each row come first, then those
+// with the names of images in cells of their own, then those that are rarer within cells.
+func separator(data []byte) (best rune) {
 	const most = 50
-	for _, c := range ",\t;|" {
-		lines := 0
-		for line := range bytes.Lines(data) {
-			line = bytes.TrimSpace(line)
-			if len(line) == 0 || line[0] == '#' {
+	score := -1
+	for _, c := range "\t;,|" {
+		r := csvReader(data, c)
+		rows, images, width, even := 0, 0, 0, 1
+		known := false // a header, below which a row may lack a cell
+		for ; rows < most; rows++ {
+			row, err := r.Read()
+			if err != nil {
+				break
+			}
+			if strings.TrimSpace(strings.Join(row, "")) == "" {
+				rows--
 				continue
 			}
-			if !bytes.ContainsRune(line, c) {
-				lines = 0
+			if len(row) < 2 && !known {
+				rows = 0
 				break
 			}
-			if lines++; lines == most {
-				break
+			if head := (table{header: row}); rows == 0 {
+				known = head.find(pathColumns) >= 0 && head.find(labelColumns) >= 0
+			}
+			if rows > 0 && len(row) != width {
+				even = 0
+			}
+			width = len(row)
+			if slices.ContainsFunc(row, imageName) {
+				images++
 			}
 		}
-		if lines > 0 {
-			return c
+		if s := even*(most+1) + images; rows > 0 && s > score {
+			best, score = c, s
 		}
 	}
-	return 0
-}
-
-// Column names, best first.
-var (
-	pathColumns  = []string{"path", "file", "filename", "file_name", "image", "imageid", "image_id", "image_name", "img", "id", "name"}
-	labelColumns = []string{"label", "target", "index", "class_index", "class_id", "imagenet_index", "label_id", "class", "wnid", "synset", "category", "class_name", "predictionstring"}
-)
-
-// find is the column that a header calls by one of some names, -1 for none.
-func (t *table) find(names []string) int {
-	for _, n := range names {
-		if i := slices.IndexFunc(t.header, func(cell string) bool { return strings.EqualFold(cell, n) }); i >= 0 {
-			return i
-		}
-	}
-	return -1
-}
-
-// locate finds the header, the column of images and the column of labels. isImage says whether
-// a cell names an image. What the columns are called counts where it is known; else the column
-// whose cells are images is that of the images, and the first line is a header where it names
-// no image and no label that others have.
-func (t *table) locate(isImage func(cell string) bool) error {
-	first := t.rows[0]
-	t.header = first
-	if p, l := t.find(pathColumns), t.find(labelColumns); p >= 0 && l >= 0 && p != l && !isImage(first[p]) {
-		t.path, t.label = p, l
-		t.behead()
-		return nil
-	}
-	t.header = nil
-	t.path = t.mostly(isImage)
-	t.label = 1
-	if t.path == 1 {
-		t.label = 0
-	}
-	if isImage(t.cell(first, t.path)) || imageName(t.cell(first, t.path)) || len(first) < 2 || len(t.rows) < 2 {
-		return nil
-	}
-	label := t.cell(first, t.label)
-	if len(first) == 2 && slices.ContainsFunc(t.rows[1:], func(row []string) bool { return t.cell(row, t.label) == label }) {
-		return nil // an image that is not there, of a class that others are of
-	}
-	if _, number, _ := wholeNumber(label); number {
-		return nil // an image that is not there
-	}
-	t.header = first
-	t.behead()
-	if len(first) == 2 {
-		return nil
-	}
-	if l := t.find(labelColumns); l >= 0 && l != t.path {
-		t.label = l
-		return nil
-	}
-	return t.oneLabel()
+	return best
 }
 
 func (t *table) behead() { t.rows, t.lines = t.rows[1:], t.lines[1:] }
 
-// mostly is the column most of whose first cells are images; 0 where none is.
-func (t *table) mostly(isImage func(string) bool) int {
-	const most = 200
-	best, at := 0, 0
-	for c := range min(len(t.rows[len(t.rows)-1]), 64) {
-		hits := 0
-		for _, row := range t.rows[:min(most, len(t.rows))] {
-			if cell := t.cell(row, c); isImage(cell) && (c == 0 || imageName(cell)) {
-				hits++ // beyond the first column, a number may be an image's name by chance
-			}
-		}
-		if hits > best {
-			best, at = hits, c
-		}
-	}
-	return at
-}
-
-// oneLabel finds the label of a table with several columns of unknown names: one column that
-// has label, class or category in its name, or columns of 0 and a single 1 per row, each called as a class.
-func (t *table) oneLabel() error {
-	var others, named []int
-	for c, name := range t.header {
-		if c == t.path {
-			continue
-		}
-		others = append(others, c)
-		name = strings.ToLower(name)
-		for _, word := range []string{"label", "class", "categor", "target", "species", "breed"} {
-			if strings.Contains(name, word) {
-				named = append(named, c)
-				break
-			}
-		}
-	}
-	hot, err := t.oneHot(others)
-	switch {
-	case err != nil:
-		return err
-	case hot:
-		return nil
-	case len(named) == 1:
-		t.label = named[0]
-		return nil
-	}
-	return fmt.Errorf("which of its columns holds the labels? They are %s; call that one label", strings.Join(t.header, ", "))
-}
-
-// oneHot turns columns of 0 and 1 into one column of labels, and says whether they are that.
-func (t *table) oneHot(columns []int) (bool, error) {
-	if len(columns) < 2 {
-		return false, nil
-	}
-	labels := make([]string, len(t.rows))
-	several := 0
-	for i, row := range t.rows {
-		for _, c := range columns {
-			v, _, whole := wholeNumber(t.cell(row, c))
-			switch {
-			case !whole || v < 0 || v > 1:
-				return false, nil
-			case v == 0:
-			case labels[i] != "":
-				several = i + 1
-			default:
-				labels[i] = t.header[c]
-			}
-		}
-	}
-	if several > 0 {
-		return false, fmt.Errorf("line %d has several labels; give the table with --multi-label", t.lines[several-1])
-	}
-	for i, row := range t.rows {
-		if labels[i] == "" {
-			return false, fmt.Errorf("line %d has no label: none of its columns is 1", t.lines[i])
-		}
-		t.rows[i] = []string{t.cell(row, t.path), labels[i]}
-	}
-	t.path, t.label = 0, 1
-	return true, nil
-}
-
 func (t table) cell(row []string, col int) string {
-	if col >= len(row) {
+	if col < 0 || col >= len(row) {
 		return ""
 	}
 	return strings.TrimSpace(row[col])
@@ -278,17 +226,21 @@ func column(t table) ([]int, bool) {
 	return out, true
 }
 
-// wholeNumber reads a number, however it is written: 7, 007, 7.0, 7e0.
+// wholeNumber reads a number, however it is written: 7, +7, 007, 7.0, 7e0 and, as spreadsheets of
+// some languages have it, 7,0.
 func wholeNumber(s string) (v int, number, whole bool) {
 	s = strings.TrimSpace(s)
-	if n, err := strconv.Atoi(s); err == nil {
+	if n, err := strconv.Atoi(s); err == nil && n == int(int32(n)) {
 		return n, true, true
+	}
+	if before, after, ok := strings.Cut(s, ","); ok && after != "" && len(after) < 3 && digits(after) {
+		s = before + "." + after
 	}
 	f, err := strconv.ParseFloat(s, 64)
 	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) || strings.ContainsAny(s, "xX_") {
 		return 0, false, false
 	}
-	if f != math.Trunc(f) || math.Abs(f) > 1<<31 {
+	if f != math.Trunc(f) || math.Abs(f) >= 1<<31 {
 		return 0, true, false
 	}
 	return int(f), true, true

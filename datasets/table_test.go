@@ -112,6 +112,7 @@ func TestTableOfFolders(t *testing.T) {
 // TestClassMaps: files that say which output a class folder is, or what outputs are called.
 func TestClassMaps(t *testing.T) {
 	words := files{"cat/1.png": pngOf(1), "great white shark/2.png": pngOf(2)}
+	synsets := files{"n01440764/1.png": pngOf(1), "n01484850/2.png": pngOf(2)}
 	digits := files{"0/1.png": pngOf(1), "2/2.png": pngOf(2)}
 	for _, c := range []struct {
 		name    string
@@ -128,6 +129,22 @@ func TestClassMaps(t *testing.T) {
 		{"floats", words, "cat,4.0\ngreat white shark,2.0\n", "cat, great white shark", "[4 2]"},
 		{"other spelling", words, "Cat,4\ngreat_white_shark,2\n", "cat, great white shark", "[4 2]"},
 		{"list in output order", words, "dog\ngreat white shark\ncat\n", "cat, great white shark", "[2 1]"},
+		{"class: output", words, "cat: 4\ngreat white shark: 2\n", "cat, great white shark", "[4 2]"},
+		{"YAML", words, "names:\n  4: cat\n  2: great white shark\n", "cat, great white shark", "[4 2]"},
+		{"list with a header", words, "class\ndog\ngreat white shark\ncat\n", "cat, great white shark", "[2 1]"},
+		{"several names a line", words, "dog, hound\ngreat white shark, white shark, man-eater\ncat, house cat\n", "cat, great white shark", "[2 1]"},
+		{"numbered, several names a line", words, "0: dog, hound\n2: great white shark, white shark, man-eater\n4: cat, house cat\n", "cat, great white shark", "[4 2]"},
+		{"synsets and names", synsets, "n01443537 goldfish, Carassius auratus\nn01484850 great white shark, white shark\nn01440764 tench, Tinca tinca\n", "n01440764, n01484850", "[2 1]"},
+		{"synsets and names in tabs", synsets, "n01443537\tgoldfish, Carassius auratus\nn01484850\tgreat white shark, white shark\nn01440764\ttench, Tinca tinca\n", "n01440764, n01484850", "[2 1]"},
+		{"synsets and names, folders are names", words, "n02123045 cat\nn01484850 great white shark, white shark\n", "cat, great white shark", "[0 1]"},
+		{"a synset and the name of another", synsets, "n01443537 goldfish\nn01484850 tench\nn01440764 great white shark\n", "", "!contradicts itself: n01484850 is great_white_shark"},
+		{"the devkit's list", synsets, "n01440764 449 tench\nn01484850 442 great_white_shark\n", "", "!has a number between synset and name"},
+		{"ImageNet's JSON", synsets, `{"0": ["n01443537", "goldfish"], "1": ["n01484850", "great_white_shark"], "2": ["n01440764", "tench"]}`, "n01440764, n01484850", "[2 1]"},
+		{"Hugging Face's config.json", words, `{"model_type": "vit", "id2label": {"4": "cat", "2": "great white shark"}, "label2id": {"cat": 4}}`, "cat, great white shark", "[4 2]"},
+		{"JSON, outputs as text", words, `{"cat": "4", "great white shark": 2.0}`, "cat, great white shark", "[4 2]"},
+		{"JSON, a class twice", words, `{"cat": 4, "great white shark": 2, "cat": 3}`, "", `!key "cat" occurs twice`},
+		{"a class twice", words, "cat 4\ngreat white shark 2\ncat 3\n", "", "!occurs twice, as outputs 4 and 3"},
+		{"only a header", words, "class,output\n", "", "!names neither"},
 		{"half a row", words, "cat 4\ndog 1\ngreat white shark\n", "", "!line 3"},
 		{"names for numbers", digits, "ant\nbee\nwasp\n", "ant, wasp", "[0 2]"},
 		{"too few names for numbers", digits, "ant\nbee\n", "", "!names neither images nor class folders"},
@@ -144,5 +161,24 @@ func TestClassMaps(t *testing.T) {
 				t.Errorf("classes %q, outputs %s (%s), %v; want %q and %s", d.Classes, got, a.How, err, c.classes, c.want)
 			}
 		})
+	}
+}
+
+// TestClassMapOfSameNames: a class map whose names are the same to a person, as different outputs, is
+// refused where a class could be either.
+func TestClassMapOfSameNames(t *testing.T) {
+	for _, c := range []struct {
+		of   map[string]int
+		want string // after ! a part of the error
+	}{
+		{map[string]int{"Cat": 1, "C a t": 1, "dog": 0}, "[1 0]"},
+		{map[string]int{"Cat": 1, "C a t": 2, "dog": 0}, `!"C a t" and "Cat"`},
+		{map[string]int{"Cat": 1, "Emu": 2, "emu": 3, "DOG": 0}, "[1 0]"},
+		{map[string]int{"Cat": 1, "emu": 3}, "!lacks 1 classes (dog)"},
+	} {
+		a, err := (&Dataset{Name: "d", Classes: []string{"cat", "dog"}, ClassMap: c.of, MapName: "m"}).Align(5, nil)
+		if !refused(t, err, c.want) && fmt.Sprint(a.Output) != c.want {
+			t.Errorf("%v: %v, want %s", c.of, a.Output, c.want)
+		}
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -28,7 +30,7 @@ type tree struct {
 	dirs  []string
 	seen  map[string]bool // real folders walked already
 	skip  []string
-	tar   *os.File
+	tar   *stored
 	// handles are what close closes besides tar.
 	handles []io.Closer
 }
@@ -41,7 +43,8 @@ type file struct {
 	open  string // folder: the path to open
 	off   int64  // tar: where the contents begin
 	zip   *zip.File
-	from  *os.File // tar of several; nil for that of the tree
+	from  *stored   // tar of several; nil for that of the tree
+	at    time.Time // of its last change; zero where its archive has that
 }
 
 // maxDepth bounds nested folders, which may be a loop of links.
@@ -68,8 +71,7 @@ func (t *tree) add(dir, rel string, depth int) error {
 		if rel == "" {
 			return err
 		}
-		t.note("folder %s cannot be read (%v)", rel, errors.Unwrap(err))
-		return nil
+		return fmt.Errorf("folder %s in it cannot be read (%w): results would be those of a part of the images; get the right to read it, or move it away", rel, cause(err))
 	}
 	for _, e := range entries {
 		if hidden(e.Name()) {
@@ -79,9 +81,12 @@ func (t *tree) add(dir, rel string, depth int) error {
 		mode := e.Type()
 		if mode&os.ModeSymlink != 0 {
 			info, err := os.Stat(p)
-			if err != nil {
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ELOOP) {
 				t.note("%s is a broken link", r)
 				continue
+			}
+			if err != nil {
+				return fmt.Errorf("the link %s in it cannot be followed: %w", r, cause(err))
 			}
 			if mode = info.Mode().Type(); mode.IsDir() {
 				// Links can lead round in circles, or double the work at every level.
@@ -104,10 +109,15 @@ func (t *tree) add(dir, rel string, depth int) error {
 			}
 		case mode.IsRegular():
 			info, err := os.Stat(p)
-			if err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
 				continue // vanished just now
 			}
-			t.files = append(t.files, file{path: r, size: info.Size(), image: isImage(r, fileStart(p)), open: p})
+			if err != nil {
+				return fmt.Errorf("%s in it cannot be read: %w", r, cause(err))
+			}
+			t.files = append(t.files, file{path: r, size: info.Size(), image: isImage(r, fileStart(p)), open: p, at: changedAt(info)})
+		default:
+			t.note("%s is no regular file", r)
 		}
 	}
 	return nil
@@ -140,7 +150,7 @@ func printable(name string) string {
 
 // indexTar lists a tar file, reading headers only.
 func indexTar(name string) (*tree, error) {
-	f, err := os.Open(name)
+	f, err := openStored(name)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +163,7 @@ func indexTar(name string) (*tree, error) {
 }
 
 func (t *tree) index() error {
-	end := info(t.tar)
+	end := t.tar.size
 	last := int64(0) // end of the last member
 	r := tar.NewReader(t.tar)
 	byPath := map[string]int{}
@@ -161,6 +171,9 @@ func (t *tree) index() error {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			break
+		}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return fmt.Errorf("the tar file is cut off after %d members; copy it again", len(t.files))
 		}
 		if err != nil {
 			var storage *fs.PathError
@@ -186,21 +199,24 @@ func (t *tree) index() error {
 			continue
 		case h.Typeflag != tar.TypeReg:
 			continue
-		case path.IsAbs(p) || p == ".." || strings.HasPrefix(p, "../"):
-			t.note("%s leads out of the archive", p)
-			continue
-		case slices.ContainsFunc(strings.Split(p, "/"), hidden):
-			continue
-		case h.PAXRecords["GNU.sparse.major"] != "":
-			t.note("%s is a sparse file", p)
-			continue
 		}
 		off, err := t.tar.Seek(0, io.SeekCurrent)
 		if err != nil {
 			return err
 		}
-		if h.Size > end-off {
+		sparse := h.PAXRecords["GNU.sparse.major"] != ""
+		if h.Size > end-off && !sparse {
 			return fmt.Errorf("the tar file is cut off: %s should have %d bytes, %d are left", p, h.Size, end-off)
+		}
+		switch {
+		case path.IsAbs(p) || p == ".." || strings.HasPrefix(p, "../"):
+			t.note("%s leads out of the archive", p)
+			continue
+		case slices.ContainsFunc(strings.Split(p, "/"), hidden):
+			continue
+		case sparse:
+			t.note("%s is a sparse file", p)
+			continue
 		}
 		last = off + (h.Size+511)/512*512
 		fl := file{path: p, size: h.Size, off: off, image: isImage(p, func(buf []byte) int {
@@ -250,6 +266,19 @@ func (t *tree) read(at int, buf []byte) ([]byte, *imageproc.Image, error) {
 	return data, nil, err
 }
 
+func (t *tree) changed(at int) time.Time { return t.changedFile(t.files[at]) }
+
+// changedFile is when what holds a file was last changed.
+func (t *tree) changedFile(f file) time.Time {
+	switch {
+	case f.from != nil:
+		return f.from.at
+	case t.tar != nil:
+		return t.tar.at
+	}
+	return f.at
+}
+
 // maxFile bounds what is read into memory for one image.
 const maxFile = 1 << 30
 
@@ -260,16 +289,15 @@ func (t *tree) readFile(fl file, buf []byte) ([]byte, error) {
 	var r io.ReaderAt = t.archive(fl)
 	size := fl.size
 	if fl.open != "" {
-		f, err := os.Open(fl.open)
+		f, err := openStored(fl.open)
 		if err != nil {
-			var pe *os.PathError
-			if errors.As(err, &pe) {
-				err = pe.Err // the image is named already
-			}
-			return buf, err
+			return buf, &StorageError{fl.open, cause(err)}
 		}
 		defer f.Close()
-		r, size = f, info(f)
+		if f.size != fl.size {
+			return buf, &StorageError{fl.open, fmt.Errorf("it has %d bytes, and had %d when the data was opened", f.size, fl.size)}
+		}
+		r = f
 	}
 	if size > maxFile {
 		return buf, fmt.Errorf("the file has %d bytes, more than %d", size, maxFile)
@@ -286,12 +314,15 @@ func (t *tree) readFile(fl file, buf []byte) ([]byte, error) {
 }
 
 // archive is the tar that a file lies in.
-func (t *tree) archive(fl file) *os.File {
+func (t *tree) archive(fl file) *stored {
 	if fl.from != nil {
 		return fl.from
 	}
 	return t.tar
 }
+
+// Close is close, for those who close several things.
+func (t *tree) Close() error { return t.close() }
 
 func (t *tree) close() error {
 	var err error

@@ -1,6 +1,7 @@
 package datasets
 
 import (
+	"bytes"
 	"compress/bzip2"
 	"compress/gzip"
 	"errors"
@@ -10,14 +11,15 @@ import (
 	"strings"
 	"syscall"
 
+	"cutmix-eval/internal/regular"
+
 	"github.com/klauspost/compress/zstd"
 )
 
 // Bounds of what a compressed tar may unpack to: so many times its size, and this much.
-const (
-	unpackRatio = 100
-	unpackFloor = 1 << 30
-)
+const unpackRatio = 100
+
+var unpackFloor int64 = 1 << 30 // a test lowers it
 
 // isCompressed says whether a file begins as one of gzip, zstd, bzip2 or xz.
 func isCompressed(head []byte) bool {
@@ -31,7 +33,7 @@ func isCompressed(head []byte) bool {
 
 // unpackTar unpacks a compressed tar into a temporary file, which is gone when the tree is closed.
 func unpackTar(name string) (t *tree, err error) {
-	in, err := os.Open(name)
+	in, err := regular.Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -65,39 +67,51 @@ func unpackTar(name string) (t *tree, err error) {
 		}
 		return nil, errors.New("it is compressed, and what is in it is no tar file; unpack it first (gunzip)")
 	}
-	out, err := os.CreateTemp("", "cutmix-eval-*.tar")
+	most := max(unpackRatio*info(in), unpackFloor)
+	temp, n, err := unpackTo(io.MultiReader(bytes.NewReader(first[:]), io.LimitReader(r, most)))
 	if err != nil {
 		return nil, err
 	}
-	temp := &temporary{out}
 	defer func() {
 		if err != nil {
 			_ = temp.Close()
 		}
 	}()
-	_ = os.Remove(out.Name()) // where that can be done while it is open, nothing stays whatever happens
-	most := max(unpackRatio*info(in), unpackFloor)
-	if _, err = out.Write(first[:]); err == nil {
-		var n int64
-		if n, err = io.Copy(out, io.LimitReader(r, most)); err == nil && n == most {
-			return nil, fmt.Errorf("it unpacks to more than %d bytes, %d times its size: it is no archive of images", most, unpackRatio)
-		}
+	if n >= most {
+		return nil, fmt.Errorf("it unpacks to more than %d bytes, %d times its size: it is no archive of images", most, unpackRatio)
 	}
-	switch {
-	case errors.Is(err, syscall.ENOSPC):
-		return nil, fmt.Errorf("there is no room to unpack it in %s; set TMPDIR to a folder with room, or unpack it first", os.TempDir())
-	case err != nil:
-		return nil, fmt.Errorf("unpacking it: %w; it is damaged or cut off", err)
-	}
+	out := temp.f
 	if _, err = out.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	t = &tree{kind: "tar", root: name, tar: out, handles: []io.Closer{temp}}
+	at, err := store(out)
+	if err != nil {
+		return nil, err
+	}
+	t = &tree{kind: "tar", root: name, tar: at, handles: []io.Closer{temp}}
 	if err = t.index(); err != nil {
 		return nil, err
 	}
 	t.skip = append(t.skip, "the compressed tar was unpacked into a temporary file, which is deleted in the end; a tar that is not compressed is read in place")
 	return t, nil
+}
+
+// unpackTo writes what r gives into a temporary file.
+func unpackTo(r io.Reader) (temp *temporary, n int64, err error) {
+	out, err := os.CreateTemp("", "cutmix-eval-*")
+	if err != nil {
+		return nil, 0, err
+	}
+	temp = &temporary{out}
+	_ = os.Remove(out.Name()) // where that can be done while it is open, nothing stays whatever happens
+	if n, err = io.Copy(out, r); err == nil {
+		return temp, n, nil
+	}
+	_ = temp.Close()
+	if errors.Is(err, syscall.ENOSPC) {
+		return nil, n, fmt.Errorf("there is no room to unpack it in %s; set TMPDIR to a folder with room, or unpack it first", os.TempDir())
+	}
+	return nil, n, fmt.Errorf("unpacking it: %w; it is damaged or cut off", err)
 }
 
 // temporary is a file that is deleted when it is closed, which may be done already.

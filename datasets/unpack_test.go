@@ -1,9 +1,11 @@
 package datasets
 
 import (
+	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -52,4 +54,69 @@ func TestCompressedTar(t *testing.T) {
 			t.Errorf("%s is left (%v)", e.Name(), err)
 		}
 	}
+}
+
+// TestHostileArchives: a compressed tar that unpacks to far more than its size, and archives within
+// archives, are refused.
+func TestHostileArchives(t *testing.T) {
+	old := unpackFloor
+	unpackFloor = 1 << 16
+	defer func() { unpackFloor = old }()
+	gz := func(data []byte) string {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		_, _ = w.Write(data)
+		_ = w.Close()
+		return b.String()
+	}
+	inner := files{"x/1.png": pngOf(1), "y/2.png": pngOf(2)}
+	for name, c := range map[string][2]string{
+		"bomb":              {gz(files{"x/1.png": strings.Repeat("\x00", 5<<20)}.tarBytes(t)), "!times its size"},
+		"tar in a tar":      {string(files{"a.tar": string(inner.tarBytes(t)), "b.tar": string(inner.tarBytes(t))}.tarBytes(t)), "!not read within another one"},
+		"tar.gz in a tar":   {string(files{"a.tar.gz": gz(inner.tarBytes(t))}.tarBytes(t)), "!not read within another one"},
+		"tar.gz in tar.gz":  {gz(files{"a.tar.gz": gz(inner.tarBytes(t))}.tarBytes(t)), "!not read within another one"},
+		"tar in a zip":      {string(files{"a.tar": string(inner.tarBytes(t))}.zipBytes(t, zip.Store)), "!not read within another one"},
+		"zip in a tar":      {string(files{"a.zip": string(inner.zipBytes(t, zip.Store))}.tarBytes(t)), "!not read within another one"},
+		"npz in a tar":      {string(files{"a.npz": string(medMNIST().zipBytes(t, zip.Store))}.tarBytes(t)), "!not read within another one"},
+		"gzip within gzip":  {gz([]byte(gz(inner.tarBytes(t)))), "!no tar"},
+		"pictures and tars": {string(files{"x/1.png": pngOf(1), "y/2.png": pngOf(2), "a.tar": string(inner.tarBytes(t))}.tarBytes(t)), "x/1.png=x y/2.png=y"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, err := Open(write(t, "x", c[0]), Options{})
+			if refused(t, err, c[1]) {
+				return
+			}
+			defer d.Close()
+			if got := describe(d); got != c[1] {
+				t.Errorf("%s, want %s", got, c[1])
+			}
+		})
+	}
+	if _, err := Open(files{"a.tar.gz": gz(inner.tarBytes(t))}.folder(t), Options{}); err == nil || !strings.Contains(err.Error(), "give one of them") {
+		t.Errorf("a folder of a compressed tar: %v", err)
+	}
+}
+
+func FuzzUnpack(f *testing.F) {
+	old := unpackFloor
+	unpackFloor = 1 << 20
+	f.Cleanup(func() { unpackFloor = old })
+	data := files{"x/1.png": pngOf(1), "y/2.png": pngOf(2)}.tarBytes(f)
+	var a, b bytes.Buffer
+	w := gzip.NewWriter(&a)
+	_, _ = w.Write(data)
+	_ = w.Close()
+	z, _ := zstd.NewWriter(&b)
+	_, _ = z.Write(data)
+	_ = z.Close()
+	f.Add(a.Bytes())
+	f.Add(b.Bytes())
+	f.Add([]byte("BZh91AY&SY\x17\x72\x45\x38\x50\x90\x00\x00\x00\x00"))
+	path := filepath.Join(f.TempDir(), "f")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		openAndLoad(t, path)
+	})
 }

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"cutmix-eval/internal/regular"
 )
 
 // keyed is a sample of a webdataset (https://github.com/webdataset/webdataset): files of one
@@ -319,7 +321,7 @@ func openPattern(pattern string, o Options) (*Dataset, error) {
 	}
 	dir := filepath.Dir(paths[0])
 	var classes []string
-	if data, err := os.ReadFile(filepath.Join(dir, classNamesFile)); err == nil {
+	if data, err := regular.Read(filepath.Join(dir, classNamesFile), regular.Small); err == nil {
 		classes = classList(data)
 	}
 	d, err := openShards(files, classes, o)

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // maxUnpacked bounds what one compressed file of an archive may unpack to. Pictures hardly
@@ -30,19 +30,19 @@ func isZip(head []byte) bool {
 
 // indexZip lists a zip archive, whose files stay packed.
 func indexZip(name string) (*tree, error) {
-	f, err := os.Open(name)
+	f, err := openStored(name)
 	if err != nil {
 		return nil, err
 	}
 	t := &tree{kind: "zip archive, read in place", root: name, handles: []io.Closer{f}}
-	if err := t.indexZip(f, info(f)); err != nil {
+	if err := t.indexZip(f, f.size, f.at); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return t, nil
 }
 
-func (t *tree) indexZip(r io.ReaderAt, size int64) error {
+func (t *tree) indexZip(r io.ReaderAt, size int64, at time.Time) error {
 	z, err := zip.NewReader(r, size)
 	if err != nil {
 		return fmt.Errorf("reading the zip archive's list of files: %w; it is damaged or cut off, so fetch or make it again", err)
@@ -74,7 +74,7 @@ func (t *tree) indexZip(r io.ReaderAt, size int64) error {
 			t.note("%s %v", p, err)
 			continue
 		}
-		fl := file{path: p, size: int64(e.UncompressedSize64), zip: e, image: isImage(p, entryStart(e))}
+		fl := file{path: p, size: int64(e.UncompressedSize64), zip: e, image: isImage(p, entryStart(e)), at: at}
 		if i, ok := byPath[p]; ok {
 			t.files[i] = fl // as most programs unpack it: the last one wins
 			t.note("%s is in the archive more than once; its last copy counts", p)

@@ -91,7 +91,7 @@ func TestZip(t *testing.T) {
 		{name: "twice", data: add(zip.FileHeader{Name: "x/1.png"}, b), want: "x/1.png=x", note: "more than once"},
 		{name: "out of it", data: add(zip.FileHeader{Name: "../2.png"}, b), want: "x/1.png=x", note: "leads out of the archive"},
 		{name: "absolute", data: add(zip.FileHeader{Name: "/y/2.png"}, b), want: "x/1.png=x", note: "leads out of the archive"},
-		{name: "zip inside", data: add(zip.FileHeader{Name: "y.zip"}, whole), want: "x/1.png=x", note: "not images"},
+		{name: "zip inside", data: add(zip.FileHeader{Name: "y.zip"}, whole), want: "x/1.png=x", note: "not an image"},
 		{name: "desktop files", data: add(zip.FileHeader{Name: "__MACOSX/x/._1.png"}, b), want: "x/1.png=x"},
 		{name: "encrypted", data: raw(zip.FileHeader{Name: "y/2.png", Flags: 1, CompressedSize64: 3, UncompressedSize64: 3}, "abc"), err: "password"},
 		{name: "method", data: raw(zip.FileHeader{Name: "y/2.png", Method: 14, CompressedSize64: 3, UncompressedSize64: 9}, "abc"), err: "method 14"},

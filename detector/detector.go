@@ -3,14 +3,13 @@ package detector
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/npy"
+	"cutmix-eval/internal/regular"
 	"cutmix-eval/internal/strict"
 	"cutmix-eval/internal/text"
 	"cutmix-eval/metrics"
@@ -81,18 +80,14 @@ const (
 
 // Read reads a detector's file. Of it no more is unpacked than its own text says that there is.
 func Read(path string) (*Detector, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	var d *Detector
-	switch {
-	case err != nil:
-	case !info.Mode().IsRegular():
-		err = errors.New("it is not a regular file")
-	default:
+	if err == nil {
 		d, err = parse(f, info.Size())
 	}
 	if err != nil {

@@ -149,7 +149,9 @@ func (c *Classifier) Engine(ctx context.Context, taps ...string) (Engine, error)
 	for _, d := range e.Outputs()[0].Shape[1:] {
 		outputs *= int(d)
 	}
-	if n := c.Model.Classes; n > 0 && n != outputs {
+	if err = model.CheckScores(c.Model.Logits, e.Outputs()[0].Shape); err != nil {
+		err = fmt.Errorf("model %q: %w", c.source, err)
+	} else if n := c.Model.Classes; n > 0 && n != outputs {
 		err = fmt.Errorf("model %q: tensor %q has %d values per image, its output %q has %d classes", c.source, c.Model.Logits, outputs, c.Model.Output, n)
 	} else {
 		c.probabilities, err = sumToOne(ctx, e, outputs)
@@ -233,7 +235,7 @@ func automaticBatch(shape []int64) int {
 	return min(max(1<<(bits.Len(uint(n))-1), 8), 128)
 }
 
-// sumToOne says whether the scores of two samples of noise lie in 0..1 and sum to 1, each:
+// sumToOne says whether the scores of two samples of noise (black ones, where the model refuses noise) lie in 0..1 and sum to 1, each:
 // logits do not do that by chance.
 func sumToOne(ctx context.Context, e Engine, outputs int) (bool, error) {
 	if outputs < 2 {
@@ -246,7 +248,14 @@ func sumToOne(ctx context.Context, e Engine, outputs int) (bool, error) {
 	defer b.Close()
 	fillNoise(b, rand.New(rand.NewPCG(1, 1)))
 	n := min(2, b.Size())
-	if err := b.Run(ctx, n); err != nil {
+	err = b.Run(ctx, n)
+	if err != nil && ctx.Err() == nil { // a graph may look values up, and have none for noise
+		for i := range b.Size() {
+			clear(b.Input(0, i))
+		}
+		err = b.Run(ctx, n)
+	}
+	if err != nil {
 		return false, err
 	}
 	for i := range n {

@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 
+	"cutmix-eval/datasets"
 	"cutmix-eval/pipeline"
 	"cutmix-eval/results"
 	"cutmix-eval/runtime"
@@ -17,8 +18,9 @@ import (
 // Scored is what the model gave for one sample.
 type Scored struct {
 	Index         int
-	Err           error // the sample could not be loaded
-	Width, Height int   // of the picture as stored
+	Err           error  // the sample could not be loaded
+	Width, Height int    // of the picture as stored
+	Sum           uint32 // CRC-32C of what is stored; 0 where that is not known
 	Logits        []float32
 	Features      []float32 // nil unless kept
 	Taps          [][]float32
@@ -44,7 +46,7 @@ func (sc Scored) Content() int64 {
 func (p *Pass) Row(sc Scored) results.Row {
 	return results.Row{
 		Index: int64(sc.Index), ID: p.Samples.ID(sc.Index), Class: className(p.Samples, sc.Index),
-		Status: results.OK, Width: int32(sc.Width), Height: int32(sc.Height),
+		Status: results.OK, Width: int32(sc.Width), Height: int32(sc.Height), Sum: sc.Sum,
 	}
 }
 
@@ -58,7 +60,24 @@ func (c *Classifier) Pipeline(e Engine, s Samples, at []int, progress func(done 
 			return f.At(at), err
 		}
 	}
-	return pipeline.Config{N: n, Filler: fill, NewBatch: e.NewBatch, Batch: c.batch(e), Workers: c.Running.Workers, Progress: progress}
+	return pipeline.Config{
+		N: n, Filler: fill, NewBatch: e.NewBatch, Batch: c.batch(e), Workers: c.Running.Workers, Progress: progress,
+		Stops: func(i int, err error) error {
+			if at != nil {
+				i = at[i]
+			}
+			return lost(s, i, err)
+		},
+	}
+}
+
+// lost is the error that ends a run where the storage of a sample fails, which says nothing about
+// the sample; nil where its contents are to blame.
+func lost(s Samples, i int, err error) error {
+	if storage := (*datasets.StorageError)(nil); errors.As(err, &storage) {
+		return fmt.Errorf("image %s: %w: mend that first", s.ID(i), err)
+	}
+	return nil
 }
 
 // Each calls f for every sample of Todo, in order, with what the model gives for it, or
@@ -109,7 +128,7 @@ func (p *Pass) run(ctx context.Context, e Engine, at []int, progress func(done i
 		features = place(t)
 	}
 	return pipeline.Run(ctx, p.Classifier.Pipeline(e, p.Samples, at, progress), func(r pipeline.Result) error {
-		sc := Scored{Index: at[r.Index], Err: r.Err, Width: r.Size.X, Height: r.Size.Y}
+		sc := Scored{Index: at[r.Index], Err: r.Err, Width: r.Size.X, Height: r.Size.Y, Sum: r.Sum}
 		if r.Err == nil {
 			sc.Logits, sc.Input = r.Output(0), r.Input(0)
 			for _, k := range taps {
@@ -141,7 +160,7 @@ func (p *Pass) eachReused(ctx context.Context, f func(Scored) error) error {
 			return fmt.Errorf("run %q has no record of %s; run it to its end first", p.store.Reuse, p.Samples.ID(todo[0]))
 		}
 		todo = todo[1:]
-		sc := Scored{Index: i, Width: int(row.Width), Height: int(row.Height)}
+		sc := Scored{Index: i, Width: int(row.Width), Height: int(row.Height), Sum: row.Sum}
 		if row.Status == results.OK {
 			sc.Logits = arrays[0]
 			if len(arrays) > 1 {

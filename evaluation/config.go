@@ -61,9 +61,11 @@ type DataConfig struct {
 	Path   string // folder, tar file, list, CIFAR file, or scenes[:SPLIT]
 	Format datasets.Format
 	Labels string // label file or class map
-	Root   string // folder that a list's paths are relative to
-	Split  string
-	Prefer string // split to take where Split names none and there are several
+	// LabelColumn is the column of a table that holds the labels: its name or number; empty: found.
+	LabelColumn string
+	Root        string // folder that a list's paths are relative to
+	Split       string
+	Prefer      string // split to take where Split names none and there are several
 	// Order is the order in which classes are outputs; empty: found.
 	Order  datasets.ClassOrder
 	Subset string // file with the names of the images to use; empty: all

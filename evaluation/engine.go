@@ -63,6 +63,9 @@ func (s *session) Runtime() report.Runtime {
 // the file is opened where the opened graph runs at other sizes and gives the same values;
 // otherwise the model runs at its own size.
 func startSession(ctx context.Context, c *Classifier, taps []string) (Engine, error) {
+	if err := c.checkSize(); err != nil {
+		return nil, err
+	}
 	library, err := runtime.Ensure(ctx, c.Running.Library, c.Running.Install)
 	if err != nil {
 		return nil, err

@@ -2,7 +2,6 @@ package evaluation
 
 import (
 	"fmt"
-	"image"
 	"path/filepath"
 	"slices"
 
@@ -21,8 +20,9 @@ type Images struct {
 	// but for derived data, which have that size already.
 	Geometry imageproc.Recipe
 
-	source   string   // who gave the recipe
-	notes    []string // what is to be known of it
+	size     imageproc.Size // of the images that the model sees
+	source   string         // who gave the recipe
+	notes    []string       // what is to be known of it
 	selected []int
 }
 
@@ -32,7 +32,7 @@ type Images struct {
 func (c *Classifier) Images(d DataConfig) (*Images, error) {
 	size := c.Size()
 	data, err := datasets.Open(d.Path, datasets.Options{
-		Format: d.Format, Labels: d.Labels, Root: d.Root, Split: d.Split, Prefer: d.Prefer, Order: d.Order, Unlabelled: d.Unlabelled,
+		Format: d.Format, Labels: d.Labels, LabelColumn: d.LabelColumn, Root: d.Root, Split: d.Split, Prefer: d.Prefer, Order: d.Order, Unlabelled: d.Unlabelled,
 		NoiseSeed: d.Seed, NoiseW: size.W, NoiseH: size.H, Exif: c.Recipe.Exif,
 	})
 	if err != nil {
@@ -42,7 +42,7 @@ func (c *Classifier) Images(d DataConfig) (*Images, error) {
 		_ = data.Close()
 		return nil, err
 	}
-	im := &Images{Dataset: data, Config: d, Recipe: c.Recipe, Geometry: c.Recipe, source: c.RecipeSource, notes: c.pixelNotes}
+	im := &Images{Dataset: data, Config: d, Recipe: c.Recipe, Geometry: c.Recipe, size: size, source: c.RecipeSource, notes: c.pixelNotes}
 	if data.Format == datasets.Noise {
 		im.Recipe = c.Cropped()
 	}
@@ -125,27 +125,41 @@ func (im *Images) Identity() Identity {
 }
 
 // Filler decodes, resizes, crops and normalises pictures.
-func (im *Images) Filler() (pipeline.Filler, error) { return Filler(im.Recipe, im.Loader().LoadWindow) }
+func (im *Images) Filler() (pipeline.Filler, error) {
+	l := im.Loader()
+	fill, err := Filler(im.Recipe, im.size, l.LoadWindow)
+	return func(i int, dst []float32) (pipeline.Loaded, error) {
+		known, err := fill(i, dst)
+		known.Sum = l.Sum()
+		return known, err
+	}, err
+}
 
 // Load loads image i, of which only the part that want gives will be looked at. The image
 // need only live until the next call. A Load is used by one goroutine.
 type Load func(i int, want imageproc.Window) (imageproc.Image, error)
 
-// Filler fills in images as load gives them, prepared by a recipe.
-func Filler(r imageproc.Recipe, load Load) (pipeline.Filler, error) {
+// Filler fills in images as load gives them, prepared by a recipe. size is that of the images that
+// the model sees: a recipe that leaves the size to its pictures must come to it with each of them,
+// for another size can have as many pixels.
+func Filler(r imageproc.Recipe, size imageproc.Size, load Load) (pipeline.Filler, error) {
 	t, err := imageproc.NewTransform(r)
 	if err != nil {
 		return nil, err
 	}
-	return func(i int, dst []float32) (image.Point, error) {
+	_, fixed := r.Fixed()
+	return func(i int, dst []float32) (pipeline.Loaded, error) {
 		picture, err := load(i, t.Window)
+		if err == nil && !fixed && size != (imageproc.Size{}) {
+			err = r.Fits(picture.W, picture.H, size)
+		}
 		if err == nil {
 			err = t.Apply(picture, dst)
 		}
 		if err != nil {
-			return image.Point{}, err
+			return pipeline.Loaded{}, err
 		}
-		return picture.Size(), nil
+		return pipeline.Loaded{Size: picture.Size()}, nil
 	}, nil
 }
 

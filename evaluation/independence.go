@@ -125,6 +125,11 @@ func (c *Classifier) checkBatch(ctx context.Context, e Engine, s Samples, at []i
 	if err != nil || len(images) == 0 {
 		return err // where nothing can be loaded, the run says why
 	}
+	return c.checkImages(ctx, e, b, images)
+}
+
+// checkImages is checkBatch on images that are loaded, as many as fit into b at most.
+func (c *Classifier) checkImages(ctx context.Context, e Engine, b pipeline.Batch, images [][]float32) (err error) {
 	t := trial{Batch: b, outputs: len(e.Outputs())}
 	var names []string
 	for _, o := range e.Outputs() {
@@ -141,12 +146,27 @@ func (c *Classifier) checkBatch(ctx context.Context, e Engine, s Samples, at []i
 	case err != nil && !errors.As(err, &found):
 		return err
 	case found == nil:
-		if len(mixers) > 0 && mixers[0].Random {
-			c.note("%s in model %q; on a few images it made no difference, but numbers may depend on chance: export the model in evaluation mode", mixers[0], c.source)
+		if k := slices.IndexFunc(mixers, func(m model.Mixer) bool { return m.Branches }); k >= 0 && e.Fixed() != 1 {
+			err = c.branching(e, mixers[k])
 		}
-		return nil
+	default:
+		err = c.judge(e, found, mixers)
 	}
-	return c.judge(e, found, mixers)
+	if err == nil && len(mixers) > 0 && mixers[0].Random {
+		c.note("%s in model %q; on a few images it made no difference, but numbers may depend on chance: export the model in evaluation mode", mixers[0], c.source)
+	}
+	return err
+}
+
+// branching is judge of a model in which a node decides once for all images of a batch, though a
+// few images did not show it.
+func (c *Classifier) branching(e Engine, m model.Mixer) error {
+	if e.Fixed() > 1 {
+		return fmt.Errorf("%s, by what their values are together, and its batches are fixed at %d: export it with an open batch axis, or with a batch of 1", m, e.Fixed())
+	}
+	c.alone = true
+	c.note("model %q runs image by image, because %s, by what their values are together; other programs that run it in batches get other numbers", c.source, m)
+	return nil
 }
 
 // judge decides what becomes of a model whose results depend on something else than the image.
@@ -222,6 +242,10 @@ func (c *Classifier) checkOpen(ctx context.Context, e Engine, t trial, images []
 	batch := append(slices.Clone(images), brighter(images))
 	slices.Reverse(batch)
 	together, err := t.run(ctx, batch...)
+	if err != nil && ctx.Err() == nil { // a graph may look values up, and have none for noise
+		batch[0] = images[0]
+		together, err = t.run(ctx, batch...)
+	}
 	if err != nil {
 		return err
 	}

@@ -57,9 +57,9 @@ func mixModel(t *testing.T, batch int64, nodes []onnx.Node, constants ...onnx.Te
 type dark struct{ *evaltest.Samples }
 
 func (d dark) Filler() (pipeline.Filler, error) {
-	return func(i int, dst []float32) (image.Point, error) {
+	return func(i int, dst []float32) (pipeline.Loaded, error) {
 		if i == 0 {
-			return image.Point{}, errors.New("it is torn")
+			return pipeline.Loaded{}, errors.New("it is torn")
 		}
 		rng := rand.New(rand.NewPCG(uint64(i), 5))
 		for k := range dst {
@@ -68,7 +68,7 @@ func (d dark) Filler() (pipeline.Filler, error) {
 				dst[k] += 1
 			}
 		}
-		return image.Pt(mixSide, mixSide), nil
+		return pipeline.Loaded{Size: image.Pt(mixSide, mixSide)}, nil
 	}, nil
 }
 
@@ -118,10 +118,33 @@ func quantised() []onnx.Node {
 	}
 }
 
+// chosen gives y as an If does: what the nodes make as "then", or x as it is.
+func chosen(condition string, nodes ...onnx.Node) []onnx.Node {
+	one := func(name string) []onnx.Value { return []onnx.Value{onnx.NewValue(name, onnx.Float32)} }
+	return []onnx.Node{onnx.NewNode("If", "if", []string{condition}, []string{"y"},
+		onnxtest.Body("then_branch", nil, one("then"), nodes...),
+		onnxtest.Body("else_branch", nil, one("else"), node("Identity", "else", "x")))}
+}
+
+// looped gives y as a Loop does that adds x to itself, at most twice: nodes make the condition "on"
+// of the count "i" and the "state".
+func looped(nodes ...onnx.Node) []onnx.Node {
+	float, none := onnx.NewValue("state", onnx.Float32), onnxtest.Axes()
+	body := onnxtest.Body("body",
+		[]onnx.Value{onnx.NewValue("i", onnx.Int64).WithDims(none...), onnx.NewValue("was", onnx.Bool).WithDims(none...), float},
+		[]onnx.Value{onnx.NewValue("on", onnx.Bool), onnx.NewValue("sum", onnx.Float32)}, append(nodes, node("Add", "sum", "state", "x"))...)
+	return []onnx.Node{onnx.NewNode("Loop", "loop", []string{"twice", "yes", "x"}, []string{"y"}, body)}
+}
+
 // yes is the constant true; half is a rate.
-func yes() onnx.Tensor { return onnx.NewTensor("yes", onnx.Bool, nil, []byte{1}) }
-func half() onnx.Tensor {
-	return onnx.NewTensor("half", onnx.Float32, nil, binary.LittleEndian.AppendUint32(nil, math.Float32bits(0.5)))
+func yes() onnx.Tensor  { return onnx.NewTensor("yes", onnx.Bool, nil, []byte{1}) }
+func half() onnx.Tensor { return number("half", 0.5) }
+
+// low is less than any mean of pixels.
+func low() onnx.Tensor { return number("low", -1) }
+
+func number(name string, v float32) onnx.Tensor {
+	return onnx.NewTensor(name, onnx.Float32, nil, binary.LittleEndian.AppendUint32(nil, math.Float32bits(v)))
 }
 
 // Whatever the batch and whichever samples are there, an image gets the same bits: in batches
@@ -170,6 +193,46 @@ func TestIndependence(t *testing.T) {
 		"noise that does nothing": {
 			nodes: []onnx.Node{node("RandomUniformLike", "r", "x"), node("Floor", "f", "r"), node("Add", "y", "x", "f")},
 			note:  `RandomUniformLike "r" draws random numbers in model`,
+		},
+		"values looked up": { // of which there are none for made-up images
+			nodes:     []onnx.Node{node("Floor", "f", "x"), onnx.NewNode("Cast", "cast", []string{"f"}, []string{"i"}, onnx.IntAttr("to", int64(onnx.Int64))), node("Gather", "y", "two", "i")},
+			constants: []onnx.Tensor{onnx.NewTensor("two", onnx.Float32, []int64{2}, []byte{0, 0, 0, 0, 0, 0, 128, 63})},
+		},
+		"chance in a body": {
+			nodes: chosen("yes", node("RandomNormalLike", "r", "x"), node("Add", "then", "x", "r")), constants: []onnx.Tensor{yes()},
+			err: `something else for the same image at every run (RandomNormalLike "r" in If "if" draws random numbers)`,
+		},
+		"chance in a body that does nothing": {
+			nodes:     chosen("yes", node("RandomUniformLike", "r", "x"), node("Floor", "f", "r"), node("Add", "then", "x", "f")),
+			constants: []onnx.Tensor{yes()}, note: `RandomUniformLike "r" in If "if" draws random numbers in model`,
+		},
+		"one scale in a body": {
+			nodes: chosen("yes", onnx.NewNode("DynamicQuantizeLinear", "quantise", []string{"x"}, []string{"q", "scale", "zero"}), node("DequantizeLinear", "then", "q", "scale", "zero")), constants: []onnx.Tensor{yes()},
+			note: `DynamicQuantizeLinear "quantise" in If "if" quantises all images of a batch with one scale`,
+		},
+		// No few images show that the whole batch decides: all their means are above -1.
+		"one branch for all": {
+			nodes: append([]onnx.Node{
+				onnx.NewNode("ReduceMean", "m", []string{"x"}, []string{"mean"}, onnx.IntAttr("keepdims", 0)), node("Greater", "bright", "mean", "low"),
+			}, chosen("bright", node("Neg", "then", "x"))...), constants: []onnx.Tensor{low()},
+			note: `runs image by image, because If "if" chooses one branch for all images of a batch, by what`,
+		},
+		"a branch by the size": {
+			nodes:     append([]onnx.Node{node("Shape", "s", "x"), node("Gather", "n", "s", "one"), node("Greater", "many", "n", "one")}, chosen("many", node("Relu", "then", "x"))...),
+			constants: []onnx.Tensor{onnx.NewTensor("one", onnx.Int64, nil, []byte{1, 0, 0, 0, 0, 0, 0, 0})},
+		},
+		"a loop that goes on while the batch is bright": {
+			nodes:     looped(onnx.NewNode("ReduceMean", "m", []string{"state"}, []string{"mean"}, onnx.IntAttr("keepdims", 0)), node("Less", "on", "mean", "low")),
+			constants: []onnx.Tensor{low(), yes(), onnx.NewInt64s("twice", []int64{2})}, note: `Loop "loop" runs equally often for all images of a batch`,
+		},
+		"a loop that counts": {
+			nodes:     looped(node("Less", "on", "i", "twice")),
+			constants: []onnx.Tensor{yes(), onnx.NewInt64s("twice", []int64{2})},
+		},
+		"one branch for 3": {
+			nodes: append([]onnx.Node{
+				onnx.NewNode("ReduceMin", "m", []string{"x"}, []string{"least"}, onnx.IntAttr("keepdims", 0)), node("Greater", "bright", "least", "low"),
+			}, chosen("bright", node("Neg", "then", "x"))...), constants: []onnx.Tensor{low()}, batch: 3, note: `If "if" chooses one branch for all images of a batch`,
 		},
 		"one scale for 3": {nodes: quantised(), batch: 3, err: "its batches are fixed at 3"},
 		"one scale for 1": {nodes: quantised(), batch: 1},

@@ -1,6 +1,7 @@
 package evaluation
 
 import (
+	"cmp"
 	"fmt"
 
 	"cutmix-eval/imageproc"
@@ -27,10 +28,11 @@ func (c ModelConfig) input(m *model.Model, r imageproc.Recipe, source string) (_
 	if err != nil {
 		return r, size, nil, nil, err
 	}
-	for _, n := range []string{note, m.FlatOrder(r.Layout)} {
-		if n != "" {
-			notes = append(notes, n)
-		}
+	if note != "" {
+		notes = append(notes, note)
+	}
+	if n := m.FlatOrder(r.Layout); n != "" && c.Layout == nil && r.Layout == m.Layout { // nobody said
+		notes = append(notes, n)
 	}
 	if size, err = imageSize(m, r); err == nil {
 		shape, err = m.SampleShape(size)
@@ -49,4 +51,20 @@ func imageSize(m *model.Model, r imageproc.Recipe) (imageproc.Size, error) {
 		}
 	}
 	return size, nil
+}
+
+// checkSize says what to do where the preprocessing makes images of another size than the model's
+// file says. Of flat inputs SampleShape has said it.
+func (c *Classifier) checkSize() error {
+	m, r, size := c.Model, c.Recipe, c.size
+	if m.Flat != nil || size == (imageproc.Size{}) || (m.H <= 0 || m.H == size.H) && (m.W <= 0 || m.W == size.W) {
+		return nil
+	}
+	takes := imageproc.Size{H: cmp.Or(m.H, size.H), W: cmp.Or(m.W, size.W)}
+	flag := "--crop"
+	if r.Crop == (imageproc.Size{}) {
+		flag = "--resize"
+	}
+	return fmt.Errorf("the preprocessing (%s: %s) makes images of %d x %d pixels, and input %q of model %q takes %d x %d: give %s %dx%d in place of what it says of the size",
+		c.RecipeSource, r, size.H, size.W, m.Input, c.source, takes.H, takes.W, flag, takes.H, takes.W)
 }

@@ -178,6 +178,23 @@ func TestInputsRefused(t *testing.T) {
 			}
 		})
 	}
+	t.Run("another size", func(t *testing.T) {
+		for _, changes := range []struct {
+			Changes
+			want string
+		}{
+			{Changes{Crop: &size}, "default"}, {Changes{Resize: &size, Crop: &imageproc.Size{}, BothSides: true}, "--resize 4x6"},
+		} {
+			c, err := OpenClassifier(ModelConfig{Model: "../model/testdata/inputs/float32-nchw-grey.onnx", Changes: changes.Changes}, DefaultRunning())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if _, err := c.Engine(context.Background()); err == nil || !strings.Contains(err.Error(), "makes images of 8 x 8 pixels, and input") || !strings.Contains(err.Error(), changes.want) {
+				t.Errorf("%v, want %q", err, changes.want)
+			}
+		}
+	})
 	for name, want := range map[string]string{"huge": "insists on batches of 1099511627776", "zero": "has a batch axis of size 0"} {
 		t.Run("a batch of "+name+" size", func(t *testing.T) {
 			ortest.Load(t)
@@ -190,6 +207,38 @@ func TestInputsRefused(t *testing.T) {
 				t.Errorf("%v, want %q", err, want)
 			}
 		})
+	}
+}
+
+// Where the preprocessing leaves the size to the pictures, each must have the model's: as many
+// pixels of another shape are no picture of it.
+func TestPicturesOfAnotherShape(t *testing.T) {
+	ortest.Load(t)
+	model := "../model/testdata/inputs/float32-nchw-grey.onnx"
+	none := imageproc.Size{}
+	c, err := OpenClassifier(ModelConfig{Model: model, Changes: Changes{Resize: &none, Crop: &none}}, DefaultRunning())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	h, w := c.Model.H, c.Model.W
+	for _, size := range []imageproc.Size{{H: h, W: w}, {H: 2 * h, W: w / 2}, {H: h + 1, W: w}} {
+		dir, _ := pictures(t, 1, size.W, size.H, true)
+		d := DefaultDataConfig()
+		d.Path, d.Unlabelled = dir, true
+		im, err := c.Images(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fill, err := im.Filler()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fits := size.H == h && size.W == w
+		if _, err := fill(0, make([]float32, h*w)); (err == nil) != fits || err != nil && !strings.Contains(err.Error(), fmt.Sprintf("give --resize %dx%d", h, w)) {
+			t.Errorf("%v: %v", size, err)
+		}
+		im.Close()
 	}
 }
 

@@ -94,7 +94,7 @@ func Open(ctx context.Context, c *Classifier, s Samples, store Store, spec Spec)
 		},
 	}}
 	if store.Dir != "" {
-		if err := p.find(); err != nil || p.found != nil {
+		if err := p.find(ctx); err != nil || p.found != nil {
 			return p, err
 		}
 	}
@@ -119,7 +119,7 @@ func Open(ctx context.Context, c *Classifier, s Samples, store Store, spec Spec)
 }
 
 // find looks at the run that is there, if one is.
-func (p *Pass) find() error {
+func (p *Pass) find(ctx context.Context) error {
 	found, err := results.Find(p.store.Dir)
 	if err != nil || found == nil {
 		return err
@@ -127,6 +127,9 @@ func (p *Pass) find() error {
 	// More samples may be selected now; the parts stay what they are.
 	p.manifest.Key.PartSize = found.Manifest.Key.PartSize
 	if err := found.Check(p.manifest.Key); err != nil {
+		return err
+	}
+	if err := unchanged(ctx, found, p.store.Dir, p.Samples); err != nil {
 		return err
 	}
 	if missing := lacking(found, p.store.Save); missing != "" {

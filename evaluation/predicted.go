@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"image"
 	"slices"
 
 	"cutmix-eval/datasets"
@@ -57,7 +56,7 @@ type PredictedImages struct {
 }
 
 func predictedImages(t *predictions.Table, d DataConfig) (*PredictedImages, error) {
-	options := datasets.Options{Format: d.Format, Labels: d.Labels, Root: d.Root, Split: d.Split, Prefer: d.Prefer, Order: d.Order}
+	options := datasets.Options{Format: d.Format, Labels: d.Labels, LabelColumn: d.LabelColumn, Root: d.Root, Split: d.Split, Prefer: d.Prefer, Order: d.Order}
 	var data *datasets.Dataset
 	var err error
 	if d.Path == "" {
@@ -149,9 +148,9 @@ func (p *PredictedImages) Hard() bool { return p.table.Hard }
 
 // Filler writes the image's row.
 func (p *PredictedImages) Filler() (pipeline.Filler, error) {
-	return func(i int, dst []float32) (image.Point, error) {
+	return func(i int, dst []float32) (pipeline.Loaded, error) {
 		dst[0], dst[1], dst[2] = float32(p.row[i]/rowHalf), float32(p.row[i]%rowHalf), rowMark
-		return image.Point{}, nil
+		return pipeline.Loaded{}, nil
 	}, nil
 }
 

@@ -19,7 +19,7 @@ type Samples interface {
 	// Align matches classes to the outputs of a model, which may name them; Orders are
 	// other numberings, to explain a bad match.
 	Align(outputs int, names []string) (datasets.Alignment, error)
-	Orders(outputs int) []datasets.Order
+	Orders(outputs int, names []string) []datasets.Order
 	// Identity is what determines the tensors and labels of the samples.
 	Identity() Identity
 	// Filler returns a function that fills tensors, for one goroutine.

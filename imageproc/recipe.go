@@ -271,6 +271,21 @@ func (r Recipe) Fixed() (Size, bool) {
 	return Size{}, false
 }
 
+// Fits says why what the recipe makes of a w x h picture is not of the size that a model takes; nil
+// where it is. Where the recipe fixes the size, it is known without pictures.
+func (r Recipe) Fits(w, h int, want Size) error {
+	g := r.Geometry(w, h)
+	switch {
+	case g.CropW == want.W && g.CropH == want.H:
+		return nil
+	case r.Resize == Size{} && r.Crop == Size{}:
+		return fmt.Errorf("it has %d x %d pixels (height x width), the model takes %d x %d, and the preprocessing does not resize (do_resize is false, or there is no resize): give --resize %dx%d",
+			h, w, want.H, want.W, want.H, want.W)
+	}
+	return fmt.Errorf("the preprocessing makes it %d x %d pixels (height x width), and the model takes %d x %d: give --crop %dx%d",
+		g.CropH, g.CropW, want.H, want.W, want.H, want.W)
+}
+
 // String is one line for people.
 func (r Recipe) String() string {
 	var b strings.Builder

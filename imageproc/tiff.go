@@ -119,6 +119,9 @@ func (t *tiffFile) picture() (*tiffPicture, error) {
 	if t.small(tiffPlanar, 1) == 2 && p.samples > 1 {
 		p.planes = p.samples
 	}
+	if p.compression == tiffJPEG && p.photometric <= tiffBlackIsZero && p.samples > 1 && p.planes == 1 {
+		return nil, errors.New("grey with alpha that is compressed as JPEG is not supported; convert it to PNG")
+	}
 	if !p.known() {
 		return nil, fmt.Errorf("pixels of %d samples of %d bits (photometric interpretation %d, sample format %d) are not supported; convert it to PNG",
 			p.samples, p.bits, p.photometric, p.format)

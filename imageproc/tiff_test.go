@@ -6,9 +6,27 @@ import (
 	"testing"
 )
 
-// TestTIFFJPEGWithAlpha: JPEG data of colours with alpha is refused, for a JPEG decoder takes its
-// four components for CMYK.
+// TestTIFFJPEGWithAlpha: JPEG data of colours or grey with alpha is refused as not supported, not as
+// damaged: a JPEG decoder takes four components for CMYK, and none reads two.
 func TestTIFFJPEGWithAlpha(t *testing.T) {
+	const blackIsZero, rgb = 1, 2
+	for _, c := range []struct {
+		photometric, samples int
+		want                 string
+	}{
+		{rgb, 4, "pixels of 4 samples"},
+		{blackIsZero, 2, "grey with alpha that is compressed as JPEG is not supported"},
+		{blackIsZero, 3, "grey with alpha that is compressed as JPEG is not supported"},
+	} {
+		_, format, err := new(Decoder).Decode(jpegTIFF(c.photometric, c.samples))
+		if format != TIFF || err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "convert it to PNG") {
+			t.Errorf("%d samples: %s: %v, want %q", c.samples, format, err, c.want)
+		}
+	}
+}
+
+// jpegTIFF is a file of one strip that is said to be compressed as JPEG, and one further sample.
+func jpegTIFF(photometric, samples int) []byte {
 	entry := func(tag, kind, value int) []byte {
 		b := binary.LittleEndian.AppendUint16(nil, uint16(tag))
 		b = binary.LittleEndian.AppendUint16(b, uint16(kind))
@@ -18,7 +36,7 @@ func TestTIFFJPEGWithAlpha(t *testing.T) {
 	const short, long = 3, 4
 	var entries [][]byte
 	for _, e := range [][3]int{
-		{256, short, 8}, {257, short, 8}, {258, short, 8}, {259, short, 7}, {262, short, 2}, {273, long, 256}, {277, short, 4}, {278, short, 8}, {279, long, 64}, {338, short, 2},
+		{256, short, 8}, {257, short, 8}, {258, short, 8}, {259, short, 7}, {262, short, photometric}, {273, long, 256}, {277, short, samples}, {278, short, 8}, {279, long, 64}, {338, short, 2},
 	} {
 		entries = append(entries, entry(e[0], e[1], e[2]))
 	}
@@ -28,8 +46,5 @@ func TestTIFFJPEGWithAlpha(t *testing.T) {
 		file = append(file, e...)
 	}
 	file = append(file, make([]byte, 320-len(file))...)
-	_, format, err := new(Decoder).Decode(file)
-	if format != TIFF || err == nil || !strings.Contains(err.Error(), "convert it to PNG") {
-		t.Errorf("%s: %v", format, err)
-	}
+	return file
 }

@@ -14,6 +14,9 @@ type Mixer struct {
 	Node   string // for people
 	How    string // what it does, as the end of a sentence that begins with Node
 	Random bool   // it draws random numbers
+	// Branches says that it decides for all images of a batch at once, by their values: a few images
+	// cannot show that it makes no difference.
+	Branches bool
 	// Training says that it is a BatchNormalization that takes the statistics of the batch.
 	Training bool
 }
@@ -21,34 +24,113 @@ type Mixer struct {
 func (m Mixer) String() string { return m.Node + " " + m.How }
 
 // Mixers looks for such nodes before the given tensors, those that draw random numbers first,
-// then in the order of the file. That a node is here does not mean that results depend on it,
-// and others can do the same: only running the model says so. Bodies of If, Loop and Scan are
-// not looked into.
+// then in the order of the file; bodies of If, Loop and Scan are looked into. That a node is here
+// does not mean that results depend on it, and others can do the same: only running the model
+// says so, but for Branches.
 func (m *Model) Mixers(tensors ...string) []Mixer {
-	g := &m.file.Graph
-	f := newFinder(g, m.Dir())
+	f := newFinder(&m.file.Graph, m.Dir())
 	before := f.upstream(tensors)
-	behind := map[string]bool{m.Input: true} // tensors that depend on the images
-	var out []Mixer
-	for i := range g.Nodes { // nodes are sorted: what a node reads is made by those before it
-		n := &g.Nodes[i]
-		images := slices.ContainsFunc(append(n.Captured(), n.In...), func(t string) bool { return behind[t] })
-		for _, o := range n.Out {
-			behind[o] = behind[o] || images
-		}
-		if !before[n] {
-			continue
-		}
-		if how := f.random(n); how != "" {
-			out = append(out, Mixer{Node: n.Label(), How: how, Random: true})
-		} else if how := f.mixes(n, m.Opset); how != "" && images {
-			out = append(out, Mixer{Node: n.Label(), How: how, Training: training(n)})
-		}
-	}
+	image := func(t string) bool { return t == m.Input }
+	out := f.mixers(m.Opset, image, image, func(n *onnx.Node) bool { return before[n] }, 0)
 	slices.SortStableFunc(out, func(a, b Mixer) int {
 		return cmp.Compare(map[bool]int{true: 0, false: 1}[a.Random], map[bool]int{true: 0, false: 1}[b.Random])
 	})
 	return out
+}
+
+// maxDepth bounds the bodies within bodies that are looked into.
+const maxDepth = 8
+
+// mixers are the nodes of a graph, and of the bodies in it, among those that wanted names. images
+// says which tensors from outside depend on the images, values which on more of them than their
+// size.
+func (f *finder) mixers(opset int64, images, values func(tensor string) bool, wanted func(*onnx.Node) bool, depth int) (out []Mixer) {
+	behind, deep := map[string]bool{}, map[string]bool{}
+	isBehind := func(t string) bool { return behind[t] || images(t) }
+	isDeep := func(t string) bool { return deep[t] || values(t) }
+	for i := range f.g.Nodes { // nodes are sorted: what a node reads is made by those before it
+		n := &f.g.Nodes[i]
+		reads := append(n.Captured(), n.In...)
+		ofImages := slices.ContainsFunc(reads, isBehind)
+		ofValues := slices.ContainsFunc(reads, isDeep) && !(standard(n) && (n.Op == "Shape" || n.Op == "Size"))
+		for _, o := range n.Out {
+			behind[o], deep[o] = behind[o] || ofImages, deep[o] || ofValues
+		}
+		if !wanted(n) {
+			continue
+		}
+		if how := f.random(n); how != "" {
+			out = append(out, Mixer{Node: n.Label(), How: how, Random: true})
+		} else if how := branches(n, isDeep); how != "" && ofImages {
+			out = append(out, Mixer{Node: n.Label(), How: how, Branches: true})
+		} else if how := f.mixes(n, opset); how != "" && ofImages {
+			out = append(out, Mixer{Node: n.Label(), How: how, Training: training(n)})
+		}
+		if depth == maxDepth {
+			continue
+		}
+		for _, g := range n.Bodies() {
+			body := newFinder(&g, f.dir)
+			body.outer = f
+			given := map[string]bool{} // inputs of the body that are of images; a Loop's first two count and decide
+			for k, in := range g.Inputs {
+				given[in.Name] = n.Op != "Loop" || k > 1
+			}
+			within := body.mixers(opset,
+				func(t string) bool { return given[t] && ofImages || isBehind(t) },
+				func(t string) bool { return given[t] && ofValues || isDeep(t) },
+				func(*onnx.Node) bool { return true }, depth+1)
+			for _, m := range within {
+				m.Node += " in " + n.Label()
+				out = append(out, m)
+			}
+		}
+	}
+	return out
+}
+
+// branches says how an If or a Loop decides once for all images of a batch, by their values; empty
+// where it does not.
+func branches(n *onnx.Node, values func(tensor string) bool) string {
+	if !standard(n) {
+		return ""
+	}
+	switch n.Op {
+	case "If":
+		if len(n.In) > 0 && values(n.In[0]) {
+			return "chooses one branch for all images of a batch"
+		}
+	case "Loop":
+		if slices.ContainsFunc(n.In[:min(2, len(n.In))], values) || loopsOn(n, values) {
+			return "runs equally often for all images of a batch"
+		}
+	}
+	return ""
+}
+
+// loopsOn says whether the body of a Loop decides by such values whether it goes on.
+func loopsOn(n *onnx.Node, values func(tensor string) bool) bool {
+	carried := slices.ContainsFunc(append(n.Captured(), n.In[min(2, len(n.In)):]...), values)
+	for _, g := range n.Bodies() {
+		if len(g.Outputs) == 0 {
+			continue
+		}
+		state := map[string]bool{}
+		for _, in := range g.Inputs[min(2, len(g.Inputs)):] { // behind the count and the condition
+			state[in.Name] = carried
+		}
+		decides := func(t string) bool { return state[t] || values(t) }
+		condition := g.Outputs[0].Name
+		if decides(condition) {
+			return true
+		}
+		for node := range newFinder(&g, "").upstream([]string{condition}) {
+			if slices.ContainsFunc(append(node.Captured(), node.In...), decides) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // upstream are the nodes that tensors are computed from.
@@ -84,8 +166,12 @@ func (f *finder) random(n *onnx.Node) string {
 
 // isTrue says whether a tensor is the constant true.
 func (f *finder) isTrue(name string) bool {
-	t := f.constant(name)
-	return t != nil && t.True()
+	for ; f != nil; f = f.outer {
+		if t := f.constant(name); t != nil {
+			return t.True()
+		}
+	}
+	return false
 }
 
 // mixes says how a node, of whose inputs the first axis is the image, takes several images

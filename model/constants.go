@@ -2,12 +2,12 @@ package model
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 
 	"cutmix-eval/internal/onnx"
+	"cutmix-eval/internal/regular"
 )
 
 // array is a constant as float32.
@@ -258,7 +258,7 @@ func external(dir string, t *onnx.Tensor) (*onnx.Tensor, error) {
 	if err != nil || length != size {
 		return nil, fmt.Errorf("tensor %q has %d bytes in %q, its shape %v needs %d", t.Name, length, location, t.Dims, size)
 	}
-	file, err := os.Open(filepath.Join(dir, filepath.FromSlash(location)))
+	file, err := regular.Open(filepath.Join(dir, filepath.FromSlash(location)))
 	if err != nil {
 		return nil, fmt.Errorf("tensor %q: external data: %w", t.Name, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"cutmix-eval/internal/float16"
 	"cutmix-eval/internal/onnx"
 	"cutmix-eval/linear"
 )
@@ -64,7 +65,12 @@ func (m *Model) ReplaceHead(h *Head, layers []linear.Layer, classes []string, me
 	}
 	r.g.Initializers = append(r.g.Initializers, r.weights...)
 	r.reshape()
+	_, integers := r.g.QuantizationOf(m.Output)
 	for i, v := range e.Graph.Outputs {
+		if v.Name == m.Output && (v.Type == onnx.Uint8 || v.Type == onnx.Int8) && !integers {
+			v = v.WithType(onnx.Float32) // of the new head, whose scores nothing quantises
+			e.Graph.Outputs[i] = v
+		}
 		if v.Name == m.Output && len(v.Dims) > 1 && v.Dims[1].Size == int64(h.Classes) {
 			axes := slices.Clone(v.Dims)
 			axes[1].Size = int64(k)
@@ -419,7 +425,7 @@ func newWeights(name string, typ onnx.Type, dims []int64, v []float32) (onnx.Ten
 	case onnx.Float16:
 		raw := make([]byte, 0, 2*len(v))
 		for _, x := range v {
-			h := onnx.ToFloat16(x)
+			h := float16.Round(x)
 			raw = append(raw, byte(h), byte(h>>8))
 		}
 		return onnx.NewTensor(name, typ, dims, raw), nil

@@ -95,6 +95,7 @@ type finder struct {
 	dir   string // of external data
 	maker map[string]*onnx.Node
 	init  map[string]*onnx.Tensor
+	outer *finder // of the graph around a body; nil for the main graph
 }
 
 // Half says whether the layer's weights are float16 in the file.

@@ -207,14 +207,15 @@ func (m *Model) flat(dims []onnx.Dim) string {
 	return fmt.Sprintf("its %d values are those of no square image, grey (side x side) or in colours (3 x side x side)", n)
 }
 
-// Takes says for people what the input takes: how the image lies, its colours and its size.
-func (m *Model) Takes() string {
+// Takes says for people what the input takes: how the image lies, its colours and its size. layout is
+// how the values of a flat colour image are ordered.
+func (m *Model) Takes(layout imageproc.Layout) string {
 	lies, size := string(m.Layout), "of any size"
 	switch {
 	case m.Flat != nil:
 		lies = fmt.Sprintf("flat (%d values)", m.Channels*m.H*m.W)
 		if m.Channels == 3 {
-			lies += " in the order of " + string(m.Layout)
+			lies += " in the order of " + string(layout)
 		}
 	case m.Plane:
 		lies = "N x height x width"
@@ -262,10 +263,14 @@ func colours(channels int) string {
 	return "three channels"
 }
 
+// FlatColour says whether the input is a colour image as a vector, of which the shape does not say how
+// the values are ordered.
+func (m *Model) FlatColour() bool { return m.Flat != nil && m.Channels == 3 }
+
 // FlatOrder says how the pixels of a flat colour image were ordered, which its shape does not
 // say; empty for other inputs.
 func (m *Model) FlatOrder(l imageproc.Layout) string {
-	if m.Flat == nil || m.Channels == 1 {
+	if !m.FlatColour() {
 		return ""
 	}
 	order, other, by := "three planes, red first, as PyTorch flattens images", imageproc.NHWC, "pixel by pixel, as Keras does"

@@ -98,12 +98,19 @@ func (m *Model) findOutput(f *finder, name string) error {
 	}
 	if name != "" {
 		for _, o := range m.outputs {
-			if o.Name == name {
+			switch {
+			case o.Name != name:
+			case o.Not != "":
+				return fmt.Errorf("output %s holds no class scores: it is %s", o, o.Not)
+			default:
 				m.Output, m.Classes = name, o.Classes
 				return nil
 			}
 		}
 		if f.g.Produces(name) { // a tensor inside
+			if not, _ := f.chosen(name); not != "" {
+				return fmt.Errorf("tensor %q holds no class scores: it is %s", name, not)
+			}
 			m.Output = name
 			return nil
 		}
@@ -115,7 +122,7 @@ func (m *Model) findOutput(f *finder, name string) error {
 		for _, o := range m.outputs {
 			why = append(why, fmt.Sprintf("%s is %s", o, o.Not))
 		}
-		return fmt.Errorf("none of its outputs holds class scores (images x classes): %s", strings.Join(why, "; "))
+		return fmt.Errorf("none of its outputs holds class scores (images x classes): %s; name the tensor that does by --output, or export the model with it as an output", strings.Join(why, "; "))
 	}
 	pick := fit[0]
 	if len(fit) > 1 {
@@ -150,8 +157,14 @@ func outputNames(of []Output) string {
 // describeOutput says what an output is, and whether it can hold class scores: numbers of the
 // shape images x classes, with axes of 1 anywhere behind the first, or one number per image;
 // of a model that takes one image at a time also a vector of classes.
-func (m *Model) describeOutput(f *finder, v onnx.Value) Output {
-	o := Output{Name: v.Name, Type: v.Type}
+func (m *Model) describeOutput(f *finder, v onnx.Value) (o Output) {
+	o = Output{Name: v.Name, Type: v.Type}
+	chosen, scores := f.chosen(v.Name)
+	defer func() {
+		if o.Not != "" && scores != "" {
+			o.Not += fmt.Sprintf(", made from %q (try --output %q)", scores, scores)
+		}
+	}()
 	if v.Ranked {
 		dims := slices.Clone(v.Dims)
 		for i := range dims {
@@ -167,18 +180,24 @@ func (m *Model) describeOutput(f *finder, v onnx.Value) Output {
 		switch v.Kind {
 		case "":
 		case "sequence", "map":
-			o.Not = fmt.Sprintf("a %s, as scikit-learn's ZipMap makes it (export with options={\"zipmap\": False})", v.Kind)
+			o.Not = fmt.Sprintf("a %s, no tensor", v.Kind)
+			if n := f.maker[v.Name]; n == nil || n.Op == "ZipMap" {
+				o.Not = fmt.Sprintf("a %s, as scikit-learn's ZipMap makes it (export with options={\"zipmap\": False})", v.Kind)
+			}
 		default:
 			o.Not = "of the kind " + v.Kind
 		}
 	case onnx.Uint8, onnx.Int8:
-		if _, n := f.through(v.Name, nil); n == nil || n.Op != "QuantizeLinear" && !strings.HasPrefix(n.Op, "QLinear") && n.Op != "QGemm" {
+		if _, quantised := onnx.QuantizationIn(f.maker, v.Name); !quantised {
 			o.Not = fmt.Sprintf("%v, and no quantised scores", v.Type)
 		}
 	case onnx.Int32, onnx.Int64:
 		o.Not = fmt.Sprintf("%v: class numbers perhaps, no scores", v.Type)
 	default:
 		o.Not = v.Type.String()
+	}
+	if o.Not == "" {
+		o.Not = chosen
 	}
 	if o.Not != "" || !v.Ranked {
 		return o
@@ -187,7 +206,7 @@ func (m *Model) describeOutput(f *finder, v onnx.Value) Output {
 	single := m.NoBatch || m.Batch == 1 // one image at a time: the axis of the batch may be missing
 	switch {
 	case len(dims) == 0:
-		o.Not = "a scalar"
+		o.Not = "a scalar, one number for all images of a run, such as a loss or a mean"
 		return o
 	case len(dims) == 1 && dims[0].Size > 1 && m.Batch == 0 && !m.NoBatch:
 		return o // n is left as it was while exporting, or the classes of one image: a run tells
@@ -203,7 +222,7 @@ func (m *Model) describeOutput(f *finder, v onnx.Value) Output {
 	for _, d := range dims {
 		switch {
 		case d.Size < 0 && (open || classes > 1), d.Size > 1 && (open || classes > 1), d.Size == 0:
-			o.Not = "of a shape that is not images x classes"
+			o.Not = "of a shape that is not images x classes" + places(len(v.Dims))
 			return o
 		case d.Size < 0:
 			open = true

@@ -89,7 +89,7 @@ func (m *Model) RecipeIn(path string) (imageproc.Recipe, error) {
 }
 
 func (m *Model) recipeInput() recipes.Input {
-	return recipes.Input{H: m.H, W: m.W, Classes: m.Classes, Default: m.defaultRecipe()}
+	return recipes.Input{H: m.H, W: m.W, Classes: m.Classes, Default: m.defaultRecipe(), Flat: m.FlatColour()}
 }
 
 // company says that a folder has other models, whose the folder's files may be as well.

@@ -17,10 +17,15 @@ import (
 )
 
 // Filler writes sample i to dst, the slot of the model's first input, which is as
-// long as that input's tensor for one sample and may hold anything. size is that
-// of the picture as stored, 0 x 0 where there is none. A Filler is used by one
-// goroutine.
-type Filler func(i int, dst []float32) (size image.Point, err error)
+// long as that input's tensor for one sample and may hold anything. A Filler is used by
+// one goroutine.
+type Filler func(i int, dst []float32) (Loaded, error)
+
+// Loaded is what is known of a sample that was filled in.
+type Loaded struct {
+	Size image.Point // of the picture as stored; 0 x 0 where there is none
+	Sum  uint32      // CRC-32C of what is stored; 0 where that is not known
+}
 
 // Batch is the memory of one run of a model, as runtime.Batch is: several slots,
 // each with the model's inputs and outputs for one sample.
@@ -43,6 +48,9 @@ type Config struct {
 	// those of samples first to first+n-1, in slots 0 to n-1. errs holds, by slot, the
 	// error of every sample that could not be filled in.
 	Before func(b Batch, first, n int, errs []error) error
+	// Stops, if not nil, says why the error of sample i, which could not be filled in, ends the
+	// run; nil where it is the sample's own, and its Result has it.
+	Stops func(i int, err error) error
 	// Progress, if not nil, is called with the number of samples done so far.
 	Progress func(done int)
 }
@@ -72,8 +80,8 @@ type round struct {
 	batch Batch
 	first int // index of the sample in slot 0
 	n     int
-	errs  []error       // by slot
-	sizes []image.Point // of the pictures as loaded, by slot
+	errs  []error  // by slot
+	known []Loaded // by slot
 	left  atomic.Int32
 	ready chan struct{}
 }
@@ -82,8 +90,8 @@ type round struct {
 // are none. Inputs and outputs are valid until each returns.
 type Result struct {
 	Index int
-	Err   error       // the sample could not be filled in
-	Size  image.Point // of the picture as stored; 0 x 0 with an error
+	Err   error // the sample could not be filled in
+	Loaded
 	batch Batch
 	slot  int
 }
@@ -96,9 +104,9 @@ func (r Result) Output(k int) []float32 { return r.batch.Output(k, r.slot) }
 func (r Result) Input(k int) []float32 { return r.batch.Input(k, r.slot) }
 
 // Run sends every sample through the model and calls each in sample order, from
-// one goroutine. A sample that cannot be filled in does not stop the run: its Result
-// has the error. Run ends early when ctx does, when the model fails, or when each
-// returns an error.
+// one goroutine. A sample that cannot be filled in does not stop the run, unless Stops
+// says so: its Result has the error. Run ends early when ctx does, when the model fails, or
+// when Stops or each returns an error; each has been called for all samples before.
 func Run(ctx context.Context, c Config, each func(Result) error) (Stats, error) {
 	size, workers := max(c.Batch, 1), c.Workers
 	if workers <= 0 {
@@ -162,7 +170,12 @@ func Run(ctx context.Context, c Config, each func(Result) error) (Stats, error) 
 		}
 		stats.Model += time.Since(ran)
 		for i := range r.n {
-			if err := each(Result{Index: r.first + i, Err: r.errs[i], Size: r.sizes[i], batch: r.batch, slot: i}); err != nil {
+			if r.errs[i] != nil && c.Stops != nil {
+				if err := c.Stops(r.first+i, r.errs[i]); err != nil {
+					return stats, err
+				}
+			}
+			if err := each(Result{Index: r.first + i, Err: r.errs[i], Loaded: r.known[i], batch: r.batch, slot: i}); err != nil {
 				return stats, err
 			}
 		}
@@ -188,7 +201,7 @@ func dispatch(ctx context.Context, n, size int, free <-chan Batch, jobs chan<- j
 			return
 		}
 		r := &round{batch: b, first: first, n: min(size, n-first), ready: make(chan struct{})}
-		r.errs, r.sizes = make([]error, r.n), make([]image.Point, r.n)
+		r.errs, r.known = make([]error, r.n), make([]Loaded, r.n)
 		r.left.Store(int32(r.n))
 		select {
 		case order <- r:
@@ -212,12 +225,12 @@ func work(ctx context.Context, fill Filler, jobs <-chan job, spent *atomic.Int64
 		}
 		start := time.Now()
 		dst := j.r.batch.Input(0, j.slot)
-		size, err := fill.Guarded(j.index, dst)
+		known, err := fill.Guarded(j.index, dst)
 		if err != nil {
 			clear(dst) // the slot runs with the rest; nobody looks at its result
-			size = image.Point{}
+			known.Size = image.Point{}
 		}
-		j.r.sizes[j.slot], j.r.errs[j.slot] = size, err
+		j.r.known[j.slot], j.r.errs[j.slot] = known, err
 		spent.Add(int64(time.Since(start)))
 		if j.r.left.Add(-1) == 0 {
 			close(j.r.ready)
@@ -226,7 +239,7 @@ func work(ctx context.Context, fill Filler, jobs <-chan job, spent *atomic.Int64
 }
 
 // Guarded calls the filler, whose panics are errors: one bad sample must not end a run.
-func (f Filler) Guarded(i int, dst []float32) (size image.Point, err error) {
+func (f Filler) Guarded(i int, dst []float32) (known Loaded, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("loading stopped: %v", r)
@@ -237,5 +250,5 @@ func (f Filler) Guarded(i int, dst []float32) (size image.Point, err error) {
 
 // At is the filler of some samples: sample i is that at at[i].
 func (f Filler) At(at []int) Filler {
-	return func(i int, dst []float32) (image.Point, error) { return f(at[i], dst) }
+	return func(i int, dst []float32) (Loaded, error) { return f(at[i], dst) }
 }

@@ -38,18 +38,18 @@ func config(n, batch, workers int, closed *atomic.Int32) Config {
 	return Config{
 		N: n, Batch: batch, Workers: workers,
 		Filler: func() (Filler, error) {
-			return func(i int, dst []float32) (image.Point, error) {
+			return func(i int, dst []float32) (Loaded, error) {
 				if i%7 == 3 {
 					time.Sleep(time.Duration(i%5) * 100 * time.Microsecond) // finish out of order
 				}
 				dst[0] = float32(i)
 				if i%11 == 5 {
-					return image.Pt(1, 1), fmt.Errorf("bad %d", i)
+					return Loaded{Size: image.Pt(1, 1)}, fmt.Errorf("bad %d", i)
 				}
 				if i%13 == 8 {
 					panic("decoder bug")
 				}
-				return image.Pt(i, 2*i), nil
+				return Loaded{Size: image.Pt(i, 2*i), Sum: uint32(i)}, nil
 			}, nil
 		},
 		NewBatch: func(n int) (Batch, error) {

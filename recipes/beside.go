@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"cutmix-eval/internal/regular"
 )
 
 // largest bounds what is read of a file: configurations are small, and large JSON files beside a
@@ -113,10 +115,10 @@ func File(path string, in Input) (Found, error) {
 			a.modelType = config.modelType
 		}
 	}
-	if info, err := os.Stat(path); err != nil {
-		return Found{}, fmt.Errorf("reading preprocessing: %w", err)
-	} else if info.IsDir() {
+	if info, err := regular.Check(path); info != nil && info.IsDir() {
 		return Found{}, fmt.Errorf("reading preprocessing from %q: it is a folder; name one of its files", path)
+	} else if err != nil {
+		return Found{}, fmt.Errorf("reading preprocessing: %w", err)
 	} else if info.Size() > largest {
 		return Found{}, fmt.Errorf("reading preprocessing from %q: it has %d bytes, and files about preprocessing are small", path, info.Size())
 	}

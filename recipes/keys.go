@@ -72,8 +72,27 @@ func (k *keys) into(name, what string, v any) bool {
 // refuse says what is wrong with a key.
 func (k *keys) refuse(name, format string, a ...any) {
 	if k.err == nil {
-		k.err = fmt.Errorf("key %q "+format, append([]any{name}, a...)...)
+		k.err = fmt.Errorf("key %q "+format+"%s", append(append([]any{name}, a...), instead(name))...)
 	}
+}
+
+// overriding are the flags that say what a key of an image processor or of timm says.
+var overriding = map[string]string{
+	"size": "--resize", "do_resize": "--resize", "resize_size": "--resize", "resize": "--resize", "input_size": "--resize and --crop",
+	"crop": "--crop", "crop_size": "--crop", "do_center_crop": "--crop", "crop_pct": "--resize and --crop", "crop_mode": "--fit",
+	"fit": "--fit", "do_pad": "--fit", "resample": "--interpolation", "interpolation": "--interpolation",
+	"mean": "--mean", "image_mean": "--mean", "std": "--std", "image_std": "--std", "do_normalize": "--mean and --std",
+	"range": "--range", "do_rescale": "--range", "rescale_factor": "--range, --mean and --std", "rescale_offset": "--range, --mean and --std",
+	"include_top": "--std", "color": "--color", "do_flip_channel_order": "--color", "do_grayscale": "--color",
+	"image_processor_type": "flags for what differs", "feature_extractor_type": "flags for what differs",
+}
+
+// instead says how to do without what a file or metadata say of a key.
+func instead(key string) string {
+	if flags := overriding[key]; flags != "" {
+		return fmt.Sprintf("; correct it, or give --recipe NAME with %s instead", flags)
+	}
+	return ""
 }
 
 func shown(raw json.RawMessage) string {
@@ -169,7 +188,7 @@ func (o object) suspicious(whose string, read, harmless []string) error {
 		case nearest(key, read) != "" || aboutPixels(key):
 			return unknownKey(key, whose, read)
 		case strings.HasPrefix(key, "do_") && string(o.has[key]) == "true":
-			return fmt.Errorf("key %q of %s asks for a step that is not known here; give the preprocessing with flags, or --recipe", key, whose)
+			return fmt.Errorf("key %q of %s asks for a step that is not known here; give --recipe NAME with flags for what differs instead", key, whose)
 		}
 	}
 	return nil
@@ -193,7 +212,7 @@ func unknownKey(key, whose string, known []string) error {
 	if near := nearest(key, known); near != "" {
 		return fmt.Errorf("key %q is not one of %s; did you mean %q?", key, whose, near)
 	}
-	return fmt.Errorf("key %q is not one of %s, which has %s", key, whose, strings.Join(known, ", "))
+	return fmt.Errorf("key %q is not one of %s, which has %s; remove it, or give --recipe NAME with flags for what differs instead", key, whose, strings.Join(known, ", "))
 }
 
 // nearest is the word that s was probably meant to be, empty where none is near: text.Nearest,

@@ -86,8 +86,10 @@ func (o object) readOwn(in Input) (*imageproc.Recipe, error) {
 		out.Std = single(v)
 	}
 	var layout imageproc.Layout
-	if k.into("layout", "NCHW or NHWC", &layout) && layout != in.Default.Layout {
-		k.refuse("layout", "is %s, and the model's is %s", layout, in.Default.Layout)
+	if k.into("layout", "NCHW or NHWC", &layout) {
+		if out.Layout = layout; layout != in.Default.Layout && !in.Flat {
+			k.refuse("layout", "is %s, and the model's is %s", layout, in.Default.Layout)
+		}
 	}
 	return valid(out, k)
 }

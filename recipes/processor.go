@@ -140,6 +140,8 @@ type edges struct {
 	shortest, longest int
 }
 
+const sizesRead = "it must be a number, [height, width], or an object with height and width, shortest_edge, or longest_edge"
+
 // edges reads a size: a number, [height, width], or an object.
 func (k *keys) edges(name string, shorter bool) (e edges, ok bool) {
 	raw, ok := k.has[name]
@@ -167,11 +169,11 @@ func (k *keys) edges(name string, shorter bool) (e edges, ok bool) {
 		case len(dict) == 1 && long != nil:
 			e.longest = *long
 		default:
-			k.refuse(name, "is %s; read are a number, height and width, shortest_edge, or longest_edge", shown(raw))
+			k.refuse(name, "is %s; %s", shown(raw), sizesRead)
 			return e, false
 		}
 	default:
-		k.refuse(name, "is %s; it must be a number or an object with height and width, shortest_edge, or longest_edge", shown(raw))
+		k.refuse(name, "is %s; %s", shown(raw), sizesRead)
 		return e, false
 	}
 	if sides := []int{e.both.H, e.both.W, e.shortest, e.longest}; !fits(max(sides[0], sides[2], sides[3])) || !fits(max(sides[1], sides[2], sides[3])) {
@@ -315,6 +317,9 @@ func (k *keys) processorValues(r *imageproc.Recipe, p processor, named bool) {
 	}
 	if givenStd > 0 {
 		std = s
+		if c := slices.IndexFunc(s[:], func(v float64) bool { return !(v > 0) }); c >= 0 {
+			k.refuse("image_std", "is %v for channel %d; it must be above 0", s[c], c)
+		}
 	}
 	normalise := k.is("do_normalize", named && !p.bare || givenMean > 0 && givenStd > 0)
 	if normalise && (givenMean == 0 || givenStd == 0) && (!named || p.bare || r.Grey) {

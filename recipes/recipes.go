@@ -18,8 +18,10 @@ type Input struct {
 	H, W    int // pixels that the input takes; 0 where it leaves them open
 	Classes int // number of class scores, 0 where it is not known
 	// Default is the recipe where nothing is said. Its layout is the model's, and no file
-	// changes it.
+	// changes it, but where it is open.
 	Default imageproc.Recipe
+	// Flat says that nothing in the graph tells how the values of a colour picture are ordered.
+	Flat bool
 }
 
 // Found is what a file, or a part of the metadata, says.
@@ -53,7 +55,7 @@ func read(data []byte, in Input, a about) (Found, error) {
 	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
 	if !json.Valid(data) {
 		var v any
-		return Found{}, fmt.Errorf("it is not JSON: %w", json.Unmarshal(data, &v))
+		return Found{}, fmt.Errorf("it is not JSON (%w): correct it, or give --recipe NAME instead", json.Unmarshal(data, &v))
 	}
 	if data[0] != '{' {
 		return Found{}, nil
@@ -149,8 +151,8 @@ func Locked(raw json.RawMessage, in Input) (r imageproc.Recipe, name string, err
 }
 
 // Encode is a recipe as metadata and files beside a model hold it: its JSON without the layout,
-// which the graph decides.
-func Encode(r imageproc.Recipe) ([]byte, error) {
+// which the graph decides. Of a flat colour input it does not (Input.Flat): there the layout stays.
+func Encode(r imageproc.Recipe, flat bool) ([]byte, error) {
 	data, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
@@ -159,7 +161,9 @@ func Encode(r imageproc.Recipe) ([]byte, error) {
 	if err := json.Unmarshal(data, &keys); err != nil {
 		return nil, err
 	}
-	delete(keys, "layout")
+	if !flat {
+		delete(keys, "layout")
+	}
 	return json.Marshal(keys)
 }
 

@@ -1,6 +1,7 @@
 package recipes
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -344,7 +345,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		text, err := Encode(r)
+		text, err := Encode(r, false)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -360,7 +361,7 @@ func FuzzRead(f *testing.F) {
 			if err := r.Validate(); err != nil {
 				t.Fatalf("accepted %+v: %v", r, err)
 			}
-			text, err := Encode(r)
+			text, err := Encode(r, false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -370,6 +371,42 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What is wrong with a file of transformers names the key, and the flag by which to do without it.
+func TestInstead(t *testing.T) {
+	for _, c := range []struct{ json, key, flag string }{
+		{`"do_resize":true,` + hfHalf, "do_resize", "--resize"},
+		{`"do_resize":"no"`, "do_resize", "--resize"},
+		{`"image_processor_type":"ViTImageProcessor","size":{"shortest_edge":32}`, "size", "--resize"},
+		{`"image_processor_type":"ViTImageProcessor","size":{"longest_edge":32}`, "size", "--resize"},
+		{`"image_processor_type":"ViTImageProcessor","size":{"shortest_edge":32,"longest_edge":64}`, "size", "--resize"},
+		{`"image_processor_type":"ViTImageProcessor","size":{"height":32}`, "size", "--resize"},
+		{`"image_processor_type":"ViTImageProcessor","size":{"max_height":32,"max_width":32}`, "size", "--resize"},
+		{`"image_processor_type":"ViTImageProcessor","size":[3,32,32]`, "size", "--resize"},
+		{`"image_processor_type":"ViTImageProcessor","size":"32"`, "size", "--resize"},
+		{`"image_processor_type":"ViTImageProcessor","size":0`, "size", "--resize"},
+		{`"image_processor_type":"ConvNextImageProcessor","size":{"height":32,"width":32}`, "size", "--resize"},
+		{`"image_processor_type":"ViTImageProcessor","do_center_crop":true`, "do_center_crop", "--crop"},
+		{`"image_processor_type":"ViTImageProcessor","do_center_crop":true,"crop_size":{"shortest_edge":32}`, "crop_size", "--crop"},
+		{`"image_processor_type":"ViTImageProcessor","resample":9`, "resample", "--interpolation"},
+		{`"image_processor_type":"ViTImageProcessor","rescale_offset":true`, "rescale_offset", "--range, --mean and --std"},
+		{`"image_processor_type":"ViTImageProcessor","rescale_factor":0`, "rescale_factor", "--range, --mean and --std"},
+		{`"image_processor_type":"ViTImageProcessor","do_rescale":1`, "do_rescale", "--range"},
+		{`"image_processor_type":"ViTImageProcessor","do_normalize":1`, "do_normalize", "--mean and --std"},
+		{`"image_processor_type":"ViTImageProcessor","image_mean":[0.5,0.5]`, "image_mean", "--mean"},
+		{`"image_processor_type":"ViTImageProcessor","image_std":[0.5,0,0.5]`, "image_std", "--std"},
+		{`"image_processor_type":"ViTImageProcessor","do_flip_channel_order":true,"image_mean":[0.1,0.2,0.3]`, "do_flip_channel_order", "--color"},
+		{`"image_processor_type":"ViTImageProcessor","do_pad":true,"pad_size":{"height":40,"width":40}`, "do_pad", "--fit"},
+		{`"image_processor_type":"DetrImageProcessor"`, "image_processor_type", "flags for what differs"},
+		{`"image_processor_type":"ViTImageProcessor","do_thumbnail":true`, "do_thumbnail", "flags for what differs"},
+		{`"image_processor_type":"ViTImageProcessor","do_align_long_axis":true`, "do_align_long_axis", "flags for what differs"},
+	} {
+		_, err := Read([]byte("{"+c.json+"}"), of(32))
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("key %q", c.key)) || !strings.Contains(err.Error(), "give --recipe NAME with "+c.flag+" instead") {
+			t.Errorf("%s: %v, want key %q and flag %q", c.json, err, c.key, c.flag)
+		}
+	}
 }
 
 func FuzzMetadata(f *testing.F) {

@@ -15,6 +15,7 @@ import (
 
 	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/internal/filelock"
+	"cutmix-eval/internal/regular"
 )
 
 // Claim opens the run in dir to write a share of it, making it where there is none,
@@ -212,7 +213,7 @@ var partFile = regexp.MustCompile(`^(` + regexp.QuoteMeta(atomicfile.Temporary) 
 // Discard removes the run in dir, damaged or not. What is no file of a run stays, and so does a
 // folder that holds something else, or no manifest. No process may be at work on the run.
 func Discard(dir string) error {
-	text, err := os.ReadFile(filepath.Join(dir, manifestName))
+	text, err := regular.Read(filepath.Join(dir, manifestName), regular.Small)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}

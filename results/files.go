@@ -13,6 +13,7 @@ import (
 
 	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/internal/npy"
+	"cutmix-eval/internal/regular"
 )
 
 // save writes a file whole, and to the disk where it is durable.
@@ -63,10 +64,13 @@ func floats(path string, rows, width int) ([]float32, error) {
 	return out, nil
 }
 
+// maxArray bounds the arrays of a part.
+const maxArray = 8 << 30
+
 // readNpy reads a .npy file of the kind whole; rows < 0 is any number of rows, width 0
 // no second axis.
 func readNpy(path, kind string, rows, width int) (data []byte, offset int64, err error) {
-	data, err = os.ReadFile(path)
+	data, err = regular.Read(path, maxArray)
 	if err != nil {
 		return nil, 0, err
 	}

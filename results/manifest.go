@@ -34,6 +34,7 @@ import (
 	"slices"
 	"strings"
 
+	"cutmix-eval/internal/regular"
 	"cutmix-eval/internal/strict"
 	"cutmix-eval/internal/text"
 )
@@ -282,7 +283,7 @@ var ErrNoRun = errors.New("it holds no run (there is no manifest.json)")
 func readManifest(dir string) (Manifest, error) {
 	var m Manifest
 	path := filepath.Join(dir, manifestName)
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, regular.Small)
 	if errors.Is(err, os.ErrNotExist) {
 		if _, err := os.Stat(dir); err != nil {
 			return m, fmt.Errorf("opening run %q: there is no such folder: %w", dir, os.ErrNotExist)

@@ -12,6 +12,7 @@ import (
 
 	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/internal/npy"
+	"cutmix-eval/internal/regular"
 
 	"github.com/parquet-go/parquet-go"
 )
@@ -93,7 +94,7 @@ func (r *Run) plausible(dir string, p int, rows []int) error {
 
 func partMeta(path string, arrays []Array) (run string, rows []int, sums map[string]string, err error) {
 	defer recovered(&err)
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return "", nil, nil, err
 	}

@@ -7,6 +7,9 @@ import (
 	"io"
 	"os"
 	"slices"
+	"time"
+
+	"cutmix-eval/internal/regular"
 
 	"github.com/parquet-go/parquet-go"
 )
@@ -66,6 +69,41 @@ func Each[T any, P Record[T]](ctx context.Context, r *Run, names []string, f fun
 	}
 	return nil
 }
+
+// EachRow calls f for every wanted row, of any task, with the time at which its part was written.
+func (r *Run) EachRow(ctx context.Context, f func(row Row, written time.Time) error) error {
+	for _, p := range r.partNumbers() {
+		info, err := os.Stat(tablePath(r.parts[p].dir, p))
+		if err != nil {
+			return fmt.Errorf("reading run %q: %w", r.dirs[0], err)
+		}
+		one := *r
+		one.parts = map[int]part{p: r.parts[p]}
+		err = Each[anyRow](ctx, &one, nil, func(row *anyRow, _ [][]float32) error { return f(row.Row, info.ModTime()) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Oldest is when the part was written that was written first; the zero time without parts.
+func (r *Run) Oldest() (time.Time, error) {
+	var oldest time.Time
+	for _, p := range r.partNumbers() {
+		info, err := os.Stat(tablePath(r.parts[p].dir, p))
+		if err != nil {
+			return oldest, fmt.Errorf("reading run %q: %w", r.dirs[0], err)
+		}
+		if at := info.ModTime(); oldest.IsZero() || at.Before(oldest) {
+			oldest = at
+		}
+	}
+	return oldest, nil
+}
+
+// anyRow is a record of any task.
+type anyRow struct{ Row }
 
 // array is the place of an array in the manifest.
 func (r *Run) array(name string) (int, error) {
@@ -188,7 +226,7 @@ func readTable[T any](r *Run, p int) (rows []T, err error) {
 		}
 	}()
 	defer recovered(&err)
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}

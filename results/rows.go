@@ -6,6 +6,8 @@ import (
 	"math"
 	"os"
 	"slices"
+
+	"cutmix-eval/internal/regular"
 )
 
 // Rows reads the values of single samples of one array, in any order. What parts hold is
@@ -77,7 +79,7 @@ func (v *Rows) file(p int) (rowFile, error) {
 		}
 	}
 	spec := r.Manifest.Arrays[v.array]
-	f, err := os.Open(arrayPath(r.parts[p].dir, p, spec.Name, rows))
+	f, err := regular.Open(arrayPath(r.parts[p].dir, p, spec.Name, rows))
 	if err != nil {
 		return rowFile{}, err
 	}

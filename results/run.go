@@ -12,6 +12,7 @@ import (
 
 	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/internal/filelock"
+	"cutmix-eval/internal/scratch"
 )
 
 // Row is what every task's records begin with; embed it. Status is OK or Bad; the
@@ -24,6 +25,7 @@ type Row struct {
 	Error  string `parquet:"error,dict"`  // why the image is bad
 	Width  int32  `parquet:"width"`       // of the picture as stored, 0 if bad
 	Height int32  `parquet:"height"`
+	Sum    uint32 `parquet:"crc32c"` // checksum of the picture's bytes as stored; 0 where that is not known
 }
 
 // Record is a row of a task: a struct that embeds Row.
@@ -123,7 +125,7 @@ func Open(dirs ...string) (*Run, error) {
 // Temporary makes a run that is deleted when it is closed.
 func Temporary(m Manifest, selection []int) (*Run, error) {
 	removeDead()
-	dir, err := os.MkdirTemp("", temporaryName+"*")
+	dir, err := scratch.Dir(temporaryName + "*")
 	if err != nil {
 		return nil, fmt.Errorf("making a temporary folder for records: %w", err)
 	}
@@ -222,7 +224,7 @@ func (r *Run) Close() error {
 		r.release = nil
 	}
 	if r.temporary {
-		return os.RemoveAll(r.dirs[0])
+		return scratch.Remove(r.dirs[0])
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"cutmix-eval/internal/atomicfile"
+	"cutmix-eval/internal/regular"
 	"cutmix-eval/internal/strict"
 )
 
@@ -97,7 +98,7 @@ func TaskOf(dir string) (task string, err error) {
 func readStudy(dir string) (studyFile, error) {
 	var f studyFile
 	path := filepath.Join(dir, studyName)
-	text, err := os.ReadFile(path)
+	text, err := regular.Read(path, regular.Small)
 	if err != nil {
 		return f, err
 	}

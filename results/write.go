@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"sync/atomic"
 
 	"github.com/parquet-go/parquet-go"
 )
@@ -131,8 +132,16 @@ func (w *Writer[T]) Close() error {
 	return w.err
 }
 
+// writing counts the parts that are on their way to the disk.
+var writing atomic.Int32
+
+// Writing says whether a part is on its way to the disk, in any run of the process.
+func Writing() bool { return writing.Load() > 0 }
+
 // writePart writes a part, together with the rows that are there already.
 func writePart[T any](r *Run, index func(*T) int, b batch[T]) error {
+	writing.Add(1)
+	defer writing.Add(-1)
 	dir := r.dirs[0]
 	old, ok := r.parts[b.part]
 	if ok {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 
+	"cutmix-eval/internal/float16"
 	"cutmix-eval/internal/onnx"
 )
 
@@ -13,7 +14,7 @@ var packers = map[onnx.Type]func(dst []byte, src []float32){
 	onnx.Float32: nil,
 	onnx.Float16: func(dst []byte, src []float32) {
 		for i, v := range src {
-			binary.LittleEndian.PutUint16(dst[2*i:], onnx.ToFloat16(v))
+			binary.LittleEndian.PutUint16(dst[2*i:], float16.Round(v))
 		}
 	},
 	onnx.Float64: func(dst []byte, src []float32) {

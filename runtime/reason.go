@@ -11,6 +11,12 @@ import (
 var (
 	newerIR    = regexp.MustCompile(`Unsupported model IR version: (\d+), max supported IR version: (\d+)`)
 	newerOpset = regexp.MustCompile(`Opset (\d+) is under development .*?domain (\S+) is till opset (\d+)`)
+	noOperator = regexp.MustCompile(`No Op registered for (\S+) with domain_version of (\d+)`)
+	noFunction = regexp.MustCompile(`(\S+?):(\w+)\(-?\d+\) is not a registered function/op`)
+	noKernel   = regexp.MustCompile(`Could not find an implementation for (\w+)\((\d+)\) node`)
+	scalar     = regexp.MustCompile(`Invalid tensor shape: The shape has no dimensions`)
+	invalid    = regexp.MustCompile(`^(?:Fatal error: |This is an invalid model\. (?:Error: )?|Invalid model\. |Missing (?:opset|model IR)|.*\[ShapeInferenceError\] )`)
+	preamble   = regexp.MustCompile(`^(?:Fatal error: |This is an invalid model\. |Invalid model\. )`)
 )
 
 // explained is the sentence for a message of ONNX Runtime, or an empty text.
@@ -25,6 +31,19 @@ func explained(message string) string {
 	}
 	if m := newerOpset.FindStringSubmatch(message); m != nil {
 		return fmt.Sprintf("its operators are of opset %s of %s, and %s knows up to %s: %s", m[1], m[2], library, m[3], way)
+	}
+	const standard = "export it with operators of standard ONNX, or give a newer library with --ort-lib"
+	if m := noOperator.FindStringSubmatch(message); m != nil {
+		return fmt.Sprintf("its operator %s is not in opset %s as %s has it: %s", m[1], m[2], library, standard)
+	}
+	if m := noFunction.FindStringSubmatch(message); m != nil {
+		return fmt.Sprintf("its operator %s of %s is not in %s: %s", m[2], m[1], library, standard)
+	}
+	if m := noKernel.FindStringSubmatch(message); m != nil {
+		return fmt.Sprintf("%s has nothing to run its operator %s (opset %s) with on values of such types: export it in float32, or give another library with --ort-lib", library, m[1], m[2])
+	}
+	if scalar.MatchString(message) {
+		return "one of its tensors that are read is a scalar, one number for all images of a run, such as a loss or a mean: name the tensor with the class scores by --output, or export the model with it as an output"
 	}
 	return ""
 }
@@ -92,6 +111,9 @@ func clean(err error) error {
 		return errors.New(e)
 	}
 	s = status.ReplaceAllString(unplaced(s), "")
+	if invalid.MatchString(s) {
+		s = "its graph is not valid, so export it again: " + preamble.ReplaceAllString(s, "")
+	}
 	if len(s) > 400 {
 		s = s[:400] + " …"
 	}

@@ -22,7 +22,14 @@ func TestReasons(t *testing.T) {
 			"External data path validation failed for initializer: W. Error: External data path does not exist: \"link.bin\""},
 		{"a status within", "Non-zero status code returned while running Conv node. Name:'c' Status Message: /src/conv.cc:12 onnxruntime::Conv<float>::Compute(OpKernelContext*) const [ONNXRuntimeError] : 1 : FAIL : no room",
 			"Non-zero status code returned while running Conv node. Name:'c' Status Message: no room"},
-		{"nothing of that", "No Op registered for Foo with domain_version of 13", "No Op registered for Foo with domain_version of 13"},
+		{"an operator", "This is an invalid model. In Node, (\"\", Foo, \"\", -1) : (\"c\": tensor(float),) -> (\"r\",) , Error No Op registered for Foo with domain_version of 13",
+			"its operator Foo is not in opset 13 as this ONNX Runtime has it: export"},
+		{"another domain's", "Fatal error: com.microsoft:Foo(-1) is not a registered function/op", "its operator Foo of com.microsoft is not in this ONNX Runtime: export"},
+		{"no kernel", "[ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : Could not find an implementation for Softsign(1) node with name 's'", "this ONNX Runtime has nothing to run its operator Softsign (opset 1) with"},
+		{"a scalar", "Error creating tensor from ort: Invalid tensor shape: The shape has no dimensions", "one of its tensors that are read is a scalar"},
+		{"a wrong graph", "This is an invalid model. Error: the graph is not acyclic.", "its graph is not valid, so export it again: Error: the graph is not acyclic."},
+		{"wrong shapes", "Node () Op (Gemm) [ShapeInferenceError] Dimension mismatch in unification between 5 and 8", "its graph is not valid, so export it again: Node () Op (Gemm)"},
+		{"nothing of that", "Non-zero status code returned", "Non-zero status code returned"},
 		{"an open parenthesis", "/a/b.cc:1 x::y(unclosed", "x::y(unclosed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	goruntime "runtime"
 	"slices"
 	"strings"
 
 	"cutmix-eval/internal/onnx"
+	"cutmix-eval/internal/scratch"
 
 	ort "github.com/yalue/onnxruntime_go"
 )
@@ -146,11 +146,11 @@ func Open(ctx context.Context, src Source, o Options) (*Session, error) {
 // tryDevice runs the model once with profiling and reports which provider ran
 // how many nodes. That nothing ran on the device is an error.
 func tryDevice(ctx context.Context, l *loader, as *Session) (map[string]int, error) {
-	dir, err := os.MkdirTemp("", "cutmix-eval-")
+	dir, err := scratch.Dir("cutmix-eval-*")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer scratch.Remove(dir)
 	prefix := filepath.Join(dir, "profile")
 	t := *as
 	if t.s, err = l.open(prefix); err != nil {

@@ -23,6 +23,7 @@ import (
 	"cutmix-eval/imageproc"
 	"cutmix-eval/imageproc/jpeg"
 	"cutmix-eval/internal/atomicfile"
+	"cutmix-eval/internal/regular"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -145,6 +146,9 @@ func (x *exporting) work(ctx context.Context) error {
 			name := filepath.Join(x.dir, v.Name, v.Digits(), x.names[i])
 			if _, err := os.Stat(name); err != nil {
 				im, err := variant(i, k)
+				if storage := (*datasets.StorageError)(nil); errors.As(err, &storage) {
+					return fmt.Errorf("image %s: %w: mend that first; the same command goes on then", id, err)
+				}
 				if err != nil {
 					x.lock.Lock()
 					x.bad = append(x.bad, datasets.Problem{ID: id, Reason: err.Error()})
@@ -194,7 +198,7 @@ func (e Export) claim(dir string, d *datasets.Dataset, textures string) error {
 	entries, err := os.ReadDir(dir)
 	switch {
 	case err == nil && len(entries) > 0:
-		old, err := os.ReadFile(path)
+		old, err := regular.Read(path, regular.Small)
 		if err != nil {
 			return fmt.Errorf("folder %q is not empty and holds no images that this program corrupted", dir)
 		}

@@ -180,8 +180,10 @@ func (m *maker) load(i int) (imageproc.Image, error) {
 		if im, err = m.transform.Pixels(im); err != nil {
 			return im, err
 		}
-		if size != (imageproc.Size{}) && (im.W != size.W || im.H != size.H) {
-			return im, fmt.Errorf("the preprocessing makes it %d x %d pixels, and the model takes %s", im.W, im.H, size)
+		if size != (imageproc.Size{}) {
+			if err := m.source.Recipe.Fits(picture.X, picture.Y, size); err != nil {
+				return im, err
+			}
 		}
 		im.Of = picture
 		im.Pix = slices.Clone(im.Pix)

@@ -198,7 +198,7 @@ func TestLoadedOnce(t *testing.T) {
 func TestOtherSize(t *testing.T) {
 	s := scenesSource(t)
 	s.Size = imageproc.Size{H: 32, W: 32}
-	if _, err := made(t, s, Corruptions).Dataset().Loader().Load(0); err == nil || !strings.Contains(err.Error(), "and the model takes 32") {
+	if _, err := made(t, s, Corruptions).Dataset().Loader().Load(0); err == nil || !strings.Contains(err.Error(), "the model takes 32 x 32") {
 		t.Error(err)
 	}
 }

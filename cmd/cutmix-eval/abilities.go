@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 
@@ -10,16 +10,32 @@ import (
 	"cutmix-eval/evaluation"
 	"cutmix-eval/model"
 	"cutmix-eval/model/lock"
-	"cutmix-eval/runtime"
 	"cutmix-eval/tasks/finetune"
 	"cutmix-eval/tasks/localize"
 	"cutmix-eval/tasks/ood"
 )
 
 // showTasks says which tasks will work on a model, and why others will not: what the tasks
-// themselves say. name and output are as the model was asked for.
+// themselves say. The model is tried, for what its graph promises ONNX Runtime may refuse. name and
+// output are as the model was asked for.
 func showTasks(ctx context.Context, line func(string, string, ...any), m *model.Model, e *lock.Entry, name, output string) {
-	showMethods(ctx, line, m, e, name, output)
+	c, err := tried(ctx, m, e, name, output)
+	if c != nil {
+		defer c.Close()
+	}
+	var untried *evaluation.UntriedError
+	switch {
+	case errors.As(err, &untried):
+		line("localize", "not known: %s", err)
+	case err != nil:
+		line("tasks", "none of them works: %s", err)
+		return
+	default:
+		for _, w := range c.Warnings() {
+			line("warning", "%s", w)
+		}
+		showMethods(ctx, line, c)
+	}
 	classes := m.Classes
 	if h, err := m.Head(); err == nil {
 		classes = h.Classes
@@ -31,6 +47,8 @@ func showTasks(ctx context.Context, line func(string, string, ...any), m *model.
 		} else {
 			line("ood", "%s; no others: %s", strings.Join(possible, ", "), why)
 		}
+	} else {
+		line("ood", "no: it has one output, and its scores are of several")
 	}
 	switch tune, mix := finetune.Possible(m); {
 	case tune != nil:
@@ -42,12 +60,31 @@ func showTasks(ctx context.Context, line func(string, string, ...any), m *model.
 	}
 }
 
-// showMethods says what localize can make maps by. The answer is that of the task, which has a
-// look at the map's shape; without ONNX Runtime, or a size of the images, there is none.
-func showMethods(ctx context.Context, line func(string, string, ...any), m *model.Model, e *lock.Entry, name, output string) {
-	answers, err := possibleMethods(ctx, m, e, name, output)
+// tried runs the model once, with the tensors that the tasks read.
+func tried(ctx context.Context, m *model.Model, e *lock.Entry, name, output string) (*evaluation.Classifier, error) {
+	config, running := evaluation.DefaultModelConfig(), evaluation.DefaultRunning()
+	config.Model, config.Output = name, output
+	c, err := evaluation.ClassifierOf(m, e, config, running)
 	if err != nil {
-		line("localize", "not known: %s", err)
+		return nil, err
+	}
+	var taps []string
+	if h, err := c.Model.Head(); err == nil {
+		for _, t := range []string{h.Penultimate, h.FeatureMap} {
+			if t != "" && t != c.Model.Logits && !slices.Contains(taps, t) {
+				taps = append(taps, t)
+			}
+		}
+	}
+	return c, c.Try(ctx, taps...)
+}
+
+// showMethods says what localize can make maps by. The answer is that of the task, which has a
+// look at the map's shape.
+func showMethods(ctx context.Context, line func(string, string, ...any), c *evaluation.Classifier) {
+	answers, err := localize.Possible(ctx, c)
+	if err != nil {
+		line("localize", "no: %s", err)
 		return
 	}
 	var can []string
@@ -78,19 +115,4 @@ func showMethods(ctx context.Context, line func(string, string, ...any), m *mode
 	for _, r := range reasons {
 		line("", "not %s: %s", strings.Join(why[r], ", "), r)
 	}
-}
-
-// possibleMethods asks localize. It installs nothing.
-func possibleMethods(ctx context.Context, m *model.Model, e *lock.Entry, name, output string) (map[cam.Method]error, error) {
-	config, running := evaluation.DefaultModelConfig(), evaluation.DefaultRunning()
-	config.Model, config.Output = name, output
-	c, err := evaluation.ClassifierOf(m, e, config, running)
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	if _, err := runtime.Find(running.Library); err != nil {
-		return nil, fmt.Errorf("%w, and the shape of the feature map is known by running the model (cutmix-eval runtime install)", err)
-	}
-	return localize.Possible(ctx, c)
 }

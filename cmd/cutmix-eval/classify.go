@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
+	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/predictions"
 	"cutmix-eval/tasks"
@@ -38,10 +40,7 @@ accuracy, NLL, Brier score, calibration errors, the area under the risk-coverage
 curve, the temperature that fits best, accuracy by class and the most confused
 pairs, each with a 95 % interval.
 
-The data format is detected and printed in the report: class folders (synsets,
-names, numbers), a tar or zip file of the same, Hugging Face's Parquet,
-webdataset, images with a label file, OpenOOD image lists, CIFAR binaries, numpy
-arrays, Tiny-ImageNet, ImageNet-V2.
+` + wrapped("What the data are is recognised by their contents and printed in the report: "+strings.Join(datasets.KindWords(), ", ")+" (datasets list has more).") + `
 
 A model that ends in Softmax is recognised; its logits are read before it.
 
@@ -59,6 +58,8 @@ in its variants, and precision, recall and F1 by class and overall.`,
   cutmix-eval classify --model resnet50.onnx --data imagenet/val
   cutmix-eval classify --model resnet50.onnx --data val_flat --labels LOC_val_solution.csv
   cutmix-eval classify --model resnet50.onnx --data imagenet-r --restrict
+  cutmix-eval classify --model resnet50.onnx --data imagenet/val --labels real.json
+  cutmix-eval classify --model resnet18.onnx --data pathmnist.npz --split test
   cutmix-eval classify --model dogs_vs_cats.onnx --data pets --positive dog
   cutmix-eval classify --model voc.onnx --data VOC2007/JPEGImages \
     --multi-label VOC2007 --multi-split test
@@ -72,7 +73,7 @@ in its variants, and precision, recall and F1 by class and overall.`,
 		"scores that another program computed (.npy, .npz, CSV, Parquet, JSON), in place of a model; their labels are in the file, or in --labels or --data")
 	cmd.Flags().BoolVar(&o.Task.Restrict, "restrict", false, "let only the outputs that are classes of the data compete (ImageNet-A, -R)")
 	text(cmd, &o.Binary.Positive, "positive", "CLASS", "one output: class that it stands for (default: the second of the data's two)")
-	text(cmd, &o.Multi.Path, "multi-label", "PATH", "annotations of images with several labels, a file or VOC folder")
+	text(cmd, &o.Multi.Path, "multi-label", "PATH", "annotations of images with several labels: a file, a VOC folder, numpy's labels")
 	text(cmd, &o.Multi.Split, "multi-split", "NAME", "lists of the images in a VOC folder (default: the only one)")
 	declare(cmd, "threshold", "P", "0.5", "one output, several labels: probability above which an image is taken for the class",
 		into(&o.Binary.Threshold, probability))
@@ -121,7 +122,7 @@ func (o *classifyOptions) checkPredictions(cmd *cobra.Command) (err error) {
 	}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if err == nil && !slices.Contains([]string{
-			"predictions", "data", "data-format", "labels", "data-root", "split", "class-order", "subset", "limit", "seed",
+			"predictions", "data", "data-format", "labels", "label-column", "data-root", "split", "class-order", "subset", "limit", "seed",
 			"format", "quiet", "out", "shard", "allow-bad", "restrict", "bins", "bootstrap", "pairs", "positive", "threshold", "scores",
 		}, f.Name) {
 			err = fmt.Errorf("--%s says nothing about --predictions, for no model runs", f.Name)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"text/tabwriter"
 
 	"cutmix-eval/corrupt/frost"
 	"cutmix-eval/datasets"
@@ -21,7 +22,11 @@ import (
 )
 
 func newDatasets(s streams) *cobra.Command {
-	return group(&cobra.Command{Use: "datasets", Short: "Look at image data"},
+	return group(&cobra.Command{
+		Use: "datasets", Short: "Look at image data",
+		Long: wrapped("datasets looks at image data: lists the embedded scenes and what else can be read, checks every image, writes scenes or corrupted images. What can be read: " +
+			strings.Join(datasets.KindWords(), ", ") + "."),
+	},
 		newDatasetsList(s), newDatasetsCheck(s, nil), newDatasetsExport(s, nil), newDatasetsCorrupt(s, nil), newDatasetsFetch(s, nil))
 }
 
@@ -36,12 +41,38 @@ func newDatasetsList(s streams) *cobra.Command {
 				}
 				fmt.Fprintf(s.out, "scenes:%-12s %5d pictures of %d x %d, %s\n", sp, scenes.Len(sp), scenes.Size, scenes.Size, what)
 			}
-			_, err := fmt.Fprintln(s.out, `
-files and folders: class folders, tar files of them, images with a label file, OpenOOD
-lists, CIFAR binaries, Tiny-ImageNet, ImageNet-V2 (docs/data.md)`)
-			return err
+			fmt.Fprint(s.out, "\nfiles and folders, recognised by their contents (docs/data.md)\n")
+			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+			for _, k := range datasets.Kinds() {
+				fmt.Fprintf(w, "  %s\t%s\n", plainText(k.What), plainText(k.By))
+			}
+			return w.Flush()
 		},
 	}
+}
+
+// plainText is a text of docs/ without its marks.
+func plainText(s string) string { return strings.ReplaceAll(s, "`", "") }
+
+// wrapped is text in lines of at most 84 characters, as wide as help is.
+func wrapped(text string) string {
+	var b strings.Builder
+	width := 0
+	for i, word := range strings.Fields(text) {
+		n := len([]rune(word))
+		switch {
+		case i == 0:
+		case width+1+n > 84:
+			b.WriteByte('\n')
+			width = 0
+		default:
+			b.WriteByte(' ')
+			width++
+		}
+		b.WriteString(word)
+		width += n
+	}
+	return b.String()
 }
 
 // exportOptions are what the command line of datasets export says.
@@ -122,7 +153,7 @@ Files that cannot be used end in exit code 3.`,
 		Args:    arguments(1, 1),
 	}
 	cmd.Flags().SortFlags = false
-	addReading(cmd, &o.Data.Format, &o.Data.Labels, &o.Data.Root)
+	addReading(cmd, &o.Data.Format, &o.Data.Labels, &o.Data.LabelColumn, &o.Data.Root)
 	text(cmd, &o.Data.Split, "split", "NAME", splitUsage)
 	addWorkers(cmd, &o.Workers)
 	choice(cmd, &o.Format, "format", "what is printed", report.Text, report.JSON)
@@ -292,7 +323,7 @@ says. Files that are there are kept: the same command again goes on.`,
 	declare(cmd, "quality", "N", "85", "quality of JPEG files, 1 to 100", into(&e.Quality, quality))
 	count(cmd, &e.Limit, "limit", "use at most N images, as evenly over the classes as possible; 0: all")
 	addSeed(cmd, &e.Seed, "seed of the corruptions")
-	addReading(cmd, &o.Data.Format, &o.Data.Labels, &o.Data.Root)
+	addReading(cmd, &o.Data.Format, &o.Data.Labels, &o.Data.LabelColumn, &o.Data.Root)
 	text(cmd, &o.Data.Split, "split", "NAME", splitUsage)
 	countTo(cmd, &e.Workers, mostThreads, "workers", "goroutines (default: one per core)")
 	cmd.Flags().BoolVar(&o.Quiet, "quiet", false, "no progress bar")

@@ -72,11 +72,11 @@ JSON of "models" (name, model) and "data" (name, train, val, test).`,
 	o.addModel(cmd)
 	t, flags := &o.Task, cmd.Flags()
 	text(cmd, &o.Data.Path, "train", "PATH",
-		"training images: folder, tar file, image list, CIFAR binary (default with no --val: scenes:new-train)")
+		"training images, whatever --data of classify takes (default with no --val: scenes:new-train)")
 	text(cmd, &o.Files.Val, "val", "PATH",
 		"validation images, which choose the epoch (default: a part of the training images, see --split)")
 	text(cmd, &o.Files.Test, "test", "PATH", "test images, used only for the final numbers")
-	addReading(cmd, &o.Data.Format, &o.Data.Labels, &o.Data.Root)
+	addReading(cmd, &o.Data.Format, &o.Data.Labels, &o.Data.LabelColumn, &o.Data.Root)
 	number(cmd, &t.Split, "split", "without --val, the share of each class that trains; the rest validates")
 	count(cmd, &o.Data.Limit, "limit", "use at most N training images, as evenly over the classes as possible; 0: all")
 	text(cmd, &o.Files.Out, "out", "FILE", "ONNX file to write; with --suite, a folder")

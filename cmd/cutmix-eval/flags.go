@@ -76,14 +76,15 @@ func (o *options) add(cmd *cobra.Command) {
 // addData declares the flags that choose the data.
 func (o *options) addData(cmd *cobra.Command) {
 	c := &o.Data
-	text(cmd, &c.Path, "data", "PATH", "folder, tar, zip or Parquet file, webdataset, image list, CIFAR binary, numpy array, or scenes[:SPLIT]")
-	addReading(cmd, &c.Format, &c.Labels, &c.Root)
+	text(cmd, &c.Path, "data", "PATH", strings.Join(datasets.KindWords(), ", ")+", or scenes[:SPLIT]")
+	addReading(cmd, &c.Format, &c.Labels, &c.LabelColumn, &c.Root)
 	text(cmd, &c.Split, "split", "NAME", splitUsage)
 	choose(cmd, &c.Order, "class-order", "", "order in which the classes are the model's outputs (default: found)",
 		meaning[datasets.ClassOrder]{"text\tby bytes: torchvision, Keras", datasets.TextOrder},
 		meaning[datasets.ClassOrder]{"natural\tdigits by number, case ignored: timm", datasets.NaturalOrder},
 		meaning[datasets.ClassOrder]{"caseless\tcase ignored", datasets.CaselessText},
-		meaning[datasets.ClassOrder]{"numeric\tby number", datasets.NumericOrder})
+		meaning[datasets.ClassOrder]{"numeric\tby number", datasets.NumericOrder},
+		meaning[datasets.ClassOrder]{"from-1\tnumbers of outputs that count from 1", datasets.FromOne})
 	text(cmd, &c.Subset, "subset", "FILE", "use only the images that FILE names, one per line (paths or file names)")
 	count(cmd, &c.Limit, "limit", "use at most N images, as evenly over the classes as possible; 0: all")
 }
@@ -102,10 +103,11 @@ const (
 )
 
 // addReading declares the flags that say how data are read.
-func addReading(cmd *cobra.Command, format *datasets.Format, labels, root *string) {
+func addReading(cmd *cobra.Command, format *datasets.Format, labels, column, root *string) {
 	choice(cmd, format, "data-format", "format of the data", datasets.Formats()...)
 	text(cmd, labels, "labels", "FILE",
 		`labels of the images (CSV, "name label" lines, devkit ground truth), or a class map ("class output" lines, JSON)`)
+	text(cmd, column, "label-column", "NAME", "column of the table with the labels, by its name or its number from 1 (default: found)")
 	text(cmd, root, "data-root", "FOLDER", "folder that the paths of an image list are relative to")
 }
 

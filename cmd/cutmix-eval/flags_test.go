@@ -107,6 +107,7 @@ func TestClassifyFlags(t *testing.T) {
 	type o = classifyOptions
 	testFlags(t, newClassify, "", o{options: newOptions(), Task: classify.DefaultConfig(), Binary: binary.DefaultConfig(), Multi: multilabel.DefaultConfig()},
 		flagCase[o]{"--predictions scores.npy --labels l.npy", func(w *o) { w.Predictions, w.Data.Path, w.Data.Labels = "scores.npy", "", "l.npy" }},
+		flagCase[o]{"--label-column 3", func(w *o) { w.Data.LabelColumn = "3" }},
 		flagCase[o]{"--model net.onnx --output scores", func(w *o) { w.Model.Model, w.Model.Output = "net.onnx", "scores" }},
 		flagCase[o]{"--data val --data-format folders --labels l.csv --data-root r --split train --subset ids", func(w *o) {
 			d := &w.Data

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"cutmix-eval/cam"
 	"cutmix-eval/corrupt"
+	"cutmix-eval/datasets/annotations"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/results"
 	"cutmix-eval/tasks"
@@ -29,6 +31,15 @@ type localizeOptions struct {
 	Frost         string
 }
 
+// boxFormats are the formats of --boxes in words.
+func boxFormats() string {
+	var out []string
+	for _, k := range annotations.Kinds() {
+		out = append(out, plainText(k.What))
+	}
+	return strings.Join(out, ", ")
+}
+
 func newLocalize(s streams, run func(context.Context, localizeOptions) error) *cobra.Command {
 	o := localizeOptions{options: newOptions(), Task: localize.DefaultConfig(), Severity: 3}
 	cmd := &cobra.Command{
@@ -40,9 +51,7 @@ and GT-known localization (the CutMix paper's protocol), MaxBoxAcc, MaxBoxAccV2 
 PxAP (wsolevaluation's), why boxes are wrong, and what no model at all would reach
 (a centred box, the whole picture, a random map).
 
-True boxes come with the embedded scenes and with Tiny-ImageNet, or from --boxes:
-ILSVRC or VOC XML, Kaggle LOC_val_solution.csv, wsolevaluation metadata (boxes or
-masks), CUB-200-2011, TS-CAM lists, COCO JSON. Images without any are left out.
+` + wrapped("True boxes lie with the data, as with the embedded scenes, or come from --boxes: "+boxFormats()+". Images without any are left out.") + `
 
 Published WSOL numbers are measured on the squashed picture (--resize 224x224 --crop
 none) and on feature maps of 14 x 14 (--enlarge 1 for an ordinary ResNet).`,

@@ -11,9 +11,12 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"cutmix-eval/internal/pin"
+	"cutmix-eval/internal/scratch"
 	wording "cutmix-eval/internal/text"
+	"cutmix-eval/results"
 
 	"github.com/spf13/cobra"
 )
@@ -29,12 +32,45 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-ctx.Done()
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	code := make(chan int, 1)
+	go func() { code <- run(ctx, os.Args[1:], streams{os.Stdout, os.Stderr}) }()
+	select {
+	case c := <-code:
+		os.Exit(c)
+	case <-ctx.Done():
 		stop() // a second signal ends the program at once
-	}()
-	os.Exit(run(ctx, os.Args[1:], streams{os.Stdout, os.Stderr}))
+	}
+	os.Exit(interrupted(code, patience, results.Writing))
+}
+
+// patience is how long an interrupted program waits for its work to end by itself: a long list of
+// files, a model that is being opened and a large batch know nothing of the signal.
+const patience = 900 * time.Millisecond
+
+// interrupted waits for the exit code of work that was told to end. When that takes longer than
+// patience, it waits only for records that are being written. Whatever else is left half done was
+// not in its place yet: files are put there when they are whole.
+func interrupted(code <-chan int, patience time.Duration, writing func() bool) int {
+	after := time.After(patience)
+	for {
+		select {
+		case c := <-code:
+			return c
+		case <-after:
+			if writing() {
+				after = time.After(patience / 20)
+				continue
+			}
+			_ = scratch.Clear() // what is left is in the system's folder for such files
+			fmt.Fprintln(os.Stderr, "cutmix-eval: interrupted")
+			return exitInterrupted
+		}
+	}
 }
 
 // streams are what commands read and write: the result goes to out and nothing

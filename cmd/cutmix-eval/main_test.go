@@ -22,6 +22,8 @@ import (
 	"cutmix-eval/internal/cache"
 	"cutmix-eval/internal/golden"
 	"cutmix-eval/internal/long"
+	"cutmix-eval/internal/onnx"
+	"cutmix-eval/internal/onnx/onnxtest"
 	"cutmix-eval/internal/pin"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
@@ -390,7 +392,7 @@ func TestFailures(t *testing.T) {
 		{"classify --model no-such", "models list"},
 		{"classify --model main.go", "not an ONNX model"},
 		{"classify --data /no/such", "no such file"},
-		{"classify --crop 32", "3x64x64"},
+		{"classify --crop 32", "takes 64 x 64"},
 		{"classify --data scenes:ood-near", "has no labels"},
 		{"classify --output q", `no output "q"`},
 		{"classify --device openvino", "openvino did not start"},
@@ -540,7 +542,8 @@ func TestModels(t *testing.T) {
 		{"models list", exitDone, "convert it yourself"},
 		{"models show cutmix-resnet50", exitDone, "78.60 % on ImageNet val"},
 		{"models verify scenes-base scenes-cutmix", exitDone, "embedded, as pinned"},
-		{"models verify zoo-resnet50", exitFailed, "not fetched"},
+		{"models verify zoo-resnet50", exitFailed, "run: cutmix-eval models fetch zoo-resnet50"},
+		{"models verify cutmix-resnet50", exitFailed, "convert it with tools/convert/convert.py"},
 		{"models verify nobody", exitFailed, "not in models.lock"},
 		{"models verify cutmix-resnet50 zoo-resnet50", exitFailed, "; model"}, // one line
 		{"models fetch cutmix-resnet50", exitFailed, "tools/convert/convert.py"},
@@ -555,6 +558,8 @@ func TestModels(t *testing.T) {
 		{"models verify", exitDone, "as pinned"},
 		{"classify --model cutmix-resnet50 --data ../../imageproc/testdata --labels ../../docs/example-labels.csv --bootstrap 0", exitDone, "models.lock, recipe imagenet"},
 		{"models show scenes-cutmix", exitDone, "all methods: cam, gradcam"},
+		{"models show " + noOperator(t), exitDone, "none of them works: opening model"},
+		{"models show " + noOperator(t), exitDone, "its operator Relu2 is not in opset 13"},
 		{"models show ../../model/testdata/heads/no-head.onnx", exitDone, "no classifier head"},
 		{"models show ../../model/testdata/heads/squeezenet.onnx", exitDone, "at every place of the map"},
 		{"models show ../../model/testdata/heads/mobilenetv3.onnx", exitDone, "Gemm before the head"},
@@ -723,4 +728,22 @@ func TestInterrupt(t *testing.T) {
 		t.Errorf("left behind: %q %v", left, err)
 	}
 	t.Logf("ended %v after the signal", time.Since(start))
+}
+
+// noOperator is a file of a model with a head, and with an operator that does not exist.
+func noOperator(t *testing.T) string {
+	t.Helper()
+	m := onnxtest.Model()
+	m.Graph.Inputs = []onnx.Value{onnx.NewValue("image", onnx.Float32).WithDims(onnxtest.Axes(-1, 3, 8, 8)...)}
+	m.Graph.Outputs = []onnx.Value{onnx.NewValue("scores", onnx.Float32).WithDims(onnxtest.Axes(-1, 10)...)}
+	m.Graph.Nodes = []onnx.Node{
+		onnx.NewNode("Relu2", "", []string{"image"}, []string{"r"}), onnx.NewNode("GlobalAveragePool", "", []string{"r"}, []string{"p"}),
+		onnx.NewNode("Flatten", "", []string{"p"}, []string{"f"}), onnx.NewNode("Gemm", "", []string{"f", "w"}, []string{"scores"}, onnx.IntAttr("transB", 1)),
+	}
+	m.Graph.Initializers = []onnx.Tensor{onnx.NewTensor("w", onnx.Float32, []int64{10, 3}, make([]byte, 120))}
+	path := filepath.Join(t.TempDir(), "net.onnx")
+	if err := os.WriteFile(path, m.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

@@ -188,8 +188,11 @@ func runVerify(s streams, names []string) error {
 			default:
 				state = "as pinned"
 			}
-		case state == "missing", len(names) > 0: // asked for, and nothing to verify
-			bad = errors.Join(bad, fmt.Errorf("model %q is %s (%s)", e.Name, state, path))
+		case state == "missing":
+			bad = errors.Join(bad, fmt.Errorf("model %q: its file %q is missing: put it back, or pin another with cutmix-eval models add %s FILE.onnx", e.Name, path, e.Name))
+		case len(names) > 0: // asked for, and nothing to verify
+			_, _, err := evaluation.OpenModel(e.Name, "") // says how to come by it
+			bad = errors.Join(bad, err)
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\n", e.Name, state, path)
 	}
@@ -307,7 +310,11 @@ func runShow(ctx context.Context, s streams, name, output string) error {
 		line("file", "%s", m.Path)
 	}
 	line("written by", "%s, opset %d", orUnknown(m.Producer), m.Opset)
-	line("input", "%q, %s", m.Input, m.Takes())
+	r, source, err := m.Recipe(e.RecipeOrNil())
+	if err != nil {
+		return err
+	}
+	line("input", "%q, %s", m.Input, m.Takes(r.Layout))
 	line("output", "%s", chosenOutput(m))
 	for _, o := range m.Outputs() {
 		switch {
@@ -328,10 +335,6 @@ func runShow(ctx context.Context, s streams, name, output string) error {
 	line("logits", "%q, %s", m.Logits, act)
 	if len(m.ClassNames) > 0 {
 		line("classes", "%s", some(m.ClassNames))
-	}
-	r, source, err := m.Recipe(e.RecipeOrNil())
-	if err != nil {
-		return err
 	}
 	line("pixels", "%s (%s)", r, source)
 	if n := m.Normalisation(); n != nil {
@@ -369,7 +372,11 @@ func showHead(line func(string, string, ...any), h *model.Head) {
 	if h.Quantized {
 		quantized = ", quantised in the file, read as what its integers stand for"
 	}
-	line("head", "%s: %d features -> %d classes, weight %d x %d (class by feature), bias %d%s", h.Node, h.Features, h.Classes, h.Classes, h.Features, len(h.Bias), quantized)
+	classes := fmt.Sprintf("%d classes", h.Classes)
+	if h.Classes == 1 {
+		classes = "one output"
+	}
+	line("head", "%s: %d features -> %s, weight %d x %d (class by feature), bias %d%s", h.Node, h.Features, classes, h.Classes, h.Features, len(h.Bias), quantized)
 	switch {
 	case h.PerPlace:
 		line("penultimate", "none: the layer is applied at every place of the map, then pooled")

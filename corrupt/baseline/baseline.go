@@ -5,9 +5,9 @@ package baseline
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 
 	"cutmix-eval/corrupt"
+	"cutmix-eval/internal/regular"
 	"cutmix-eval/internal/strict"
 )
 
@@ -52,7 +52,7 @@ func AlexNet() Errors {
 // Read reads a baseline from JSON: {"name": ..., "clean_error": 0.1, "errors":
 // {"gaussian_noise": [e1, e2, e3, e4, e5], ...}}, errors as fractions.
 func Read(path string) (Errors, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, regular.Small)
 	if err != nil {
 		return Errors{}, err
 	}

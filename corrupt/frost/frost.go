@@ -18,10 +18,14 @@ import (
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/cache"
 	"cutmix-eval/internal/pin"
+	"cutmix-eval/internal/regular"
 )
 
 // Fetched stands for the folder that Fetch makes.
 const Fetched = "fetched"
+
+// maxTexture bounds the file of a texture.
+const maxTexture = 256 << 20
 
 // files are the benchmark's textures, of the repository hendrycks/robustness
 // (Apache-2.0). Its frost6 is used by none of its scripts.
@@ -86,7 +90,7 @@ func Load(dir string) (frosts corrupt.Frosts, about string, err error) {
 		err := error(fs.ErrNotExist)
 		for _, ext := range []string{".png", ".jpg", ".jpeg"} {
 			if errors.Is(err, fs.ErrNotExist) {
-				data, err = os.ReadFile(filepath.Join(dir, fmt.Sprintf("frost%d%s", k, ext)))
+				data, err = regular.Read(filepath.Join(dir, fmt.Sprintf("frost%d%s", k, ext)), maxTexture)
 			}
 		}
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"cutmix-eval/datasets"
+	"cutmix-eval/internal/regular"
 )
 
 // Box is a box in pixels of the stored picture, corners as the evaluation of
@@ -36,9 +37,6 @@ type Set struct {
 	Root   string // folder that masks are relative to
 }
 
-// ErrUnknown is wrapped where a file is in no known format.
-var ErrUnknown = errors.New("it is in no known annotation format (ILSVRC or VOC XML, Kaggle LOC_val_solution.csv, wsolevaluation localization.txt, CUB-200-2011, Tiny-ImageNet val_annotations.txt, TS-CAM list, COCO JSON, path,class,x0,y0,x1,y1)")
-
 // Open reads the annotations at p: a file or a folder.
 func Open(p string) (*Set, error) {
 	s, err := open(p)
@@ -55,14 +53,7 @@ func Open(p string) (*Set, error) {
 const maxFile = 1 << 30
 
 func read(p string) ([]byte, error) {
-	info, err := os.Stat(p)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxFile {
-		return nil, fmt.Errorf("it has %d bytes, more than %d", info.Size(), int64(maxFile))
-	}
-	return os.ReadFile(p)
+	return regular.Read(p, maxFile)
 }
 
 func open(p string) (*Set, error) {

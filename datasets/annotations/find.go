@@ -5,14 +5,15 @@ import (
 	"encoding/hex"
 	"fmt"
 	"image/png"
-	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"cutmix-eval/boxes"
 	"cutmix-eval/datasets"
 	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/internal/pin"
+	"cutmix-eval/internal/regular"
 )
 
 // Objects are the true boxes of one sample, in pixels of its picture, and its masks.
@@ -134,11 +135,11 @@ func openSet(d *datasets.Dataset, path string) (*Set, error) {
 		}
 		return set, nil
 	}
-	return nil, fmt.Errorf("%s has no boxes with it (looked for %v); give them with --boxes", d.Name, Companions())
+	return nil, fmt.Errorf("%s has no boxes with it (looked for %s); give them with --boxes", d.Name, strings.Join(Companions(), ", "))
 }
 
 func readMask(path string) (boxes.Mask, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return boxes.Mask{}, err
 	}

@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
 
+	"cutmix-eval/internal/regular"
 	"cutmix-eval/internal/strict"
 )
 
@@ -254,7 +254,7 @@ func openXML(dir string) (*Set, error) {
 		if err != nil || d.IsDir() || !strings.EqualFold(path.Ext(p), ".xml") {
 			return err
 		}
-		data, err := os.ReadFile(p)
+		data, err := regular.Read(p, regular.Small)
 		if err != nil {
 			return err
 		}

@@ -186,12 +186,12 @@ func (s *Samples) Select(at []int) *Samples {
 	return &out
 }
 
-func (s *Samples) Len() int                    { return len(s.table.Labels) }
-func (s *Samples) Selected() []int             { return s.selected }
-func (s *Samples) ID(i int) string             { return fmt.Sprintf("%s%03d", s.Name, i) }
-func (s *Samples) Label(i int) int             { return s.table.Labels[i] }
-func (s *Samples) Classes() []string           { return s.table.Classes }
-func (s *Samples) Orders(int) []datasets.Order { return nil }
+func (s *Samples) Len() int                              { return len(s.table.Labels) }
+func (s *Samples) Selected() []int                       { return s.selected }
+func (s *Samples) ID(i int) string                       { return fmt.Sprintf("%s%03d", s.Name, i) }
+func (s *Samples) Label(i int) int                       { return s.table.Labels[i] }
+func (s *Samples) Classes() []string                     { return s.table.Classes }
+func (s *Samples) Orders(int, []string) []datasets.Order { return nil }
 func (s *Samples) Describe(h *report.Head) {
 	h.Dataset = report.Dataset{Name: "table" + s.Name, Format: "table", Classes: len(s.table.Classes)}
 }
@@ -215,8 +215,8 @@ func (s *Samples) Align(outputs int, _ []string) (datasets.Alignment, error) {
 
 // Filler writes the sample's index.
 func (s *Samples) Filler() (pipeline.Filler, error) {
-	return func(i int, dst []float32) (image.Point, error) {
+	return func(i int, dst []float32) (pipeline.Loaded, error) {
 		dst[0], dst[1] = float32(i), mark
-		return image.Pt(8, 8), s.table.Bad[i]
+		return pipeline.Loaded{Size: image.Pt(8, 8)}, s.table.Bad[i]
 	}, nil
 }

@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
+
+	"cutmix-eval/internal/regular"
 )
 
 // ErrHeld is wrapped when another process holds the lock for too long.
@@ -18,6 +21,9 @@ var ErrHeld = errors.New("another process is at work there")
 // lock goes with the process that holds it, however that ends.
 func Acquire(ctx context.Context, path string, wait time.Duration) (release func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	if _, err := regular.Check(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)

@@ -154,6 +154,9 @@ func (a Reader) Array(name string, fits func(shape []int) bool) (Array, error) {
 		return Array{}, unpacking(name, err)
 	}
 	info, err := Parse(bytes.NewReader(head), int64(min(f.UncompressedSize64, math.MaxInt64)))
+	if err == nil && info.Width > 8 {
+		err = fmt.Errorf("its values are of the type %s, not numbers", info.Kind)
+	}
 	if err == nil && !fits(info.Shape) {
 		err = fmt.Errorf("its shape %v does not fit", info.Shape)
 	}
@@ -165,13 +168,13 @@ func (a Reader) Array(name string, fits func(shape []int) bool) (Array, error) {
 		return Array{}, unpacking(name, err)
 	}
 	var buf [1 << 14]byte
-	each := int(info.Kind[1] - '0')
+	each := info.Width
 	for at := 0; at < len(out.Data); {
 		n := min(len(buf)/each, len(out.Data)-at)
 		if _, err := io.ReadFull(in, buf[:n*each]); err != nil {
 			return Array{}, unpacking(name, err)
 		}
-		if err := info.widen(buf[:], out.Data[at:at+n]); err != nil {
+		if err := info.Widen(out.Data[at:at+n], buf[:]); err != nil {
 			return Array{}, fmt.Errorf("%s: %w", name, err)
 		}
 		at += n

@@ -9,11 +9,12 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
 
+	"cutmix-eval/internal/float16"
+	"cutmix-eval/internal/regular"
 	quoted "cutmix-eval/internal/text"
 )
 
@@ -36,8 +37,9 @@ func Header(kind string, shape ...int) []byte {
 
 // Info is what a header says.
 type Info struct {
-	Kind   string // f4, f8, i4, i8, u1, i1
+	Kind   string // f2, f4, f8, i1 … i8, u1 … u8, b1; S5 and U5 for texts of five characters
 	Shape  []int
+	Width  int   // bytes of a value
 	Offset int64 // where the values begin
 }
 
@@ -50,7 +52,10 @@ func (i Info) Len() int {
 	return n
 }
 
-var form = regexp.MustCompile(`'descr': *'[<|]([a-z][1248])', *'fortran_order': *(True|False) *, *'shape': *\(([0-9, ]*)\)`)
+var form = regexp.MustCompile(`'descr': *'([<>|=])([a-zA-Z])([0-9]{0,6})', *'fortran_order': *(True|False) *, *'shape': *\(([0-9, ]*)\)`)
+
+// ErrObjects is what is wrong with an array of Python's objects.
+var ErrObjects = errors.New("it holds Python objects (a pickle), which are never loaded; save numbers, or texts as numpy.array(x, dtype=str)")
 
 const (
 	maxValues = 1 << 33    // that a header can ask for
@@ -78,35 +83,51 @@ func Parse(r io.ReaderAt, size int64) (Info, error) {
 	if m == nil {
 		return Info{}, fmt.Errorf("its header %q is not understood", quoted.Bounded(string(text)))
 	}
-	if string(m[2]) == "True" {
+	width, _ := strconv.Atoi(string(m[3])) // 0 without one
+	switch letter := string(m[2]); {
+	case letter == "O":
+		return Info{}, ErrObjects
+	case letter == "U":
+		width *= 4
+	case !strings.Contains("fiubS", letter) || width > 8 && letter != "S":
+		width = 0
+	}
+	switch {
+	case width == 0:
+		return Info{}, fmt.Errorf("its values are of the type %s%s, which is not read; save numbers", m[2], m[3])
+	case string(m[1]) == ">" && (width > 1 && string(m[2]) != "S"):
+		return Info{}, errors.New("its values are big-endian; save them little-endian (a.astype(a.dtype.newbyteorder('<')))")
+	case string(m[4]) == "True":
 		return Info{}, errors.New("its values are in Fortran order; save a C-contiguous copy")
 	}
-	info := Info{Kind: string(m[1]), Offset: at + n}
+	info := Info{Kind: string(m[2]) + string(m[3]), Width: width, Offset: at + n}
 	total := int64(1)
-	for _, s := range strings.Split(string(m[3]), ",") {
+	for _, s := range strings.Split(string(m[5]), ",") {
 		if s = strings.TrimSpace(s); s == "" {
 			continue
 		}
 		v, err := strconv.Atoi(s)
 		if err != nil || v > maxValues {
-			return Info{}, fmt.Errorf("its shape is (%s)", quoted.Bounded(string(m[3])))
+			return Info{}, fmt.Errorf("its shape is (%s)", quoted.Bounded(string(m[5])))
 		}
 		info.Shape = append(info.Shape, v)
 		if v > 0 && total > maxValues/int64(v) {
-			return Info{}, fmt.Errorf("its shape (%s) is too large", quoted.Bounded(string(m[3])))
+			return Info{}, fmt.Errorf("its shape (%s) is too large", quoted.Bounded(string(m[5])))
 		}
 		total *= int64(v)
 	}
-	each := int64(info.Kind[1] - '0')
-	if want := total * each; size-info.Offset != want {
+	if want := total * int64(width); size-info.Offset != want {
 		return Info{}, fmt.Errorf("it has %d bytes of values, its header says %d", size-info.Offset, want)
 	}
 	return info, nil
 }
 
+// maxFile bounds what Read reads.
+const maxFile = 8 << 30
+
 // Read reads a file and widens its values.
 func Read(path string) (Info, []float64, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, maxFile)
 	if err != nil {
 		return Info{}, nil, err
 	}
@@ -120,31 +141,64 @@ func Values(data []byte) (Info, []float64, error) {
 		return info, nil, err
 	}
 	out := make([]float64, info.Len())
-	if err := info.widen(data[info.Offset:], out); err != nil {
-		return info, nil, err
-	}
-	return info, out, nil
+	return info, out, info.Widen(out, data[info.Offset:])
 }
 
-// widen writes the first values of data to out.
-func (i Info) widen(data []byte, out []float64) error {
-	for k := range out {
+// Widen turns the bytes of len(dst) values into numbers.
+func (i Info) Widen(dst []float64, data []byte) error {
+	le := binary.LittleEndian
+	for k := range dst {
 		switch i.Kind {
 		case "f4":
-			out[k] = float64(math.Float32frombits(binary.LittleEndian.Uint32(data[4*k:])))
+			dst[k] = float64(math.Float32frombits(le.Uint32(data[4*k:])))
 		case "f8":
-			out[k] = math.Float64frombits(binary.LittleEndian.Uint64(data[8*k:]))
-		case "i4":
-			out[k] = float64(int32(binary.LittleEndian.Uint32(data[4*k:])))
+			dst[k] = math.Float64frombits(le.Uint64(data[8*k:]))
+		case "f2":
+			dst[k] = float64(float16.Widen(le.Uint16(data[2*k:])))
 		case "i8":
-			out[k] = float64(int64(binary.LittleEndian.Uint64(data[8*k:])))
-		case "u1":
-			out[k] = float64(data[k])
+			dst[k] = float64(int64(le.Uint64(data[8*k:])))
+		case "i4":
+			dst[k] = float64(int32(le.Uint32(data[4*k:])))
+		case "i2":
+			dst[k] = float64(int16(le.Uint16(data[2*k:])))
 		case "i1":
-			out[k] = float64(int8(data[k]))
+			dst[k] = float64(int8(data[k]))
+		case "u8":
+			dst[k] = float64(le.Uint64(data[8*k:]))
+		case "u4":
+			dst[k] = float64(le.Uint32(data[4*k:]))
+		case "u2":
+			dst[k] = float64(le.Uint16(data[2*k:]))
+		case "u1", "b1":
+			dst[k] = float64(data[k])
 		default:
-			return fmt.Errorf("its values are of kind %s, not float32, float64 or integers", i.Kind)
+			return fmt.Errorf("its values are of the type %s, not numbers that are read", i.Kind)
 		}
 	}
 	return nil
+}
+
+// Texts reads the contents of a file of texts.
+func Texts(data []byte) (Info, []string, error) {
+	info, err := Parse(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return info, nil, err
+	}
+	if kind := info.Kind[0]; kind != 'U' && kind != 'S' {
+		return info, nil, fmt.Errorf("its values are of the type %s, not texts", info.Kind)
+	}
+	var out []string
+	for data = data[info.Offset:]; len(data) > 0; data = data[info.Width:] {
+		cell := data[:info.Width]
+		if info.Kind[0] == 'S' {
+			out = append(out, strings.ToValidUTF8(strings.TrimRight(string(cell), "\x00"), "\ufffd"))
+			continue
+		}
+		var b strings.Builder
+		for ; len(cell) > 0; cell = cell[4:] {
+			b.WriteRune(rune(binary.LittleEndian.Uint32(cell)))
+		}
+		out = append(out, strings.TrimRight(b.String(), "\x00"))
+	}
+	return info, out, nil
 }

@@ -253,6 +253,12 @@ func (v Value) WithDims(dims ...Dim) Value {
 	return v.encoded()
 }
 
+// WithType returns the value with another element type.
+func (v Value) WithType(t Type) Value {
+	v.Type = t
+	return v.encoded()
+}
+
 func (v Value) encoded() Value {
 	var shape []byte
 	for _, d := range v.Dims {

@@ -136,6 +136,21 @@ func (n Node) Captured() []string {
 	return out
 }
 
+// Bodies are the graphs that a node such as If, Loop or Scan runs, in the order of its attributes;
+// those that cannot be read are left out.
+func (n Node) Bodies() []Graph {
+	var out []Graph
+	for _, a := range n.Attrs {
+		for _, data := range a.graphs {
+			var g Graph
+			if g.parse(data) == nil {
+				out = append(out, g)
+			}
+		}
+	}
+	return out
+}
+
 // maxNesting bounds bodies within bodies.
 const maxNesting = 16
 
@@ -265,14 +280,11 @@ func Parse(data []byte) (*Model, error) {
 		}
 		return nil
 	})
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, errors.New("not an ONNX model, or only the beginning of one (it ends within a field): copy or download it again")
-	}
 	if err != nil {
-		return nil, fmt.Errorf("not an ONNX model: %w", err)
+		return nil, err
 	}
 	if !graph || len(m.Graph.Nodes) == 0 && len(m.Graph.Outputs) == 0 {
-		return nil, errors.New("not an ONNX model: it holds no graph")
+		return nil, errors.New("not an ONNX model, or only the beginning of one (it holds no graph): copy or download it again")
 	}
 	m.Graph.partInputs()
 	return m, nil
@@ -462,7 +474,7 @@ func (v value) numbers(typ protowire.Type, f func(uint64)) error {
 			n, size = protowire.ConsumeVarint(b)
 		}
 		if size < 0 {
-			return damaged(size)
+			return malformed(size)
 		}
 		f(n)
 		b = b[size:]
@@ -470,12 +482,26 @@ func (v value) numbers(typ protowire.Type, f func(uint64)) error {
 	return nil
 }
 
+// What is wrong with bytes that cannot be read.
+var (
+	errCut       = errors.New("not an ONNX model, or only the beginning of one (it ends within a field): copy or download it again")
+	errMalformed = errors.New("not an ONNX model, or a damaged one (its bytes are not those of the ONNX format): copy, download or export it again")
+)
+
+// malformed is the error for a negative length of protowire.
+func malformed(n int) error {
+	if errors.Is(protowire.ParseError(n), io.ErrUnexpectedEOF) {
+		return errCut
+	}
+	return errMalformed
+}
+
 // each calls f for every field of a message.
 func each(data []byte, f func(protowire.Number, value) error) error {
 	for len(data) > 0 {
 		num, typ, n := protowire.ConsumeTag(data)
 		if n < 0 {
-			return damaged(n)
+			return malformed(n)
 		}
 		data = data[n:]
 		v := value{typ: typ}
@@ -494,7 +520,7 @@ func each(data []byte, f func(protowire.Number, value) error) error {
 			n = protowire.ConsumeFieldValue(num, typ, data)
 		}
 		if n < 0 {
-			return damaged(n)
+			return malformed(n)
 		}
 		v.raw = data[:n]
 		data = data[n:]
@@ -534,13 +560,4 @@ func (g *Graph) Produces(tensor string) bool {
 		}
 	}
 	return false
-}
-
-// damaged says what is wrong with a field by the number that protowire gives for it. One that is cut
-// off is an io.ErrUnexpectedEOF.
-func damaged(code int) error {
-	if err := protowire.ParseError(code); errors.Is(err, io.ErrUnexpectedEOF) {
-		return err
-	}
-	return errors.New("its fields make no sense; export, copy or download it again")
 }

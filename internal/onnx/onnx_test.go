@@ -219,30 +219,6 @@ func TestCaptured(t *testing.T) {
 	}
 }
 
-func TestFloat16(t *testing.T) {
-	for h := range 1 << 16 {
-		f := FromFloat16(uint16(h))
-		if f != f {
-			if back := ToFloat16(f); back&0x7C00 != 0x7C00 || back&0x3FF == 0 {
-				t.Fatalf("NaN %#x became %#x", h, back)
-			}
-			continue
-		}
-		if back := ToFloat16(f); back != uint16(h) {
-			t.Fatalf("%#x -> %v -> %#x", h, f, back)
-		}
-	}
-	for f, want := range map[float32]uint16{
-		1: 0x3C00, -2: 0xC000, 65504: 0x7BFF, 65519.99: 0x7BFF, 65520: 0x7C00, 1e9: 0x7C00,
-		1.00048828125: 0x3C00, 1.00146484375: 0x3C02, // halfway: to even
-		5.9604645e-8: 1, 2.9802322e-8: 0, 8.940697e-8: 2,
-	} {
-		if got := ToFloat16(f); got != want {
-			t.Errorf("%v -> %#x, want %#x", f, got, want)
-		}
-	}
-}
-
 func TestParseRealModel(t *testing.T) {
 	data, err := os.ReadFile(golden.Path(t, "models", "resnet20-cifar10.onnx"))
 	if err != nil {

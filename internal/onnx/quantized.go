@@ -173,7 +173,7 @@ func (t *Tensor) packedInt32s(n int) ([]int32, error) {
 		for b := f.data; len(b) > 0; {
 			v, size := protowire.ConsumeVarint(b)
 			if size < 0 {
-				return nil, protowire.ParseError(size)
+				return nil, malformed(size)
 			}
 			out, b = append(out, int32(v)), b[size:]
 		}

@@ -4,33 +4,40 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
+
+	"cutmix-eval/internal/regular"
 )
 
 var filesRead, parses atomic.Int64
+
+// maxFile is the largest message of protobuf.
+const maxFile = 1<<31 - 1
 
 // Read returns the contents of an ONNX file. Of a folder, and of a file that is recognised as
 // something else, the error is a *WrongFileError.
 func Read(path string) ([]byte, error) {
 	filesRead.Add(1)
+	info, err := regular.Check(path)
+	if err != nil {
+		if info != nil && info.IsDir() {
+			what, do := recogniseFolder(path)
+			return nil, &WrongFileError{path, what, do}
+		}
+		return nil, err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case info.IsDir():
-		what, do := recogniseFolder(path)
-		return nil, &WrongFileError{path, what, do}
-	case !info.Mode().IsRegular():
-		return os.ReadFile(path)
-	}
 	if what, do := Recognise(f, info.Size()); what != "" {
 		return nil, &WrongFileError{path, what, do}
 	}
-	return os.ReadFile(path)
+	if info.Size() > maxFile {
+		return nil, &WrongFileError{path, fmt.Sprintf("a file of %d bytes, and protobuf ends at 2 GiB", info.Size()),
+			"save the model with its weights beside it (onnx.save with save_as_external_data=True)"}
+	}
+	return regular.Read(path, maxFile)
 }
 
 // WrongFileError is about what was given as a model and is none.

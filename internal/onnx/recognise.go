@@ -32,6 +32,7 @@ const (
 	takeSource      = "give the ONNX file that it was made from"
 	exportElsewhere = "export the network that it was made from"
 	again           = "download the file again"
+	giveModel       = "give the .onnx file with --model"
 )
 
 // signatures are the first bytes of files that people give as models.
@@ -80,6 +81,9 @@ func Recognise(r io.ReaderAt, size int64) (what, do string) {
 		return "", ""
 	}
 	head = head[:n]
+	if len(bytes.Trim(head, "\x00")) == 0 {
+		return "a file that begins with zero bytes only, as a download that was broken off leaves them", again
+	}
 	if bytes.HasPrefix(head, []byte("PK\x03\x04")) {
 		return recogniseZip(r, size)
 	}
@@ -142,9 +146,15 @@ func recogniseZip(r io.ReaderAt, size int64) (what, do string) {
 
 // recogniseText knows text files: pointers, pages, descriptions of networks.
 func recogniseText(head []byte, size int64) (what, do string) {
+	if bytes.HasPrefix(head, []byte("\xff\xfe")) || bytes.HasPrefix(head, []byte("\xfe\xff")) { // UTF-16
+		return "a text file", giveModel
+	}
 	s := strings.TrimPrefix(string(head), "\ufeff")
 	trimmed := strings.TrimSpace(s)
-	if trimmed == "" || !printable(s, size > int64(len(head))) {
+	switch {
+	case latin1(head):
+		return "a text file", giveModel
+	case !printable(s, size > int64(len(head))):
 		return "", ""
 	}
 	lower := strings.ToLower(trimmed)
@@ -175,11 +185,11 @@ func recogniseText(head []byte, size int64) (what, do string) {
 	case strings.HasPrefix(lower, "{") && has(`"class_name"`):
 		return "the description of a Keras network, without its weights", exportKeras
 	case strings.HasPrefix(lower, "{"), strings.HasPrefix(lower, "["):
-		return "a JSON file", "give the .onnx file with --model"
+		return "a JSON file", giveModel
 	case strings.HasPrefix(lower, "ir_version"):
 		return "an ONNX model in text form", `write it as bytes: onnx.save(onnx.load("FILE", format="textproto"), "model.onnx")`
 	}
-	return "a text file", "give the .onnx file with --model"
+	return "a text file", giveModel
 }
 
 // printable says whether text is UTF-8 without control characters; cut says that it may end
@@ -191,6 +201,24 @@ func printable(s string, cut bool) bool {
 		}
 	}
 	return true
+}
+
+// latin1 says whether bytes that are no UTF-8 are text of some older encoding: nearly all of them
+// are printable ASCII, and there are no control characters.
+func latin1(b []byte) bool {
+	if utf8.Valid(b) || len(b) < 16 {
+		return false
+	}
+	other := 0
+	for _, c := range b {
+		switch {
+		case c < ' ' && c != '\n' && c != '\r' && c != '\t' && c != '\f':
+			return false
+		case c >= 0x7f:
+			other++
+		}
+	}
+	return 4*other < len(b)
 }
 
 // recogniseMessage knows other programs' protocol buffers by their fields.

@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,6 +69,10 @@ func foreign(t testing.TB) map[string]struct{ data, what, do string } {
 		"JSON":              {`{"message": "Not Found"}`, "a JSON file", "--model"},
 		"PaddlePaddle JSON": {`{"base_code":{"magic":"pir","version":1}}`, "PaddlePaddle", "paddle2onnx"},
 		"text":              {"package main\n", "a text file", "--model"},
+		"zeros":             {strings.Repeat("\x00", 100), "zero bytes", "download"},
+		"blanks":            {" \n\n", "a text file", "--model"},
+		"text of Latin-1":   {"na\xefve caf\xe9 and nothing more\n", "a text file", "--model"},
+		"text of UTF-16":    {"\xff\xfeh\x00i\x00", "a text file", "--model"},
 		"gzip":              {"\x1f\x8b\x08\x00", "gzip", "gunzip"},
 		"zip of a model":    {zipped(t, "readme.txt", "deep/net.onnx"), "a zip archive", `"deep/net.onnx"`},
 		"zip of others":     {zipped(t, "a.txt"), "without an .onnx file", "made from"},
@@ -161,8 +167,43 @@ func TestCutOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Parse(data[:len(data)/2]); err == nil || !strings.Contains(err.Error(), "only the beginning of one") {
-		t.Errorf("%v", err)
+	for n := range len(data) {
+		if _, err := Parse(data[:n]); n == len(data)/2 && err == nil || err != nil && !strings.Contains(err.Error(), "only the beginning of one") {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
+}
+
+// Whatever the bytes, the error is a sentence of this program, and says what to do.
+func TestMalformed(t *testing.T) {
+	data, err := os.ReadFile("../../runtime/testdata/linear.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{"zeros at the end": append(bytes.Clone(data), make([]byte, 100)...), "zeros in place of the rest": append(bytes.Clone(data[:len(data)/2]), make([]byte, len(data)/2)...)}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range 300 {
+		b := make([]byte, 1+rng.IntN(3000))
+		for k := range b {
+			b[k] = byte(rng.Uint32())
+		}
+		files[fmt.Sprintf("noise %d", i)] = b
+		c := bytes.Clone(data)
+		c[rng.IntN(len(c))] = byte(rng.Uint32())
+		files[fmt.Sprintf("one byte changed %d", i)] = c
+	}
+	failed := 0
+	for name, b := range files {
+		_, err := Parse(b)
+		if err == nil {
+			continue
+		}
+		if failed++; strings.Contains(err.Error(), "proto") || !strings.Contains(err.Error(), "download") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if failed < 250 {
+		t.Errorf("%d of %d cannot be read", failed, len(files))
 	}
 }
 

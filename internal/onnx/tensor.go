@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 
+	"cutmix-eval/internal/float16"
+
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -71,7 +73,7 @@ func (t *Tensor) Float32s() ([]float32, error) {
 		case Float32:
 			out[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
 		case Float16:
-			out[i] = FromFloat16(binary.LittleEndian.Uint16(raw[2*i:]))
+			out[i] = float16.Widen(binary.LittleEndian.Uint16(raw[2*i:]))
 		case Float64:
 			out[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(raw[8*i:])))
 		}
@@ -134,7 +136,7 @@ func (t *Tensor) packed() ([]byte, error) {
 			for b := f.data; len(b) > 0; {
 				v, n := protowire.ConsumeVarint(b)
 				if n < 0 {
-					return nil, protowire.ParseError(n)
+					return nil, malformed(n)
 				}
 				out = binary.LittleEndian.AppendUint16(out, uint16(v))
 				b = b[n:]

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"cutmix-eval/internal/regular"
 )
 
 // MismatchError says that a file is not the one that was pinned.
@@ -21,7 +23,7 @@ func (e *MismatchError) Error() string {
 
 // SHA256 returns the checksum of a file in hexadecimal.
 func SHA256(path string) (string, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return "", err
 	}

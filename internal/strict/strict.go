@@ -64,32 +64,6 @@ func present(data []byte, of reflect.Type, at string) error {
 	return nil
 }
 
-// Unique looks for keys that a JSON object has twice, of which package json takes the last: the
-// first that there is, is an error. Values that are no objects have none.
-func Unique(data []byte) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	if first, err := d.Token(); err != nil || first != json.Delim('{') {
-		return nil // whoever reads the value says what is wrong with it
-	}
-	seen := map[string]bool{}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return Explain(err)
-		}
-		name, _ := key.(string)
-		if seen[name] {
-			return fmt.Errorf("its key %q is there twice", text.Bounded(name))
-		}
-		seen[name] = true
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return Explain(err)
-		}
-	}
-	return nil
-}
-
 func there(key string, raw json.RawMessage, ok bool) error {
 	switch {
 	case !ok:

@@ -70,15 +70,3 @@ func TestExplainMarshal(t *testing.T) {
 		t.Error("no error became one")
 	}
 }
-
-// TestUnique: of keys that are there twice, package json takes the last.
-func TestUnique(t *testing.T) {
-	for text, want := range map[string]string{
-		`{"a": 1, "b": {"a": 2}}`: "", `[1, 1]`: "", `{}`: "", ``: "", `7`: "",
-		`{"a": 1, "b": 2, "a": 1}`: `its key "a" is there twice`, `{"a": 1, "b": }`: "it is not JSON", `{"a": 1, "b"`: "it ends too early",
-	} {
-		if err := Unique([]byte(text)); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-			t.Errorf("%s: %v, want %q", text, err, want)
-		}
-	}
-}

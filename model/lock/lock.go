@@ -20,6 +20,7 @@ import (
 
 	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/internal/filelock"
+	"cutmix-eval/internal/regular"
 	"cutmix-eval/internal/strict"
 	"cutmix-eval/model"
 	"cutmix-eval/recipes"
@@ -232,7 +233,7 @@ func (l *Lock) Put(e Entry) error {
 
 // Read reads a lock file that need not exist.
 func Read(path string) (*Lock, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, regular.Small)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &Lock{Version: Version}, nil
 	}

@@ -111,7 +111,7 @@ func Run(ctx context.Context, config Config, c *evaluation.Classifier, images *e
 	}
 	p := c.Pipeline(engine, images, selected, nil)
 	res, err := measure(ctx, config, input{
-		n: p.N, recipe: images.Recipe, newBatch: p.NewBatch, batch: p.Batch, workers: p.Workers,
+		n: p.N, recipe: images.Recipe, size: c.Size(), newBatch: p.NewBatch, batch: p.Batch, workers: p.Workers,
 		load: func() evaluation.Load {
 			load := images.Loader().LoadWindow
 			if selected == nil {
@@ -135,6 +135,7 @@ type input struct {
 	n        int                    // images
 	load     func() evaluation.Load // called once per goroutine
 	recipe   imageproc.Recipe
+	size     imageproc.Size // of the images that the model sees
 	newBatch func(n int) (pipeline.Batch, error)
 	batch    int // images per run of the model
 	workers  int // decoding goroutines
@@ -242,7 +243,7 @@ func (res *measured) timeWhole(ctx context.Context, in input) error {
 		N: res.images, NewBatch: in.newBatch, Batch: in.batch, Workers: in.workers,
 		Filler: func() (pipeline.Filler, error) {
 			load := in.load()
-			return evaluation.Filler(in.recipe, func(i int, want imageproc.Window) (imageproc.Image, error) { return load(i%in.n, want) })
+			return evaluation.Filler(in.recipe, in.size, func(i int, want imageproc.Window) (imageproc.Image, error) { return load(i%in.n, want) })
 		},
 		Progress: func(done int) {
 			if after == 0 {

@@ -326,6 +326,7 @@ func TestOrderWarning(t *testing.T) {
 	sorted := slices.Clone(names)
 	slices.Sort(sorted)
 	d := &datasets.Dataset{Classes: names}
+	orders := d.Orders(k, nil)
 	run := func(answer func(class, i int) int) *result {
 		var table [][]float32
 		var classes []int
@@ -341,7 +342,7 @@ func TestOrderWarning(t *testing.T) {
 			output[i] = i
 		}
 		in := newInput(table, classes, output)
-		in.about.Names, in.about.Orders = names, d.Orders(k)
+		in.about.Names, in.about.Orders = names, orders
 		res, err := in.run(t)
 		if err != nil {
 			t.Fatal(err)
@@ -360,6 +361,29 @@ func TestOrderWarning(t *testing.T) {
 	odd := run(func(c, _ int) int { return (c*5 + 3) % k })
 	if !has(odd, "no known order fits, but matching") {
 		t.Errorf("%v %q", odd.Whole.Top1, odd.Warnings)
+	}
+	// The model's outputs are the data's classes by name, whatever order was asked for.
+	shuffled := make([]string, k)
+	for c, name := range []string{"ant", "bee", "cat", "dog", "eel", "fox", "gnu", "hen", "ibis", "jay", "kiwi", "lynx"} {
+		shuffled[(c*5+3)%k] = strings.ToUpper(name)
+	}
+	words := slices.Clone(shuffled)
+	slices.Sort(words)
+	d = &datasets.Dataset{Classes: words, Order: datasets.TextOrder}
+	orders = d.Orders(k, shuffled)
+	byName := run(func(c, _ int) int { return (c*5 + 3) % k })
+	if !has(byName, "matched by the class names in the model top-1 would be 100.00 %") || !has(byName, "leave --class-order out") || has(byName, "no known order") {
+		t.Errorf("%v %q", byName.Whole.Top1, byName.Warnings)
+	}
+	// The same classes, but as numbers of the names in alphabetical order.
+	orders = (&datasets.Dataset{Classes: names}).Orders(k, shuffled)
+	if counted := run(func(c, _ int) int { return (c*5 + 3) % k }); !has(counted, "in alphabetical order top-1 would be 100.00 %") || has(counted, "no known order") {
+		t.Errorf("%v %q", counted.Whole.Top1, counted.Warnings)
+	}
+	orders = (&datasets.Dataset{Classes: names}).Orders(k, nil)
+	// Numbers from 1.
+	if high := run(func(c, _ int) int { return max(c-1, 0) }); !has(high, "labels start at 1") || !has(high, "--class-order from-1") {
+		t.Errorf("%v %q", high.Whole.Top1, high.Warnings)
 	}
 	// A right model is not bothered.
 	if right := run(func(c, i int) int { return c }); has(right, "near chance") {
@@ -382,7 +406,7 @@ func TestOrderWarning(t *testing.T) {
 			output = append(output, o)
 		}
 		in := newInput(table, classes, output)
-		in.about.Orders = (&datasets.Dataset{Classes: names[:few]}).Orders(few)
+		in.about.Orders = (&datasets.Dataset{Classes: names[:few]}).Orders(few, nil)
 		res, err := in.run(t)
 		if err != nil || has(res, "near chance") {
 			t.Errorf("%d classes, top-1 %v: %q %v", few, res.Whole.Top1, res.Warnings, err)
@@ -395,6 +419,31 @@ func TestOrderWarning(t *testing.T) {
 	}
 	if constant := run(func(int, int) int { return 3 }); !has(constant, "same output for every image") {
 		t.Errorf("%q", constant.Warnings)
+	}
+}
+
+// TestClassesCalled: tables show what people call classes beside synsets and numbers, and outputs that
+// are no class of the data by name.
+func TestClassesCalled(t *testing.T) {
+	in := newInput([][]float32{{3, 0, 1, 0}, {0, 3, 1, 0}, {0, 1, 0, 3}}, []int{0, 0, 1}, []int{0, 1})
+	in.about.Names, in.about.Called = []string{"n01440764", "Great_White"}, []string{"tench", "great white", "", "ray"}
+	in.about.Config.By = []string{"class", "predicted"}
+	res, err := in.run(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, by := range []report.KeyName{report.KeyClass, report.KeyPredicted} {
+		for _, n := range res.groups(by, in.about) {
+			got = append(got, n.At.Get(by))
+		}
+	}
+	for _, row := range res.mixedUp(in.about).Rows {
+		got = append(got, row[0].Word+" > "+row[1].Word)
+	}
+	want := []string{"n01440764 tench", "Great_White", "n01440764 tench", "Great_White", "output 3 ray", "n01440764 tench > Great_White", "Great_White > output 3 ray"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
 	}
 }
 

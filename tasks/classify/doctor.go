@@ -100,7 +100,7 @@ func (j *Job) ask(ctx context.Context) (string, error) {
 	}
 	res, err := doctor.Search(ctx, doctor.Beside(n, j.Pass.Classifier.Size()), s, j.about.Config.Trying)
 	if err != nil {
-		return "", fmt.Errorf("trying other pixels (--doctor=false leaves it out): %w", err)
+		return "", fmt.Errorf("%w (found while other pixels were tried, which --doctor=false leaves out)", err)
 	}
 	return res.Advice(), nil
 }

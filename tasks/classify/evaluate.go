@@ -232,15 +232,15 @@ func (res *result) warn(a About) {
 	if len(predicted) == 1 && len(res.Good) >= 20 && res.Whole.Top1 < 0.9 {
 		add("the model predicts the same output for every image: preprocessing or model is likely wrong")
 	}
-	n, seen := len(a.Output), map[int]bool{}
+	n, seen, outputs := len(a.Output), map[int]bool{}, len(slices.Concat(append([][]int{a.Output}, a.More...)...))
 	for _, class := range res.class {
 		seen[class] = true
 	}
 	if len(seen) < n {
 		add("%d of %d classes have no evaluated image", n-len(seen), n)
 	}
-	if n < res.Outputs {
-		add("the data has %d of the model's %d classes, and all %d outputs compete; published ImageNet-A and -R numbers let only the data's classes compete (--restrict)", n, a.Outputs, res.Outputs)
+	if outputs < res.Outputs {
+		add("the data has %d of the model's %d classes, and all %d outputs compete; published ImageNet-A and -R numbers let only the data's classes compete (--restrict)", outputs, a.Outputs, res.Outputs)
 	}
 	if res.NoTemperature != nil && !a.Hard {
 		add("no temperature: %v", res.NoTemperature)

@@ -25,7 +25,7 @@ func (res *result) groups(by report.KeyName, a About) []report.Number {
 		r := &res.Records[at]
 		switch by {
 		case report.KeyClass:
-			v = tasks.Value{At: res.class[i], Name: a.Names[res.class[i]]}
+			v = tasks.Value{At: res.class[i], Name: a.className(res.class[i])}
 		case report.KeyPredicted:
 			v = tasks.Value{At: int(r.Prediction), Name: a.outputName(int(r.Prediction))}
 		case report.KeySize:
@@ -56,7 +56,7 @@ func (res *result) worst(n int, a About) report.Table {
 		return cmp.Or(-cmp.Compare(a.Confidence, b.Confidence), -cmp.Compare(a.Loss, b.Loss), cmp.Compare(a.Index, b.Index))
 	})
 	for _, r := range wrong[:min(n, len(wrong))] {
-		t.Rows = append(t.Rows, report.Row(report.Word(r.ID), report.Word(r.Class), report.Word(a.outputName(int(r.Prediction))),
+		t.Rows = append(t.Rows, report.Row(report.Word(r.ID), report.Word(a.outputName(int(r.Label))), report.Word(a.outputName(int(r.Prediction))),
 			report.Plain(r.Confidence, report.Fraction).Full(), report.Plain(math.Exp(-r.Loss), report.Fraction).Full()))
 	}
 	return t

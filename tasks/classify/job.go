@@ -24,6 +24,7 @@ type Job struct {
 	Advice string
 
 	about   About
+	labels  *evaluation.Labels
 	subject *doctor.Subject // nil: the doctor was asked, or is not to be
 }
 
@@ -33,7 +34,7 @@ func Open(ctx context.Context, c *evaluation.Classifier, s evaluation.Samples, c
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	labels, err := c.Labels(ctx, s)
+	labels, err := c.AllLabels(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -46,12 +47,16 @@ func Open(ctx context.Context, c *evaluation.Classifier, s evaluation.Samples, c
 	if err != nil {
 		return nil, err
 	}
-	j := &Job{Single: tasks.Single{Task: Task{}, Pass: p}, about: About{
-		Described: tasks.Describe(p, config, labels.How), Names: labels.Names, Output: labels.Output,
-		Orders: s.Orders(p.Outputs), Outputs: p.Outputs, Probabilities: p.Probabilities,
+	j := &Job{Single: tasks.Single{Task: Task{}, Pass: p}, labels: labels, about: About{
+		Described: tasks.Describe(p, config, labels.How), Names: labels.Names, Output: labels.Output, More: labels.More, Several: labels.Several(),
+		Called: labels.Called, Orders: s.Orders(p.Outputs, c.Model.ClassNames), Outputs: p.Outputs, Probabilities: p.Probabilities,
 	}}
 	if config.Restrict {
-		j.about.Head.Option("only the data's %d classes compete", len(labels.Names))
+		if n := len(labels.Competing()); n != len(labels.Names) {
+			j.about.Head.Option("only the %d outputs of the data's %d classes compete", n, len(labels.Names))
+		} else {
+			j.about.Head.Option("only the data's %d classes compete", n)
+		}
 	}
 	if hard, ok := s.(interface{ Hard() bool }); ok {
 		j.about.Hard = hard.Hard()
@@ -69,7 +74,7 @@ func Open(ctx context.Context, c *evaluation.Classifier, s evaluation.Samples, c
 func (j *Job) Collect(ctx context.Context, p *evaluation.Pass, progress func(done int)) error {
 	r := NewRecorder(j.about)
 	return evaluation.Collect(ctx, p, progress, func(sc evaluation.Scored) (Record, evaluation.Own, error) {
-		rec, err := r.Record(p.Row(sc), p.Samples.Label(sc.Index), sc.Logits, sc.Err)
+		rec, err := r.Record(p.Row(sc), p.Samples.Label(sc.Index), sc.Logits, sc.Err, j.labels.Right(sc.Index)[1:]...)
 		return rec, nil, err
 	})
 }

@@ -42,6 +42,12 @@ func (res *result) orderWarning(a About) string {
 	if n < 20 || len(a.Output) < 2 {
 		return ""
 	}
+	if a.Several {
+		if res.nearChance() {
+			return res.chanceText() + ": check model, preprocessing (models doctor tries others) and labels"
+		}
+		return ""
+	}
 	c := res.confusion()
 	now := c.hits(a.Output)
 	var better *datasets.Order
@@ -76,7 +82,7 @@ func (res *result) orderWarning(a About) string {
 			return res.chanceText() + ", and no known order of the classes fits better: check model, preprocessing (models doctor tries others) and labels"
 		}
 	}
-	way := "give that order with --labels"
+	way := cmp.Or(better.Way, "give a class map of it with --labels (lines of \"class output\")")
 	if better.Flag != "" {
 		way = "give --class-order " + string(better.Flag)
 	}

@@ -6,6 +6,7 @@ package classify
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"cutmix-eval/datasets"
 	"cutmix-eval/evaluation"
@@ -38,7 +39,7 @@ func DefaultConfig() Config {
 // columns are -1, 0 or empty.
 type Record struct {
 	results.Row
-	Label          int32     `parquet:"label"`          // model output that its class is
+	Label          int32     `parquet:"label"`          // model output that its class is; of several right ones the likeliest
 	Prediction     int32     `parquet:"prediction"`     // model output with the largest score
 	PredictedClass string    `parquet:"predicted,dict"` // its class in the data; empty where it is none
 	Correct        bool      `parquet:"correct"`        //
@@ -58,10 +59,14 @@ func (r *Record) Outcome() metrics.Outcome {
 // About is what a report needs beside the records; it is kept with them.
 type About struct {
 	tasks.Described[Config]
-	Names   []string         `json:"classes"` // class names
-	Output  []int            `json:"output"`  // model output by class, from datasets.Align
-	Orders  []datasets.Order `json:"orders"`  // other numberings, to explain a bad match
-	Outputs int              `json:"outputs"` // number of the model's outputs
+	Names   []string         `json:"classes"`                // class names
+	Output  []int            `json:"output"`                 // model output by class, from datasets.Align
+	More    [][]int          `json:"more_outputs,omitempty"` // further right outputs by class
+	Several bool             `json:"several,omitempty"`      // more than one output can be right for an image
+	Orders  []datasets.Order `json:"orders"`                 // other numberings, to explain a bad match
+	Outputs int              `json:"outputs"`                // number of the model's outputs
+	// Called is what people call each output, empty where that is not known; nil where it is of none.
+	Called []string `json:"called,omitempty"`
 	// Probabilities says that the model's scores are probabilities: their
 	// logarithms are used.
 	Probabilities bool `json:"probabilities"`
@@ -85,14 +90,19 @@ func NewRecorder(a About) *Recorder {
 	r := &Recorder{about: a, contest: a.contest(), names: make([]string, a.Outputs)}
 	for class, o := range a.Output {
 		r.names[o] = a.Names[class]
+		if a.More != nil {
+			for _, o := range a.More[class] {
+				r.names[o] = a.Names[class]
+			}
+		}
 	}
 	r.p = make([]float64, len(r.contest.Outputs))
 	return r
 }
 
 // Record is the record of a sample of the given class, whose scores are out or which could
-// not be read.
-func (r *Recorder) Record(row results.Row, class int, out []float32, bad error) (Record, error) {
+// not be read. more are further outputs that are right.
+func (r *Recorder) Record(row results.Row, class int, out []float32, bad error, more ...int) (Record, error) {
 	rec := Record{Row: row, Label: int32(r.about.Output[class]), Prediction: -1, Rank: -1}
 	if bad == nil {
 		switch i := metrics.NotFinite(out); {
@@ -105,6 +115,12 @@ func (r *Recorder) Record(row results.Row, class int, out []float32, bad error) 
 	if bad != nil {
 		rec.Status, rec.Error = results.Bad, bad.Error()
 		return rec, nil
+	}
+	for _, o := range more {
+		// Of equal ones the first, which is the prediction.
+		if best := rec.Label; out[o] > out[best] || out[o] == out[best] && int32(o) < best {
+			rec.Label = int32(o)
+		}
 	}
 	o, err := r.contest.Score(out, int(rec.Label))
 	if err != nil {
@@ -131,7 +147,10 @@ func (a About) Valid() error {
 	if len(a.Output) != len(a.Names) {
 		return fmt.Errorf("there are %d classes and %d outputs", len(a.Names), len(a.Output))
 	}
-	for _, o := range a.Output {
+	if a.More != nil && len(a.More) != len(a.Output) {
+		return fmt.Errorf("there are further outputs of %d classes, and outputs of %d", len(a.More), len(a.Output))
+	}
+	for _, o := range slices.Concat(append([][]int{a.Output}, a.More...)...) {
 		if o < 0 || o >= a.Outputs {
 			return fmt.Errorf("a class is output %d of %d", o, a.Outputs)
 		}
@@ -142,7 +161,7 @@ func (a About) Valid() error {
 func (a About) contest() *evaluation.Contest {
 	var only []int
 	if a.Config.Restrict {
-		only = a.Output
+		only = slices.Concat(append([][]int{a.Output}, a.More...)...)
 	}
 	return evaluation.NewContest(a.Outputs, only, a.Probabilities)
 }

@@ -3,6 +3,7 @@ package classify
 import (
 	"fmt"
 
+	"cutmix-eval/datasets"
 	"cutmix-eval/metrics"
 	"cutmix-eval/report"
 )
@@ -109,17 +110,30 @@ func (res *result) mixedUp(a About) report.Table {
 	t := report.Table{Name: "confused", Title: "most confused", Columns: report.Columns("class", "taken for", "images", "of")}
 	t.Columns[1].Name = "taken_for"
 	for _, p := range res.Pairs {
-		t.Rows = append(t.Rows, report.Row(report.Word(a.Names[p.Class]), report.Word(a.outputName(p.As)), report.Int(p.N), report.Int(p.Of)))
+		t.Rows = append(t.Rows, report.Row(report.Word(a.className(p.Class)), report.Word(a.outputName(p.As)), report.Int(p.N), report.Int(p.Of)))
 	}
 	return t
+}
+
+// className is a class of the data with what people call it, where that is something else.
+func (a About) className(class int) string {
+	return a.with(a.Names[class], a.Output[class])
 }
 
 // outputName names an output of the model by the class of the data it is.
 func (a About) outputName(o int) string {
 	for c, out := range a.Output {
 		if out == o {
-			return a.Names[c]
+			return a.className(c)
 		}
 	}
-	return fmt.Sprintf("output %d", o)
+	return a.with(fmt.Sprintf("output %d", o), o)
+}
+
+// with adds what people call an output to its name.
+func (a About) with(name string, output int) string {
+	if output >= len(a.Called) || a.Called[output] == "" || datasets.SameName(name, a.Called[output]) {
+		return name
+	}
+	return name + " " + a.Called[output]
 }

@@ -133,7 +133,7 @@ func (s *scores) warnings(top1, outputs int, probabilities bool) []string {
 		add("the model's scores are no logits: each image's sum to about %.4g and none is negative, as of probabilities that were scaled or quantised; "+
 			"top-1 and top-5 hold, but %s are wrong: name the logits before the Softmax with --output", sum, unreliable)
 	case s.few():
-		add("the model's scores have only %d different values, as its output is quantised; %s are coarse, and ties decide", s.Distinct, unreliable)
+		add("the model's scores have only %d different values, as those of a quantised or binarised network; %s are coarse, and ties decide", s.Distinct, unreliable)
 	}
 	if s.Tied > 0 {
 		hits := func(n int) float64 { return 100 * float64(n) / float64(s.images) }

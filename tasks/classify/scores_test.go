@@ -56,7 +56,7 @@ func TestScores(t *testing.T) {
 				}
 				return v
 			}),
-			want: []string{"different values, as its output is quantised"},
+			want: []string{"different values, as those of a quantised or binarised network"},
 		},
 		"probabilities": {
 			table: make(func(i int) []float32 {

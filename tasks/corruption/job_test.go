@@ -373,7 +373,8 @@ func TestRecords(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if _, err := fill(i, batch.Input(0, 0)); err != nil {
+		known, err := fill(i, batch.Input(0, 0))
+		if err != nil {
 			return err
 		}
 		if err := batch.Run(t.Context(), 1); err != nil {
@@ -386,7 +387,7 @@ func TestRecords(t *testing.T) {
 		want := Record{
 			Row: results.Row{
 				Index: int64(n), ID: v.String() + "/" + images.ID(i), Class: images.Classes()[images.Label(i)],
-				Status: results.OK, Width: side, Height: side,
+				Status: results.OK, Width: side, Height: side, Sum: known.Sum,
 			},
 			Variant: int32(n % 5), Image: int32(n / 5), Label: int32(images.Label(i)), Second: -1,
 			Prediction: int32(o.Pred), Rank: int32(o.Rank), Confidence: o.Confidence, Loss: o.NLL,

@@ -5,7 +5,6 @@ package demo
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"cutmix-eval/augment"
 	"cutmix-eval/corrupt"
 	"cutmix-eval/evaluation"
+	"cutmix-eval/internal/scratch"
 	"cutmix-eval/report"
 	"cutmix-eval/tasks"
 	"cutmix-eval/tasks/classify"
@@ -109,11 +109,11 @@ func (c Config) parts(dir string) []part {
 // for all. progress is called with the share that is done.
 func Run(ctx context.Context, running evaluation.Running, config Config, limit int, seed uint64, progress func(done float64)) (*report.Report, error) {
 	start := time.Now()
-	dir, err := os.MkdirTemp("", "cutmix-eval-demo-")
+	dir, err := scratch.Dir("cutmix-eval-demo-*")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer scratch.Remove(dir)
 	data := evaluation.DefaultDataConfig()
 	data.Limit, data.Seed = limit, seed
 	d := &comparison{config: compare.Config{Replicates: config.Classify.Replicates, Seed: seed}}

@@ -98,7 +98,7 @@ func search(ctx context.Context, c Config, s Subject, progress func(images int))
 	}
 	var only []int
 	if s.Restrict {
-		only = s.Labels.Output
+		only = s.Labels.Competing()
 	}
 	t := &trier{
 		Subject: s, engine: e, contest: evaluation.NewContest(outputs, only, false), sizes: map[image.Point]bool{}, bad: map[int]error{},
@@ -187,11 +187,14 @@ func (t *trier) try(ctx context.Context, r imageproc.Recipe, at []int) ([]pixels
 		}
 		// The largest score is the largest logit, whether scores are probabilities or not.
 		best := t.contest.Outputs[metrics.Argmax(t.contest.Logits(scores))]
-		if best == t.Labels.Output[t.Images.Label(at[res.Index])] {
+		if slices.Contains(t.Labels.Right(at[res.Index]), best) {
 			out[res.Index] = pixels.Right
 		}
 		return nil
 	})
+	if err != nil && ctx.Err() == nil && r.Fingerprint() != t.Images.Recipe.Fingerprint() {
+		return make([]pixels.Outcome, len(at)), nil // a model that refuses such pixels was not trained with them
+	}
 	return out, err
 }
 
@@ -221,13 +224,14 @@ func (s *tried) Filler() (pipeline.Filler, error) {
 		return nil, err
 	}
 	size, channels := s.size, s.Recipe.Channels()
-	return func(i int, dst []float32) (image.Point, error) {
+	return func(i int, dst []float32) (pipeline.Loaded, error) {
 		p, ok := s.store.get(bytes, i)
 		if !ok {
-			var err error
-			if p.size, err = fill(i, dst); err != nil {
-				return image.Point{}, err
+			known, err := fill(i, dst)
+			if err != nil {
+				return known, err
 			}
+			p.size = known.Size
 			p.image = imageproc.New(size.W, size.H)
 			for k := range size.W * size.H {
 				for c := range 3 {
@@ -236,7 +240,7 @@ func (s *tried) Filler() (pipeline.Filler, error) {
 			}
 			s.store.put(bytes, i, p)
 		}
-		return p.size, t.Apply(p.image, dst)
+		return pipeline.Loaded{Size: p.size}, t.Apply(p.image, dst)
 	}, nil
 }
 

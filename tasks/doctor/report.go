@@ -25,7 +25,7 @@ func Run(ctx context.Context, config Config, c *evaluation.Classifier, im *evalu
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	labels, err := c.Labels(ctx, im)
+	labels, err := c.AllLabels(ctx, im)
 	if err != nil {
 		return nil, err
 	}

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"cutmix-eval/heads"
 	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/internal/npy"
+	"cutmix-eval/internal/regular"
 	"cutmix-eval/internal/strict"
 	"cutmix-eval/results"
 )
@@ -52,7 +52,7 @@ func saveCheckpoint(dir string, key results.Key, s heads.State) error {
 // without one it is the beginning.
 func loadCheckpoint(dir string, key results.Key, parameters int) (heads.State, error) {
 	path := filepath.Join(dir, checkpointName)
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return heads.State{}, nil
 	}
@@ -116,7 +116,7 @@ func writeLog(dir string, log heads.Log, score string) error {
 func readLog(dir string) (heads.Log, error) {
 	var log heads.Log
 	path := filepath.Join(dir, logName+".json")
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, regular.Small)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ const trainingKey = "training"
 // rewritten is the model with a trained head in place of its own.
 func (j *Job) rewritten(t *tuned) (*model.Model, error) {
 	c, base := t.config, j.base.Model
-	recipe, err := recipes.Encode(j.base.Recipe)
+	recipe, err := recipes.Encode(j.base.Recipe, base.FlatColour())
 	if err != nil {
 		return nil, err
 	}

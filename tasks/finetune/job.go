@@ -162,6 +162,9 @@ func mixesMaps(m *model.Model, h *model.Head) error {
 		why = "the mean is quantised before it does"
 	case why == "":
 		why = strings.Join(append([]string{h.Pool}, h.Between...), ", ") + " lie between it and the head"
+		if len(h.Between) == 0 {
+			why = h.Pool + " lies between it and the head"
+		}
 	}
 	return fmt.Errorf("feature-cutmix needs a feature map whose mean enters the head, and in model %q %s: give --mix cutmix", m.Name, why)
 }

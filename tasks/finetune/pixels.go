@@ -115,7 +115,7 @@ func (s *pixels) filler(epoch int, order []int) (pipeline.Filler, error) {
 		return nil, err
 	}
 	data := s.images.Loader()
-	return evaluation.Filler(s.base.Cropped(), func(p int, _ imageproc.Window) (imageproc.Image, error) {
+	return evaluation.Filler(s.base.Cropped(), s.base.Size(), func(p int, _ imageproc.Window) (imageproc.Image, error) {
 		i := s.samples[order[p]]
 		drawn := func() *rand.Rand { return heads.Augmenting.Rand(s.seed, epoch, i) } // always the same for an image in an epoch
 		im, err := data.LoadWindow(i, func(w, h int) image.Rectangle { return a.Window(drawn(), w, h) })

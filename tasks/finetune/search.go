@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 
 	"cutmix-eval/augment"
 	"cutmix-eval/heads"
+	"cutmix-eval/internal/regular"
 	"cutmix-eval/internal/strict"
 	"cutmix-eval/results"
 )
@@ -106,7 +106,7 @@ type search struct {
 
 func readSearch(dir string) (search, error) {
 	var s search
-	data, err := os.ReadFile(filepath.Join(dir, searchName))
+	data, err := regular.Read(filepath.Join(dir, searchName), regular.Small)
 	if err == nil {
 		err = strict.Explain(json.Unmarshal(data, &s))
 	}

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"cutmix-eval/evaluation"
+	"cutmix-eval/internal/regular"
 	"cutmix-eval/internal/strict"
 	"cutmix-eval/report"
 	"cutmix-eval/results"
@@ -53,7 +54,7 @@ var suiteName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._ -]{0,63}$`)
 
 // ReadSuite reads a suite from a JSON file.
 func ReadSuite(path string) (*Suite, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, regular.Small)
 	if err != nil {
 		return nil, err
 	}

@@ -149,6 +149,12 @@ func (j *Job) describe(ctx context.Context, found *annotations.Found, labels *ev
 	h := &d.Head
 	h.Config.Task = c
 	h.Dataset.Notes = append(slices.Clone(h.Dataset.Notes), found.Notes...)
+	if j.images.Recipe.Exif {
+		if n := j.images.Oriented(j.images.Selected()); n > 0 {
+			h.Dataset.Notes = append(h.Dataset.Notes, fmt.Sprintf("%d of the pictures were turned as their EXIF orientation says (--exif), and their boxes were taken as those of the turned pictures; "+
+				"where boxes are of the pictures as stored, leave --exif out", n))
+		}
+	}
 	if c.Corrupted != "" {
 		h.Option("under %s", c.Corrupted)
 	}

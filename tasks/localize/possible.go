@@ -62,10 +62,6 @@ func fromMap(h *model.Head, m cam.Method, shape []int64, frame imageproc.Size) e
 	return nil
 }
 
-// mostTried is the largest batch, where the file fixes one, that the model is opened with only to
-// learn the shape of its map: memory grows with it.
-const mostTried = 256
-
 // Possible says of every method why localize would refuse it for a classifier; nil is that it
 // would not. It opens an engine where the graph leaves it open; the error is about that.
 func Possible(ctx context.Context, c *evaluation.Classifier) (map[cam.Method]error, error) {
@@ -84,9 +80,6 @@ func Possible(ctx context.Context, c *evaluation.Classifier) (map[cam.Method]err
 	}
 	if !open {
 		return out, nil
-	}
-	if n := c.Model.Batch; n > mostTried {
-		return nil, fmt.Errorf("the file fixes its batch at %d images, which are too many to try", n)
 	}
 	e, err := c.Engine(ctx, h.FeatureMap)
 	if err != nil {

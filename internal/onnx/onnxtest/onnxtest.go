@@ -38,3 +38,23 @@ func Axes(sizes ...int64) []onnx.Dim {
 	}
 	return out
 }
+
+// Body is the attribute of a node such as If that holds a graph of these nodes, which takes and
+// gives these tensors.
+func Body(name string, inputs, outputs []onnx.Value, nodes ...onnx.Node) []byte {
+	m := Model()
+	m.Graph.Nodes, m.Graph.Inputs, m.Graph.Outputs = nodes, inputs, outputs
+	const modelGraph, attrName, attrGraph, attrType, isGraph = 7, 1, 6, 20, 5
+	var graph []byte
+	for data := m.Bytes(); len(data) > 0; {
+		num, typ, n := protowire.ConsumeTag(data)
+		size := protowire.ConsumeFieldValue(num, typ, data[n:])
+		if num == modelGraph {
+			graph, _ = protowire.ConsumeBytes(data[n:])
+		}
+		data = data[n+size:]
+	}
+	b := protowire.AppendString(protowire.AppendTag(nil, attrName, protowire.BytesType), name)
+	b = protowire.AppendBytes(protowire.AppendTag(b, attrGraph, protowire.BytesType), graph)
+	return protowire.AppendVarint(protowire.AppendTag(b, attrType, protowire.VarintType), isGraph)
+}

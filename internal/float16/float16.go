@@ -1,9 +1,10 @@
-package onnx
+// Package float16 converts halves, numbers of IEEE 754 with 16 bits.
+package float16
 
 import "math"
 
-// FromFloat16 widens an IEEE 754 half; every half is exact as a float32.
-func FromFloat16(h uint16) float32 {
+// Widen widens an IEEE 754 half; every half is exact as a float32.
+func Widen(h uint16) float32 {
 	sign := uint32(h>>15) << 31
 	exp, frac := uint32(h>>10&31), uint32(h&1023)
 	switch {
@@ -19,8 +20,8 @@ func FromFloat16(h uint16) float32 {
 	return f
 }
 
-// ToFloat16 rounds to the nearest half, ties to even; overflow is infinity.
-func ToFloat16(f float32) uint16 {
+// Round rounds to the nearest half, ties to even; overflow is infinity.
+func Round(f float32) uint16 {
 	b := math.Float32bits(f)
 	sign := uint16(b >> 16 & 0x8000)
 	b &= 0x7FFFFFFF
