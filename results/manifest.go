@@ -173,6 +173,9 @@ func (e *DifferentRunError) Error() string {
 
 // said is a value of the field, in words.
 func (e *DifferentRunError) said(value string) string {
+	if e.Field == "model.sha256" {
+		value = fmt.Sprintf("%.12s", value)
+	}
 	if what, ok := inWords[e.Field]; ok {
 		return what + " " + cmp.Or(value, "(none)")
 	}

@@ -728,3 +728,27 @@ func glob(t *testing.T, pattern string) []string {
 	}
 	return names
 }
+
+// TestFlagBounds: numbers that would fill the memory are wrong usage, told before any work.
+func TestFlagBounds(t *testing.T) {
+	for _, n := range []string{"1099511627776", "4611686018427387904", "9223372036854775807", "99999999999999999999"} {
+		for _, args := range [][]string{
+			{"classify", "--threads"}, {"classify", "--workers"}, {"classify", "--bins"}, {"classify", "--bootstrap"},
+			{"bench", "--rounds"}, {"bench", "--images"}, {"bench", "--workers"},
+			{"corruption", "--bins"}, {"corruption", "--steps", n, "--experiment"}, {"localize", "--bootstrap"},
+			{"datasets", "corrupt", "--data", "scenes", "--out", "never", "--workers"}, {"datasets", "check", "scenes", "--workers"},
+			{"finetune", "--out", "never.onnx", "--epochs"}, {"finetune", "--out", "never.onnx", "--batch-size"}, {"finetune", "--out", "never.onnx", "--hidden"},
+		} {
+			last := n
+			if args[len(args)-1] == "--experiment" {
+				last = "occlusion"
+			}
+			if code, _, errs := command(t, append(args, last)...); code != exitUsage || strings.Count(errs, "\n") != 2 {
+				t.Errorf("%v %s: exit %d: %s", args, last, code, errs)
+			}
+		}
+	}
+	if code, _, errs := command(t, "bench", "--limit", "20", "--batch", "1099511627776"); code != exitFailed || !strings.Contains(errs, "give --batch ") {
+		t.Errorf("a batch of 2^40: exit %d: %s", code, errs)
+	}
+}

@@ -89,7 +89,7 @@ func TestLocalizeCommand(t *testing.T) {
 		{exitUsage, "threshold", []string{"--threshold", "1.5"}},
 		{exitUsage, "overlays", []string{"--overlays", "3"}},
 		{exitUsage, "enlarged", []string{"--enlarge", "5"}},
-		{exitFailed, "config.method", []string{"--limit", "200", "--out", dir, "--method", "fem"}},
+		{exitFailed, "--method cam, not --method fem", []string{"--limit", "200", "--out", dir, "--method", "fem"}},
 		{exitFailed, "no such file or folder", []string{"--boxes", filepath.Join(tmp, "none")}},
 		{exitFailed, "has no boxes with it", []string{"--data", "../../imageproc/testdata", "--labels", "../../docs/example-labels.csv", "--model", "testdata/tiny224.onnx"}},
 	} {

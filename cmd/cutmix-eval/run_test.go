@@ -214,10 +214,10 @@ func TestRunFaults(t *testing.T) {
 	}
 	want := reported(t, dir)
 	base := []string{"classify", "--quiet", "--out", dir}
-	fails(t, exitFailed, "model.sha256", append(base, "--model", "scenes-base")...)
-	fails(t, exitFailed, "preprocessing", append(base, "--mean", "0.4,0.5,0.5")...)
-	fails(t, exitFailed, "data.", append(base, "--data", "scenes:val")...)
-	fails(t, exitFailed, "config.restrict is false, not true", append(base, "--restrict")...)
+	fails(t, exitFailed, "a model with the SHA-256 350205a2ea9", append(base, "--model", "scenes-base")...)
+	fails(t, exitFailed, "pixels with the fingerprint", append(base, "--mean", "0.4,0.5,0.5")...)
+	fails(t, exitFailed, "data with the fingerprint", append(base, "--data", "scenes:val")...)
+	fails(t, exitFailed, "it has no --restrict, not --restrict", append(base, "--restrict")...)
 	fails(t, exitFailed, "--save features", append(base, "--save", "features")...)
 	fails(t, exitUsage, "--shard needs", "classify", "--shard", "0/2")
 	fails(t, exitUsage, "is not i/n", append(base, "--shard", "2/2")...)

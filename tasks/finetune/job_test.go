@@ -330,14 +330,14 @@ func TestFolder(t *testing.T) {
 		other := c
 		other.Epochs = 2
 		_, err := tune(t, "scenes-cutmix", train, other, o)
-		refused(t, err, o.Folder(), "config.epochs is 3, not 2", "begin anew with --restart")
+		refused(t, err, o.Folder(), "it has --epochs 3, not --epochs 2", "begin anew with --restart")
 		if err := load(); err != nil {
 			t.Errorf("what is there has no report any more: %v", err)
 		}
 	})
 	t.Run("another model", func(t *testing.T) {
 		_, err := tune(t, "scenes-base", train, c, o)
-		refused(t, err, "model.sha256", "begin anew with --restart")
+		refused(t, err, "a model with the SHA-256", "begin anew with --restart")
 	})
 	t.Run("restart", func(t *testing.T) {
 		other, again := c, o
