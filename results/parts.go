@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -117,7 +118,7 @@ func partMeta(path string, arrays []Array) (run string, rows []int, sums map[str
 }
 
 // openTable reads a table's footer, after its length has been found plausible.
-func openTable(f *os.File, size int64) (*parquet.File, error) {
+func openTable(f io.ReaderAt, size int64) (*parquet.File, error) {
 	var tail [8]byte
 	if size < 12 {
 		return nil, errors.New("it is cut off")
