@@ -170,6 +170,7 @@ func (g *game) inputs(rng *rand.Rand, dir string) (verdict, error) {
 	case s.kind && !strings.Contains(t.line, "--out "+victim[0]) && !strings.Contains(t.line, "--run "+victim[0]):
 		want.codes = []int{codeFailed}
 	}
+	want.codes = append(want.codes, t.codes...)
 	if t.kept != nil && t.kept.MatchString(s.file) {
 		whole, err := once(g, g.calm, t.line, func() (calm, error) { return g.undisturbed(t, victim[1]) })
 		if err != nil {

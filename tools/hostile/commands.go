@@ -9,10 +9,10 @@ import (
 
 // template is a command line with inputs in braces: {name} is a file or folder of the ground,
 // {+name} is put into the working folder without being named. One of them is made hostile.
-// A "flags:" line is one that is sound and quick as it is, to try flags on.
 type template struct {
 	command string // for the counts
 	line    string
+	codes []int // beside those that hostile inputs of any command may end with
 	// kept are the files of the hostile input that the result must not change with, as long as
 	// the command succeeds: a checksum protects them.
 	kept *regexp.Regexp
@@ -100,7 +100,7 @@ models show   | models show {+models.local.lock} mine
 models list   | models list {+models.local.lock}
 models verify | models verify mine {+models.local.lock}
 models add    | models add new {model.onnx} {+models.local.lock}
-models doctor | models doctor {model.onnx} --data {pictures} --choose 8 --confirm 8 --format json --quiet
+models doctor | models doctor {model.onnx} --data {pictures} --choose 16 --confirm 16 --format json --quiet
 datasets check | datasets check {pictures} --format json --quiet
 datasets check | datasets check {mixed} --format json --quiet
 datasets check | datasets check {archive.tar} --format json --quiet
@@ -133,7 +133,7 @@ models show   | models show GROUND/model.onnx
 models verify | models verify scenes-base
 models add    | models add new GROUND/model.onnx
 models fetch  | models fetch zoo-squeezenet1.1 --quiet
-models doctor | models doctor scenes-base --data GROUND/pictures --choose 4 --confirm 4 --quiet
+models doctor | models doctor scenes-base --data GROUND/pictures --choose 16 --confirm 16 --quiet
 datasets list  | datasets list
 datasets check | datasets check GROUND/pictures --quiet
 datasets corrupt | datasets corrupt GROUND/pictures --out new --corruption fog --severity 1 --recipe raw --limit 2 --quiet
@@ -154,6 +154,9 @@ func templatesOf(files, flags string) lists {
 			name, command, _ := strings.Cut(line, "|")
 			name, kept := strings.CutSuffix(strings.TrimSpace(name), "*")
 			t := template{command: name, line: strings.TrimSpace(command)}
+			if strings.Contains(command, " --baseline {") || strings.Contains(command, " --ood-run {") { // they are read with the flags
+				t.codes = []int{codeUsage}
+			}
 			if kept {
 				t.kept = records
 			}
