@@ -12,7 +12,7 @@ import (
 type template struct {
 	command string // for the counts
 	line    string
-	codes []int // beside those that hostile inputs of any command may end with
+	codes   []int // beside those that hostile inputs of any command may end with
 	// kept are the files of the hostile input that the result must not change with, as long as
 	// the command succeeds: a checksum protects them.
 	kept *regexp.Regexp
