@@ -34,7 +34,7 @@ func zipped(members []member) []byte {
 			method = zip.Deflate
 		}
 		w, err := z.CreateHeader(&zip.FileHeader{Name: m.name, Method: method})
-		if err == nil {
+		if err == nil && !strings.HasSuffix(m.name, "/") { // a folder holds nothing
 			_, err = w.Write(m.data)
 		}
 		if err != nil {

@@ -107,3 +107,35 @@ func (g *game) flags(rng *rand.Rand, dir string) (verdict, error) {
 	_, err = v.take(g.process(dir, args), expectation{codes: []int{codeDone, codeFailed, codeUsage, codeBadImages}, memory: g.memory})
 	return v, err
 }
+
+// unattacked are commands of the program that no template has: a new one must get some.
+func (g *game) unattacked(command string) ([]string, error) {
+	o, err := g.process(g.dir, append(strings.Fields(command), "--help")).run()
+	if err != nil {
+		return nil, err
+	}
+	_, list, some := strings.Cut(o.out, "\nAvailable Commands:\n")
+	known := func(t template) bool { return t.command == command }
+	var out []string
+	if command != "" && strings.Contains(o.out, command+" [flags]") && !strings.Contains(o.out, "\n  "+program+" "+command+" [command]\n") && !slices.ContainsFunc(templates.flags, known) {
+		out = append(out, command)
+	}
+	if !some {
+		return out, nil
+	}
+	list, _, _ = strings.Cut(list, "\n\n")
+	for line := range strings.Lines(list) {
+		name := strings.Fields(line)[0]
+		if name == "help" || name == "completion" {
+			continue
+		}
+		more, err := g.unattacked(strings.TrimSpace(command + " " + name))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, more...)
+	}
+	return out, nil
+}
+
+const program = "cutmix-eval"

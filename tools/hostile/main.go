@@ -131,7 +131,14 @@ func (g *game) prepare(program string) error {
 	if err := os.Chmod(g.program, 0o755); err != nil {
 		return err
 	}
-	return g.lay()
+	if err := g.lay(); err != nil {
+		return err
+	}
+	missing, err := g.unattacked("")
+	if err == nil && len(missing) > 0 {
+		err = fmt.Errorf("no command line to try flags on: %s", strings.Join(missing, ", "))
+	}
+	return err
 }
 
 // playAll plays one case after the other until there is no time left.
