@@ -70,7 +70,7 @@ func (g *game) folder(name string) (string, error) {
 func (g *game) process(dir string, args []string) process {
 	limit := g.limit
 	if len(args) > 0 && args[0] == "demo" { // it tunes two heads
-		limit *= 3
+		limit *= 4
 	}
 	return process{program: g.program, args: args, dir: dir, env: g.env(dir), limit: limit}
 }

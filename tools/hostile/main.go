@@ -80,7 +80,7 @@ func attack(o options) (failed bool, err error) {
 	}
 	g := &game{
 		ground: ground{dir: filepath.Join(work, "ground"), program: filepath.Join(work, "cutmix-eval"), library: filepath.Join(work, "library", "libonnxruntime.so.1")},
-		seed:   o.seed, work: filepath.Join(work, "cases"), limit: 20 * time.Second, memory: 768 << 20,
+		seed:   o.seed, work: filepath.Join(work, "cases"), limit: 30 * time.Second, memory: 768 << 20,
 		calm: map[string]func() (calm, error){}, helps: map[string]func() ([]flagOf, error){},
 	}
 	if err := g.prepare(o.program); err != nil {
