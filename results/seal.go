@@ -15,7 +15,7 @@ var sealMark = []byte("CRCC") // and the CRC-32C of what is before the mark and 
 
 // sealed puts the checksum into a Parquet file.
 func sealed(table []byte) ([]byte, error) {
-	at, err := footer(table)
+	at, err := footer(table, int64(len(table)))
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +25,7 @@ func sealed(table []byte) ([]byte, error) {
 
 // checkSeal compares a table with its checksum, if it has one.
 func checkSeal(table []byte) error {
-	at, err := footer(table)
+	at, err := footer(table, int64(len(table)))
 	if err != nil || at < 8 || !bytes.Equal(table[at-8:at-4], sealMark) {
 		return err
 	}
@@ -36,14 +36,17 @@ func checkSeal(table []byte) error {
 	return nil
 }
 
-// footer is where the footer of a Parquet file begins.
-func footer(table []byte) (at int, err error) {
-	if len(table) < 12 {
-		return 0, errors.New("it is cut off")
+var errCutOff = errors.New("it is cut off")
+
+// footer is where the footer of a Parquet file of that size begins. tail is the file's end, of at
+// least eight bytes.
+func footer(tail []byte, size int64) (at int64, err error) {
+	if size < 12 {
+		return 0, errCutOff
 	}
-	tail := table[len(table)-8:]
-	if n := int64(binary.LittleEndian.Uint32(tail)); string(tail[4:]) == "PAR1" && n <= int64(len(table)-12) {
-		return len(table) - 8 - int(n), nil
+	tail = tail[len(tail)-8:]
+	if n := int64(binary.LittleEndian.Uint32(tail)); string(tail[4:]) == "PAR1" && n <= size-12 {
+		return size - 8 - n, nil
 	}
 	return 0, errors.New("it is cut off or damaged at its end")
 }

@@ -59,7 +59,7 @@ func TestSeal(t *testing.T) {
 	if _, err := parquet.OpenFile(bytes.NewReader(whole), int64(len(whole))); err != nil {
 		t.Error(err)
 	}
-	at, err := footer(whole)
+	at, err := footer(whole, int64(len(whole)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func unsealed(t *testing.T, dir string) {
 	}
 	for _, path := range tables {
 		table := read(t, path)
-		at, err := footer(table)
+		at, err := footer(table, int64(len(table)))
 		if err != nil || !bytes.Equal(table[at-8:at-4], sealMark) {
 			t.Fatalf("%s has no checksum: %v", path, err)
 		}

@@ -4,12 +4,8 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"image"
-	"image/color"
-	"image/gif"
-	"image/jpeg"
 	"image/png"
 	"math"
 	"os"
@@ -17,12 +13,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"cutmix-eval/internal/npy"
-
-	"github.com/parquet-go/parquet-go"
-	"golang.org/x/image/bmp"
-	"golang.org/x/image/tiff"
 )
 
 // ground is where the sound inputs lie that attacks are made from, each under its name. They
@@ -162,12 +152,12 @@ func (g ground) write(name string, data []byte) error {
 // files writes every input that the program itself does not make.
 func (g ground) files(all []picture) error {
 	out := map[string][]byte{}
-	var folder, webdataset, arrays, cifar []member
+	var folder, webdataset, arrays []member
 	var flat, list, labels, numbers, subset, multi, table strings.Builder
 	labels.WriteString("image,label\n")
 	multi.WriteString("image," + strings.Join(g.classes(all), ",") + "\n")
 	table.WriteString("image,label," + strings.Join(g.classes(all), ",") + "\n")
-	var pixels, label, scores []byte
+	var pixels, label, scores, binary []byte
 	var jsonScores [][]float64
 	var rows []hfRow
 	var scoreRows []scoreRow
@@ -176,8 +166,8 @@ func (g ground) files(all []picture) error {
 		file := p.class + "/" + p.name + ".png"
 		out["pictures/"+file] = p.data
 		out["flat/"+p.name+".png"] = p.data
-		folder = append(folder, member{"pictures/" + file, p.data})
-		webdataset = append(webdataset, member{p.name + ".png", p.data}, member{p.name + ".cls", []byte(fmt.Sprint(p.label))})
+		folder = append(folder, member{name: "pictures/" + file, data: p.data})
+		webdataset = append(webdataset, member{name: p.name + ".png", data: p.data}, member{name: p.name + ".cls", data: []byte(fmt.Sprint(p.label))})
 		fmt.Fprintf(&flat, "%s %s\n", p.name, p.class)
 		fmt.Fprintf(&list, "%s %d\n", file, p.label)
 		fmt.Fprintf(&labels, "%s.png,%s\n", p.name, p.class)
@@ -219,11 +209,11 @@ func (g ground) files(all []picture) error {
 			}
 		}
 		record = append(record, slices.Concat(planes[:]...)...)
-		cifar = append(cifar, member{"", slices.Clone(record)})
+		binary = append(binary, record...)
 		out["foreign/"+p.class+"/"+p.name+".npy"] = npyOf("f4", make([]byte, 4*64), 8, 8)
 	}
 	n, side := len(all), all[0].image.Bounds().Dx()
-	arrays = []member{{"images.npy", npyOf("u1", pixels, n, side, side, 3)}, {"labels.npy", npyOf("i8", label, n)}}
+	arrays = []member{{name: "images.npy", data: npyOf("u1", pixels, n, side, side, 3)}, {name: "labels.npy", data: npyOf("i8", label, n)}}
 	for i := range 5 {
 		out[fmt.Sprintf("frost/frost%d.png", i+1)] = textured(400 + 8*i)
 	}
@@ -237,10 +227,6 @@ func (g ground) files(all []picture) error {
 	model, err := os.ReadFile(modelFile)
 	if err != nil {
 		return fmt.Errorf("this command is run from the project's folder: %w", err)
-	}
-	var binary []byte
-	for _, r := range cifar {
-		binary = append(binary, r.data...)
 	}
 	hf, err := parquetOf(rows)
 	if err != nil {
@@ -256,7 +242,7 @@ func (g ground) files(all []picture) error {
 		"images.parquet": hf, "arrays/val_data.npy": arrays[0].data, "arrays/val_labels.npy": arrays[1].data, "arrays.npz": zipped(arrays), "test_batch.bin": binary,
 		"list.txt": []byte(list.String()), "labels.csv": []byte(labels.String()), "labels.txt": []byte(flat.String()), "labels.npy": arrays[1].data,
 		"numbers.txt": []byte(numbers.String()), "subset.txt": []byte(subset.String()), "multi.csv": []byte(multi.String()), "boxes.csv": boxes,
-		"scores.csv": []byte(table.String()), "scores.npy": predictions, "scores.npz": zipped([]member{{"logits.npy", predictions}, {"labels.npy", arrays[1].data}}),
+		"scores.csv": []byte(table.String()), "scores.npy": predictions, "scores.npz": zipped([]member{{name: "logits.npy", data: predictions}, {name: "labels.npy", data: arrays[1].data}}),
 		"scores.parquet": scored, "scores.json": asJSON(jsonScores), "classes.json": asJSON(classMap(g.classes(all))),
 		"coco.json": asJSON(cocoOf(all)), "voc/" + all[0].name + ".xml": vocOf(all[0]),
 		"pixels.json":   asJSON(map[string]any{"input_size": []int{3, 64, 64}, "mean": []float64{0.5, 0.5, 0.5}, "std": []float64{0.25, 0.25, 0.25}, "interpolation": "bilinear", "crop_pct": 1.0}),
@@ -277,55 +263,6 @@ func (g ground) files(all []picture) error {
 }
 
 const modelFile = "models/scenes-base.onnx"
-
-type hfImage struct {
-	Bytes []byte `parquet:"bytes,optional"`
-	Path  string `parquet:"path,optional"`
-}
-
-type hfRow struct {
-	Image hfImage `parquet:"image,optional"`
-	Label int64   `parquet:"label,optional"`
-}
-
-type scoreRow struct {
-	Image  string    `parquet:"image"`
-	Label  int64     `parquet:"label"`
-	Logits []float32 `parquet:"logits,list"`
-}
-
-func parquetOf[T any](rows []T) ([]byte, error) {
-	var b bytes.Buffer
-	w := parquet.NewGenericWriter[T](&b)
-	if _, err := w.Write(rows); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
-}
-
-func npyOf(kind string, values []byte, shape ...int) []byte {
-	return append(npy.Header(kind, shape...), values...)
-}
-
-func appendFloat(b []byte, v float64) []byte { return appendInt(b, int(math.Float64bits(v))) }
-
-func appendInt(b []byte, v int) []byte {
-	for i := range 8 {
-		b = append(b, byte(uint64(v)>>(8*i)))
-	}
-	return b
-}
-
-func asJSON(v any) []byte {
-	data, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // these are our own values
-	}
-	return data
-}
 
 func (g ground) classes(all []picture) []string {
 	var out []string
@@ -351,63 +288,4 @@ func suite(g ground) any {
 		"models": []named{{"name": "base", "model": g.path("model.onnx")}},
 		"data":   []named{{"name": "few", "train": g.path("val"), "val": g.path("val"), "test": g.path("val"), "limit": 10}},
 	}
-}
-
-func cocoOf(all []picture) any {
-	type named map[string]any
-	var images, annotations, categories []named
-	for i, p := range all {
-		images = append(images, named{"id": i, "file_name": p.class + "/" + p.name + ".png", "width": 64, "height": 64})
-		annotations = append(annotations, named{"id": i, "image_id": i, "category_id": p.label, "bbox": []int{8, 8, 30 + i%8, 30}, "area": 900, "iscrowd": 0})
-	}
-	for i := range 10 {
-		categories = append(categories, named{"id": i, "name": fmt.Sprint("c", i)})
-	}
-	return named{"images": images, "annotations": annotations, "categories": categories}
-}
-
-func vocOf(p picture) []byte {
-	return fmt.Appendf(nil, `<annotation><filename>%s.png</filename><size><width>64</width><height>64</height><depth>3</depth></size>`+
-		`<object><name>%s</name><bndbox><xmin>9</xmin><ymin>9</ymin><xmax>40</xmax><ymax>41</ymax></bndbox></object></annotation>`, p.name, p.class)
-}
-
-// textured is a picture that takes some bytes.
-func textured(side int) []byte {
-	im := image.NewGray(image.Rect(0, 0, side, side))
-	for i := range im.Pix {
-		im.Pix[i] = byte(i*i>>7 ^ i)
-	}
-	var b bytes.Buffer
-	if err := png.Encode(&b, im); err != nil {
-		panic(err)
-	}
-	return b.Bytes()
-}
-
-// otherFormats are pictures that are no PNG files, in class folders.
-func otherFormats(all []picture) map[string][]byte {
-	out := map[string][]byte{}
-	for i, p := range all {
-		var b bytes.Buffer
-		var err error
-		ext := ""
-		switch i % 5 {
-		case 0:
-			ext, err = "jpg", jpeg.Encode(&b, p.image, nil)
-		case 1:
-			ext, err = "gif", gif.Encode(&b, p.image, nil)
-		case 2:
-			ext, err = "bmp", bmp.Encode(&b, p.image)
-		case 3:
-			ext, err = "tif", tiff.Encode(&b, p.image, &tiff.Options{Compression: tiff.Deflate})
-		default:
-			grey := image.NewPaletted(p.image.Bounds(), []color.Color{color.Black, color.White})
-			ext, err = "png", png.Encode(&b, grey)
-		}
-		if err != nil {
-			panic(err)
-		}
-		out["mixed/"+p.class+"/"+p.name+"."+ext] = b.Bytes()
-	}
-	return out
 }

@@ -90,8 +90,8 @@ func TestChanges(t *testing.T) {
 	picture := textured(32)
 	inputs := map[string][]byte{
 		"a.json": []byte(`{"a": [1, 2, {"b": null}], "c": "x"}`), "a.csv": []byte("a,b\n1,2\n3,4\n"), "a.png": picture, "a.npy": npyOf("f4", make([]byte, 16), 2, 2),
-		"a.zip": zipped([]member{{"x.json", []byte("{}")}, {"y.png", picture}}), "a.tar": tarred([]member{{"x/1.png", picture}, {"y/2.png", picture}}),
-		"a.tar.gz": gzipped(tarred([]member{{"x/1.png", picture}})), "a.xml": vocOf(picture0()), "a.onnx": {0x08, 0x07, 0x12, 0x03, 'a', 'b', 'c', 0x3a, 0x02, 0x08, 0x01}, "a.bin": picture,
+		"a.zip": zipped([]member{{name: "x.json", data: []byte("{}")}, {name: "y.png", data: picture}}), "a.tar": tarred([]member{{name: "x/1.png", data: picture}, {name: "y/2.png", data: picture}}),
+		"a.tar.gz": gzipped(tarred([]member{{name: "x/1.png", data: picture}})), "a.xml": vocOf(picture0()), "a.onnx": {0x08, 0x07, 0x12, 0x03, 'a', 'b', 'c', 0x3a, 0x02, 0x08, 0x01}, "a.bin": picture,
 	}
 	table, err := parquetOf([]scoreRow{{"a", 1, []float32{1, 2}}})
 	if err != nil {

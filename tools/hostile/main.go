@@ -22,6 +22,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -54,6 +55,7 @@ func main() {
 	flag.IntVar(&o.workers, "workers", runtime.NumCPU(), "cases at once")
 	flag.StringVar(&o.program, "program", "", "cutmix-eval to attack (default: built from here)")
 	flag.Parse()
+	debug.SetMemoryLimit(128 << 20) // the peak of this process is the least that others seem to have
 	failed, err := attack(o)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "hostile:", err)
@@ -113,9 +115,6 @@ func (g *game) prepare(program string) error {
 	}
 	if program != "" {
 		if err := copyFile(program, g.program); err != nil {
-			return err
-		}
-		if err := os.Chmod(g.program, 0o755); err != nil {
 			return err
 		}
 	} else if out, err := exec.Command("go", "build", "-o", g.program, "./cmd/cutmix-eval").CombinedOutput(); err != nil {
