@@ -37,6 +37,9 @@ func Claim(ctx context.Context, dir string, m Manifest, selection []int, s Shard
 		return nil, fmt.Errorf("opening run %q: %w", dir, err)
 	}
 	defer release()
+	if err := atomicfile.Clean(dir, manifestName, selectionName); err != nil {
+		return nil, fmt.Errorf("opening run %q: %w", dir, err)
+	}
 	share, others, err := claim(ctx, dir, s)
 	if err != nil {
 		return nil, err

@@ -122,7 +122,7 @@ func Open(dirs ...string) (*Run, error) {
 
 // Temporary makes a run that is deleted when it is closed.
 func Temporary(m Manifest, selection []int) (*Run, error) {
-	dir, err := scratch.Dir("cutmix-eval-run-*")
+	dir, err := scratch.Dir("run")
 	if err != nil {
 		return nil, fmt.Errorf("making a temporary folder for records: %w", err)
 	}
