@@ -5,6 +5,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -633,6 +634,44 @@ func TestMadeOptions(t *testing.T) {
 		if err != nil || d.Name != want {
 			t.Errorf("%s %+v: %v, want %s", c.path, c.o, err, want)
 		}
+	}
+}
+
+// TestExportEnds: an export that was interrupted leaves nothing, and one that was killed leaves what the
+// next one to the same folder clears.
+func TestExportEnds(t *testing.T) {
+	dir, masks := filepath.Join(t.TempDir(), "scenes"), filepath.Join(t.TempDir(), "masks")
+	stopped, stop := context.WithCancel(context.Background())
+	_, err := ExportScenes(stopped, dir, masks, "val", 10, func(n int) {
+		if n == 5 {
+			stop()
+		}
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("%v", err)
+	}
+	for _, d := range []string{dir, masks} {
+		if left, err := os.ReadDir(d); err != nil || len(left) > 0 {
+			t.Errorf("%v is left in %s: %v", left, d, err)
+		}
+	}
+	killed := filepath.Join(dir, stagingName, "cat", "000001.png")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(killed), 0o755), os.WriteFile(killed, []byte("half"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ExportScenes(context.Background(), dir, masks, "val", 10, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []string{dir, masks} {
+		if files, err := filepath.Glob(filepath.Join(d, "*", "*.png")); err != nil || len(files) != 10 {
+			t.Errorf("%d files in %s, want 10: %v", len(files), d, err)
+		}
+		if _, err := os.Stat(filepath.Join(d, stagingName)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is left in %s: %v", stagingName, d, err)
+		}
+	}
+	if _, err := ExportScenes(context.Background(), dir, "", "val", 10, nil); err == nil || !strings.Contains(err.Error(), "is not empty") {
+		t.Errorf("onto an export that is whole: %v", err)
 	}
 }
 

@@ -3,7 +3,6 @@ package datasets
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -16,55 +15,87 @@ import (
 
 	"cutmix-eval/datasets/scenes"
 	"cutmix-eval/internal/atomicfile"
-	"cutmix-eval/internal/filelock"
 )
 
 // ExportScenes writes a split of the embedded scenes to the folder dir: PNG
 // pictures in class folders, and beside those boxes.csv (path,class,x0,y0,x1,y1:
 // pixels from the top left, x1 and y1 exclusive). masks, if not empty, is a folder
 // for the masks: the same paths, white where the object is visible. dir must not
-// exist or be empty. n limits the number of scenes; 0 is all. done, if not nil, is
-// called with how many are written.
-//
-// Both folders appear when they are whole: until then they are folders of other names beside
-// their places, of which nothing stays after an error; what a process that died left there is removed.
-func ExportScenes(ctx context.Context, dir, masks, split string, n int, done func(int)) (written int, err error) {
+// exist or be empty, but for what an export that was killed left. n limits the number
+// of scenes; 0 is all. done, if not nil, is called with how many are written. After an
+// error nothing is there.
+func ExportScenes(ctx context.Context, dir, masks, split string, n int, done func(int)) (int, error) {
 	sp, err := scenes.ParseSplit(split)
 	if err != nil {
 		return 0, err
 	}
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		if _, err := os.Stat(filepath.Join(dir, stagingName)); err != nil {
+			return 0, fmt.Errorf("folder %q is not empty", dir)
+		}
+	}
 	if n <= 0 || n > scenes.Len(sp) {
 		n = scenes.Len(sp)
 	}
-	pictures, err := newFolder(ctx, dir)
+	pictures, err := stage(dir)
 	if err != nil {
 		return 0, err
 	}
-	defer pictures.discard()
-	var shapes *newlyMade
+	defer os.RemoveAll(pictures)
+	visible := ""
 	if masks != "" {
-		if shapes, err = newFolder(ctx, masks); err != nil {
+		if visible, err = stage(masks); err != nil {
 			return 0, err
 		}
-		defer shapes.discard()
-		masks = shapes.at
+		defer os.RemoveAll(visible)
 	}
-	if written, err = exportScenes(ctx, pictures.at, masks, sp, n, done); err != nil {
-		return written, err
+	if err := writeScenes(ctx, pictures, visible, sp, n, done); err != nil {
+		return 0, err
 	}
-	if shapes != nil {
-		if err := shapes.keep(); err != nil {
+	if masks != "" {
+		if err := unstage(visible); err != nil {
 			return 0, err
 		}
 	}
-	return written, pictures.keep()
+	return n, unstage(pictures)
 }
 
-// exportScenes writes into folders that are there.
-func exportScenes(ctx context.Context, dir, masks string, sp scenes.Split, n int, done func(int)) (int, error) {
+// stagingName is a folder's folder for files that are not all there yet.
+const stagingName = atomicfile.Temporary + "scenes"
+
+// stage makes dir and in it an empty folder for what is to lie there, without what a process that
+// was killed left in such a one.
+func stage(dir string) (staging string, err error) {
+	staging = filepath.Join(dir, stagingName)
+	if err := os.RemoveAll(staging); err != nil {
+		return "", err
+	}
+	return staging, os.MkdirAll(staging, 0o755)
+}
+
+// unstage moves the files of a staging folder to where they are to lie.
+func unstage(staging string) error {
+	dir := filepath.Dir(staging)
+	return filepath.WalkDir(staging, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(staging, p)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return os.MkdirAll(filepath.Join(dir, rel), 0o755)
+		}
+		return os.Rename(p, filepath.Join(dir, rel))
+	})
+}
+
+// writeScenes writes scenes and, where masks names a folder, their masks.
+func writeScenes(ctx context.Context, dir, masks string, sp scenes.Split, n int, done func(int)) error {
 	f, err := os.Create(filepath.Join(dir, "boxes.csv"))
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer f.Close()
 	w := bufio.NewWriter(f)
@@ -74,7 +105,7 @@ func exportScenes(ctx context.Context, dir, masks string, sp scenes.Split, n int
 	var sc scenes.Scene
 	for i := range n {
 		if err := ctx.Err(); err != nil {
-			return i, err
+			return err
 		}
 		scenes.GenerateInto(sp, i, &sc)
 		for p := range scenes.Size * scenes.Size {
@@ -84,12 +115,12 @@ func exportScenes(ctx context.Context, dir, masks string, sp scenes.Split, n int
 		copy(mask.Pix, sc.Mask)
 		_, rel, _ := strings.Cut(scenes.ID(sp, i), "/") // without the split
 		if err := writePNG(filepath.Join(dir, filepath.FromSlash(rel)), rgba); err != nil {
-			return i, err
+			return err
 		}
 		if !sc.Box.Empty() {
 			if masks != "" {
 				if err := writePNG(filepath.Join(masks, filepath.FromSlash(rel)), mask); err != nil {
-					return i, err
+					return err
 				}
 			}
 			b := sc.Box
@@ -100,73 +131,9 @@ func exportScenes(ctx context.Context, dir, masks string, sp scenes.Split, n int
 		}
 	}
 	if err := w.Flush(); err != nil {
-		return n, err
-	}
-	return n, f.Close()
-}
-
-// newlyMade is a folder whose contents get their place when they are whole.
-type newlyMade struct {
-	at, dir string
-	inside  bool // at lies in dir, which was there: it may be another file system
-	release func()
-}
-
-// newFolder makes a folder for what is to be in dir, which must not exist or be empty. It is
-// removed unless keep is called; so is one that a process that died has left.
-func newFolder(ctx context.Context, dir string) (*newlyMade, error) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, err
-	}
-	m := &newlyMade{dir: dir, at: filepath.Join(filepath.Dir(dir), atomicfile.Temporary+filepath.Base(dir))}
-	entries, err := os.ReadDir(dir)
-	switch {
-	case err == nil:
-		m.inside, m.at = true, filepath.Join(dir, atomicfile.Temporary+"export")
-		for _, e := range entries {
-			if !strings.HasPrefix(e.Name(), filepath.Base(m.at)) {
-				return nil, fmt.Errorf("folder %q is not empty", dir)
-			}
-		}
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, err
-	}
-	if m.release, err = filelock.Acquire(ctx, m.at+".lock", 0); err != nil {
-		return nil, fmt.Errorf("writing folder %q: %w", dir, err)
-	}
-	if err = os.RemoveAll(m.at); err == nil {
-		err = os.Mkdir(m.at, 0o755)
-	}
-	if err != nil {
-		m.discard()
-		return nil, err
-	}
-	return m, nil
-}
-
-// keep puts what was written in its place.
-func (m *newlyMade) keep() error {
-	if !m.inside {
-		return os.Rename(m.at, m.dir)
-	}
-	entries, err := os.ReadDir(m.at)
-	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if err := os.Rename(filepath.Join(m.at, e.Name()), filepath.Join(m.dir, e.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// discard removes what has not been kept.
-func (m *newlyMade) discard() {
-	_ = os.RemoveAll(m.at) // nothing of it is of use
-	_ = os.Remove(m.at + ".lock")
-	m.release()
+	return f.Close()
 }
 
 func writePNG(p string, m image.Image) error {

@@ -16,8 +16,8 @@ type Names struct {
 	of    string // for people
 	paths []string
 	byEnd map[string]end
-	// lower is the names in lower case, made when one is not found as it is.
-	lower func() *Names
+	// windows is the names as windowsName has them, made when one is not found as it is.
+	windows func() *Names
 }
 
 // end is what a path, or the end of one, with or without its extension, stands for.
@@ -40,7 +40,7 @@ const (
 // says in errors whose images they are.
 func NewNames(of string, paths []string) *Names {
 	n := newNames(of, paths, func(p string) string { return p })
-	n.lower = sync.OnceValue(func() *Names { return newNames(of, paths, strings.ToLower) })
+	n.windows = sync.OnceValue(func() *Names { return newNames(of, paths, windowsName) })
 	return n
 }
 
@@ -97,20 +97,18 @@ func (n *Names) has(name string) bool {
 	return err != nil || i >= 0
 }
 
-// find tries a name as it is, then with Windows' separators as slashes, then in lower case.
+// find tries a name as it is, then with slashes for backslashes, then in any case.
 func (n *Names) find(name string, within bool) (int, error) {
-	i, err := n.exactly(name, within)
-	if i >= 0 || err != nil {
-		return i, err
-	}
-	if strings.Contains(name, `\`) {
-		name = strings.ReplaceAll(name, `\`, "/")
-		if i, err = n.exactly(name, within); i >= 0 || err != nil {
+	for _, try := range []string{name, strings.ReplaceAll(name, `\`, "/")} {
+		if i, err := n.exactly(try, within); i >= 0 || err != nil {
 			return i, err
 		}
 	}
-	return n.lower().exactly(strings.ToLower(name), within)
+	return n.windows().exactly(windowsName(name), within)
 }
+
+// windowsName is a name without what does not tell files apart on Windows: in lower case, with slashes.
+func windowsName(name string) string { return strings.ToLower(strings.ReplaceAll(name, `\`, "/")) }
 
 func (n *Names) exactly(name string, within bool) (int, error) {
 	rest, deeper := cleanName(name), true

@@ -40,6 +40,15 @@ func TestNames(t *testing.T) {
 		{"1.jpg", "a/1.jpg|a/1.jpg", "a/1.jpg", "a/1.jpg"},
 		{"2.jpg", "a/1.jpg", none, none},
 		{"a", "a/1.jpg", none, none},
+		{`a\x\1.jpg`, "a/x/1.jpg|b/x/1.jpg", "a/x/1.jpg", "a/x/1.jpg"},
+		{`C:\data\a\x\1.jpg`, "a/x/1.jpg|b/x/1.jpg", "a/x/1.jpg", "a/x/1.jpg"},
+		{`a\1.jpg`, `a\1.jpg|1.jpg`, `a\1.jpg`, `a\1.jpg`},
+		{`c/1.jpg`, `b\1.jpg|b\2.jpg`, `b\1.jpg`, none},
+		{"1.JPG", "a/1.jpg", "a/1.jpg", "a/1.jpg"},
+		{"A/One.jpeg", "a/one.jpg|b/one.jpg", "a/one.jpg", "a/one.jpg"},
+		{`x\A.jpg`, "x/A.jpg|x/a.jpg", "x/A.jpg", "x/A.jpg"},
+		{"X/A.JPG", "x/A.jpg|x/a.jpg", "x/A.jpg", several},
+		{"X/AB.JPG", "x/Ab.jpg|x/aB.jpg", several, several},
 		{"", "a/1.jpg", none, none},
 	} {
 		t.Run(c.name+" of "+c.paths, func(t *testing.T) {

@@ -37,11 +37,8 @@ func Claim(ctx context.Context, dir string, m Manifest, selection []int, s Shard
 		return nil, fmt.Errorf("opening run %q: %w", dir, err)
 	}
 	defer release()
-	for _, name := range []string{manifestName, selectionName} { // which are written with this lock alone
-		half, _ := filepath.Glob(filepath.Join(dir, atomicfile.Temporary+name+"-*"))
-		for _, f := range half {
-			_ = os.Remove(f)
-		}
+	if err := atomicfile.Clean(dir, manifestName, selectionName); err != nil {
+		return nil, fmt.Errorf("opening run %q: %w", dir, err)
 	}
 	share, others, err := claim(ctx, dir, s)
 	if err != nil {

@@ -64,7 +64,7 @@ func floats(path string, rows, width int) ([]float32, error) {
 	return out, nil
 }
 
-// maxArray bounds the arrays of a part.
+// maxArray bounds the files of a part, in bytes.
 const maxArray = 8 << 30
 
 // readNpy reads a .npy file of the kind whole; rows < 0 is any number of rows, width 0

@@ -1,9 +1,9 @@
 package results
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -117,16 +117,16 @@ func partMeta(path string, arrays []Array) (run string, rows []int, sums map[str
 }
 
 // openTable reads a table's footer, after its length has been found plausible.
-func openTable(f *os.File, size int64) (*parquet.File, error) {
-	var tail [8]byte
+func openTable(f io.ReaderAt, size int64) (*parquet.File, error) {
 	if size < 12 {
-		return nil, errors.New("it is cut off")
+		return nil, errCutOff
 	}
+	var tail [8]byte
 	if _, err := f.ReadAt(tail[:], size-8); err != nil {
 		return nil, err
 	}
-	if n := int64(binary.LittleEndian.Uint32(tail[:])); string(tail[4:]) != "PAR1" || n > size-12 {
-		return nil, errors.New("it is cut off or damaged at its end")
+	if _, err := footer(tail[:], size); err != nil {
+		return nil, err
 	}
 	t, err := parquet.OpenFile(f, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {

@@ -1,6 +1,7 @@
 package results
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -226,16 +227,14 @@ func readTable[T any](r *Run, p int) (rows []T, err error) {
 		}
 	}()
 	defer recovered(&err)
-	f, err := regular.Open(path)
+	data, err := regular.Read(path, maxArray)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
+	if err := checkSeal(data); err != nil {
 		return nil, err
 	}
-	t, err := openTable(f, info.Size())
+	t, err := openTable(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package results
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"strings"
 
 	"cutmix-eval/internal/atomicfile"
-	"cutmix-eval/internal/filelock"
 	"cutmix-eval/internal/scratch"
 )
 
@@ -124,46 +122,17 @@ func Open(dirs ...string) (*Run, error) {
 
 // Temporary makes a run that is deleted when it is closed.
 func Temporary(m Manifest, selection []int) (*Run, error) {
-	removeDead()
-	dir, err := scratch.Dir(temporaryName + "*")
+	dir, err := scratch.Dir("run")
 	if err != nil {
 		return nil, fmt.Errorf("making a temporary folder for records: %w", err)
 	}
 	m.Key.PartSize = 1024 // nothing to resume or divide: few files, little memory
 	m.Format = FormatVersion
-	r := &Run{Manifest: m, dirs: []string{dir}, parts: map[int]part{}, selection: selection, temporary: true, release: alive(dir)}
+	r := &Run{Manifest: m, dirs: []string{dir}, parts: map[int]part{}, selection: selection, temporary: true}
 	if err := os.Mkdir(filepath.Join(dir, partsName), 0o755); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil
-}
-
-const (
-	temporaryName = "cutmix-eval-run-" // begins the folders of temporary runs
-	aliveName     = "alive"            // lock in them that lives as long as their process
-)
-
-// alive locks a temporary run for the life of the process, and returns what ends that. Where it cannot, the
-// folder just stays if the process is killed.
-func alive(dir string) (release func()) {
-	fresh := filepath.Join(dir, aliveName+".new")
-	release, err := filelock.Acquire(context.Background(), fresh, 0)
-	if err != nil {
-		return nil
-	}
-	_ = os.Rename(fresh, filepath.Join(dir, aliveName)) // a lock of that name is held from the beginning
-	return release
-}
-
-// removeDead removes temporary runs of processes that were killed.
-func removeDead() {
-	locks, _ := filepath.Glob(filepath.Join(os.TempDir(), temporaryName+"*", aliveName))
-	for _, lock := range locks {
-		if release, err := filelock.Acquire(context.Background(), lock, 0); err == nil {
-			_ = os.RemoveAll(filepath.Dir(lock))
-			release()
-		}
-	}
 }
 
 // Find opens the run in dir to go on with it. It returns nil where there is none:

@@ -29,7 +29,8 @@ type Study struct {
 	partial bool
 }
 
-const studyName = "study.json"
+// StudyName is the file that makes a folder a study.
+const StudyName = "study.json"
 
 // studyFormat is raised when a reader of study.json would have to change.
 const studyFormat = 1
@@ -65,10 +66,10 @@ func (s *Study) Add(name string, r *Run) {
 func (s *Study) Save(dir string) error {
 	text, err := json.MarshalIndent(studyFile{studyFormat, s.Task, s.Members, s.About}, "", "  ")
 	if err != nil {
-		return fmt.Errorf("writing %s: %w", studyName, err)
+		return fmt.Errorf("writing %s: %w", StudyName, err)
 	}
 	s.dirs = []string{dir}
-	return atomicfile.Save(filepath.Join(dir, studyName), func(w io.Writer) error {
+	return atomicfile.Save(filepath.Join(dir, StudyName), func(w io.Writer) error {
 		_, err := w.Write(append(text, '\n'))
 		return err
 	})
@@ -97,7 +98,7 @@ func TaskOf(dir string) (task string, err error) {
 
 func readStudy(dir string) (studyFile, error) {
 	var f studyFile
-	path := filepath.Join(dir, studyName)
+	path := filepath.Join(dir, StudyName)
 	text, err := regular.Read(path, regular.Small)
 	if err != nil {
 		return f, err
@@ -235,7 +236,7 @@ func (s *Study) Runs() ([]*Run, error) {
 	}
 	var out []*Run
 	for _, name := range s.Members {
-		if _, err := os.Stat(filepath.Join(MemberDir(s.Dir(), name), studyName)); err == nil && s.runs[name] == nil {
+		if _, err := os.Stat(filepath.Join(MemberDir(s.Dir(), name), StudyName)); err == nil && s.runs[name] == nil {
 			part, err := s.Study(name)
 			if err != nil {
 				return nil, err

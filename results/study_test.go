@@ -168,11 +168,11 @@ func TestStudyRefused(t *testing.T) {
 		"nothing":            {nil, "no run directory"},
 		"no folder":          {[]string{filepath.Join(good, "none")}, "there is no such folder"},
 		"an empty folder":    {[]string{t.TempDir()}, "holds no run"},
-		"damaged":            {[]string{write(studyName, "{")}, "it is damaged"},
-		"no task":            {[]string{write(studyName, text(studyFile{Format: studyFormat}))}, "names no task"},
-		"a later format":     {[]string{write(studyName, text(studyFile{Format: 9, Task: "x"}))}, "format 9, this program reads 1"},
-		"a member outside":   {[]string{write(studyName, text(studyFile{Format: studyFormat, Task: "x", Members: []string{"../y"}}))}, "outside of the folder"},
-		"other members":      {[]string{good, write(studyName, text(studyFile{Format: studyFormat, Task: "test-study", Members: []string{"id"}}))}, "different evaluations"},
+		"damaged":            {[]string{write(StudyName, "{")}, "it is damaged"},
+		"no task":            {[]string{write(StudyName, text(studyFile{Format: studyFormat}))}, "names no task"},
+		"a later format":     {[]string{write(StudyName, text(studyFile{Format: 9, Task: "x"}))}, "format 9, this program reads 1"},
+		"a member outside":   {[]string{write(StudyName, text(studyFile{Format: studyFormat, Task: "x", Members: []string{"../y"}}))}, "outside of the folder"},
+		"other members":      {[]string{good, write(StudyName, text(studyFile{Format: studyFormat, Task: "test-study", Members: []string{"id"}}))}, "different evaluations"},
 		"a study and a run":  {[]string{good, MemberDir(good, "id")}, "shares of one are wanted"},
 		"old, of ood":        {[]string{write("ood.json", "{}")}, "earlier version"},
 		"old, of finetune":   {[]string{write("report.json", "{}")}, "earlier version"},
@@ -194,7 +194,7 @@ func FuzzStudy(f *testing.F) {
 	f.Add([]byte(`{"format":1,"task":"ood","members":["..","/"]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, studyName), text, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, StudyName), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		s, err := OpenStudy(true, dir)

@@ -1,6 +1,7 @@
 package results
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -169,10 +170,19 @@ func writePart[T any](r *Run, index func(*T) int, b batch[T]) error {
 	for i := range b.rows {
 		at[i] = index(&b.rows[i])
 	}
-	err := save(tablePath(dir, b.part), !r.temporary, func(f io.Writer) error {
-		t := parquet.NewGenericWriter[T](f, append(options, parquet.KeyValueMetadata(metaRows, ranges(at)))...)
-		_, err := t.Write(b.rows)
-		return errors.Join(err, t.Close())
+	var file bytes.Buffer
+	t := parquet.NewGenericWriter[T](&file, append(options, parquet.KeyValueMetadata(metaRows, ranges(at)))...)
+	_, err := t.Write(b.rows)
+	if err := errors.Join(err, t.Close()); err != nil {
+		return fmt.Errorf("writing %s: %w", tablePath(dir, b.part), err)
+	}
+	table, err := sealed(file.Bytes())
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", tablePath(dir, b.part), err)
+	}
+	err = save(tablePath(dir, b.part), !r.temporary, func(f io.Writer) error {
+		_, err := f.Write(table)
+		return err
 	})
 	if err != nil {
 		return err

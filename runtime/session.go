@@ -146,7 +146,7 @@ func Open(ctx context.Context, src Source, o Options) (*Session, error) {
 // tryDevice runs the model once with profiling and reports which provider ran
 // how many nodes. That nothing ran on the device is an error.
 func tryDevice(ctx context.Context, l *loader, as *Session) (map[string]int, error) {
-	dir, err := scratch.Dir("cutmix-eval-*")
+	dir, err := scratch.Dir("model")
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 )
 
 // Temporary begins the names of files that are not whole yet.
@@ -21,6 +23,26 @@ func Save(path string, write func(io.Writer) error) error { return save(path, tr
 // SaveUnsynced is Save for files that need not outlast a power failure: it does not wait
 // for the disk.
 func SaveUnsynced(path string, write func(io.Writer) error) error { return save(path, false, write) }
+
+// Clean removes what processes that were killed left of files of these names in dir. No other process
+// may be writing them, which a lock sees to.
+func Clean(dir string, names ...string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		half, ok := strings.CutPrefix(e.Name(), Temporary)
+		if at := strings.LastIndexByte(half, '-'); !ok || at < 0 || !slices.Contains(names, half[:at]) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
 
 func save(path string, durable bool, write func(io.Writer) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), Temporary+filepath.Base(path)+"-*")

@@ -46,3 +46,27 @@ func TestSave(t *testing.T) {
 		})
 	}
 }
+
+// TestClean: what killed processes left of the files that are named goes, and nothing else.
+func TestClean(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{Temporary + "a.json-123", Temporary + "a.json-9", Temporary + "b.json-123", Temporary + "a.json", "a.json", "a.json-123"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Clean(dir, "a.json", "c.json"); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range left {
+		names = append(names, e.Name())
+	}
+	if got, want := strings.Join(names, " "), ".tmp-a.json .tmp-b.json-123 a.json a.json-123"; got != want {
+		t.Errorf("%s is left, want %s", got, want)
+	}
+}

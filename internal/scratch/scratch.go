@@ -1,5 +1,5 @@
 // Package scratch makes temporary folders and knows which are there, so that a program that must
-// end at once can remove them.
+// end at once can remove them. Those of a process that was killed are removed by the next one.
 package scratch
 
 import (
@@ -9,17 +9,25 @@ import (
 )
 
 var (
-	mu   sync.Mutex
-	dirs = map[string]bool{}
+	mu      sync.Mutex
+	dirs    = map[string]func(){} // what gives back the lock, by folder
+	cleaned bool
 )
 
-// Dir makes a folder in the system's for temporary files. pattern is that of os.MkdirTemp.
-func Dir(pattern string) (string, error) {
-	dir, err := os.MkdirTemp("", pattern)
+// prefix begins the names of all folders that are made here.
+const prefix = "cutmix-eval-"
+
+// Dir makes a folder in the system's for temporary files. what says what it is for, in its name.
+func Dir(what string) (string, error) {
+	mu.Lock()
+	defer mu.Unlock()
+	if !cleaned {
+		cleaned = true
+		clean()
+	}
+	dir, err := os.MkdirTemp("", prefix+what+"-*")
 	if err == nil {
-		mu.Lock()
-		dirs[dir] = true
-		mu.Unlock()
+		dirs[dir] = hold(dir)
 	}
 	return dir, err
 }
@@ -27,9 +35,18 @@ func Dir(pattern string) (string, error) {
 // Remove removes a folder that Dir has made.
 func Remove(dir string) error {
 	mu.Lock()
+	defer mu.Unlock()
+	return remove(dir)
+}
+
+func remove(dir string) error {
+	release := dirs[dir]
 	delete(dirs, dir)
-	mu.Unlock()
-	return os.RemoveAll(dir)
+	err := os.RemoveAll(dir)
+	if release != nil {
+		release()
+	}
+	return err
 }
 
 // Clear removes all folders that are left.
@@ -38,8 +55,7 @@ func Clear() error {
 	defer mu.Unlock()
 	var errs []error
 	for dir := range dirs {
-		errs = append(errs, os.RemoveAll(dir))
-		delete(dirs, dir)
+		errs = append(errs, remove(dir))
 	}
 	return errors.Join(errs...)
 }

@@ -270,6 +270,9 @@ func Add(ctx context.Context, path string, e Entry) error {
 		return err
 	}
 	defer release()
+	if err := atomicfile.Clean(filepath.Dir(path), filepath.Base(path)); err != nil {
+		return err
+	}
 	l, err := Read(path)
 	if err != nil {
 		return err

@@ -109,7 +109,7 @@ func (c Config) parts(dir string) []part {
 // for all. progress is called with the share that is done.
 func Run(ctx context.Context, running evaluation.Running, config Config, limit int, seed uint64, progress func(done float64)) (*report.Report, error) {
 	start := time.Now()
-	dir, err := scratch.Dir("cutmix-eval-demo-*")
+	dir, err := scratch.Dir("demo")
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"cutmix-eval/augment"
 	"cutmix-eval/evaluation"
 	"cutmix-eval/heads"
+	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/internal/filelock"
 	"cutmix-eval/linear"
 	"cutmix-eval/model"
@@ -240,6 +241,9 @@ func (j *Job) claim(ctx context.Context) (err error) {
 		return err
 	}
 	if j.release, err = filelock.Acquire(ctx, filepath.Join(dir, lockName), 0); err != nil {
+		return fmt.Errorf("training in %q: %w", dir, err)
+	}
+	if err := atomicfile.Clean(dir, checkpointName, searchName, logName+".csv", logName+".json", results.StudyName); err != nil {
 		return fmt.Errorf("training in %q: %w", dir, err)
 	}
 	if old && !j.options.Restart {

@@ -87,7 +87,7 @@ func parseSuite(data []byte) (*Suite, error) {
 	for _, names := range [][]string{models, sets} {
 		for i, n := range names {
 			twice := slices.ContainsFunc(names[:i], func(m string) bool { return strings.EqualFold(m, n) }) // they name files
-			if !suiteName.MatchString(n) || twice || strings.EqualFold(n, "study.json") {
+			if !suiteName.MatchString(n) || twice || strings.EqualFold(n, results.StudyName) {
 				return nil, fmt.Errorf("the name %q is there twice, or is not of letters, digits, spaces, dots, - and _", n)
 			}
 		}

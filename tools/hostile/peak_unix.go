@@ -1,0 +1,8 @@
+//go:build unix && !darwin
+
+package main
+
+import "syscall"
+
+// peakOf is the most memory that a process had, in bytes.
+func peakOf(u *syscall.Rusage) int64 { return u.Maxrss << 10 }
