@@ -69,6 +69,9 @@ func (s *Study) Save(dir string) error {
 		return fmt.Errorf("writing %s: %w", StudyName, err)
 	}
 	s.dirs = []string{dir}
+	if err := atomicfile.Clean(dir, StudyName); err != nil {
+		return fmt.Errorf("writing %s: %w", StudyName, err)
+	}
 	return atomicfile.Save(filepath.Join(dir, StudyName), func(w io.Writer) error {
 		_, err := w.Write(append(text, '\n'))
 		return err

@@ -105,6 +105,9 @@ func (e Export) Write(ctx context.Context, d *datasets.Dataset, dir string, prog
 	if err != nil {
 		return 0, nil, err
 	}
+	if err := x.clean(); err != nil {
+		return 0, nil, err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	for range e.Workers {
 		group.Go(func() error { return x.work(ctx) })
@@ -127,6 +130,24 @@ type exporting struct {
 	next, done, files atomic.Int64 // of images; of files, and of those that were not there
 	lock              sync.Mutex
 	bad               []datasets.Problem
+}
+
+// clean removes what an export that was killed left in the folders of images.
+func (x *exporting) clean() error {
+	seen := map[string]bool{}
+	for _, v := range x.images.Variants {
+		for _, i := range x.at {
+			dir := filepath.Join(x.dir, v.Name, v.Digits(), filepath.Dir(x.names[i]))
+			if x.names[i] == "" || seen[dir] {
+				continue
+			}
+			seen[dir] = true
+			if err := atomicfile.Clean(dir); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // work takes images until none is left, for one goroutine.
@@ -195,6 +216,9 @@ func (e Export) claim(dir string, d *datasets.Dataset, textures string) error {
 		return err
 	}
 	path := filepath.Join(dir, claimName)
+	if err := atomicfile.Clean(dir, claimName); err != nil {
+		return err
+	}
 	entries, err := os.ReadDir(dir)
 	switch {
 	case err == nil && len(entries) > 0:

@@ -24,31 +24,51 @@ func Save(path string, write func(io.Writer) error) error { return save(path, tr
 // for the disk.
 func SaveUnsynced(path string, write func(io.Writer) error) error { return save(path, false, write) }
 
-// Clean removes what processes that were killed left of files of these names in dir. No other process
-// may be writing them, which a lock sees to.
+// Clean removes what processes that were killed left in dir, which need not exist, of files of
+// these names, or of any; what another process is writing stays.
 func Clean(dir string, names ...string) error {
 	entries, err := os.ReadDir(dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	var errs []error
 	for _, e := range entries {
 		half, ok := strings.CutPrefix(e.Name(), Temporary)
-		if at := strings.LastIndexByte(half, '-'); !ok || at < 0 || !slices.Contains(names, half[:at]) {
+		at := strings.LastIndexByte(half, '-')
+		if !ok || at < 0 || !e.Type().IsRegular() || len(names) > 0 && !slices.Contains(names, half[:at]) {
 			continue
 		}
-		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
-			errs = append(errs, err)
+		if path := filepath.Join(dir, e.Name()); !held(path) {
+			if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+				errs = append(errs, err)
+			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
+// create makes the file that is written before it gets the name path, and holds it.
+func create(path string) (f *os.File, release func(), err error) {
+	for {
+		f, err = os.CreateTemp(filepath.Dir(path), Temporary+filepath.Base(path)+"-*")
+		if err != nil {
+			return nil, nil, err
+		}
+		release = hold(f)
+		if _, err := os.Stat(f.Name()); err == nil {
+			return f, release, nil
+		}
+		release() // another process took it for one that was left, before it was held
+		_ = f.Close()
+	}
+}
+
 func save(path string, durable bool, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), Temporary+filepath.Base(path)+"-*")
+	f, release, err := create(path)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
+	defer release()
 	defer func() {
 		if err != nil {
 			_ = f.Close()

@@ -47,7 +47,8 @@ func TestSave(t *testing.T) {
 	}
 }
 
-// TestClean: what killed processes left of the files that are named goes, and nothing else.
+// TestClean: what killed processes left of the files that are named goes, and nothing else. What is being
+// written stays, and gets its name.
 func TestClean(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{Temporary + "a.json-123", Temporary + "a.json-9", Temporary + "b.json-123", Temporary + "a.json", "a.json", "a.json-123"} {
@@ -55,8 +56,18 @@ func TestClean(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := Clean(dir, "a.json", "c.json"); err != nil {
+	path := filepath.Join(dir, "c.json")
+	err := Save(path, func(w io.Writer) error {
+		if _, err := io.WriteString(w, "whole"); err != nil {
+			return err
+		}
+		return Clean(dir, "a.json", "c.json")
+	})
+	if err != nil {
 		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "whole" {
+		t.Errorf("%q %v", text, err)
 	}
 	left, err := os.ReadDir(dir)
 	if err != nil {
@@ -66,7 +77,16 @@ func TestClean(t *testing.T) {
 	for _, e := range left {
 		names = append(names, e.Name())
 	}
-	if got, want := strings.Join(names, " "), ".tmp-a.json .tmp-b.json-123 a.json a.json-123"; got != want {
+	if got, want := strings.Join(names, " "), ".tmp-a.json .tmp-b.json-123 a.json a.json-123 c.json"; got != want {
 		t.Errorf("%s is left, want %s", got, want)
+	}
+	if err := Clean(dir); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, Temporary+"*-*")); err != nil || len(left) > 0 {
+		t.Errorf("%q is left (%v)", left, err)
+	}
+	if err := Clean(filepath.Join(dir, "none")); err != nil {
+		t.Errorf("a folder that is not there: %v", err)
 	}
 }

@@ -32,7 +32,7 @@ func Acquire(ctx context.Context, path string, wait time.Duration) (release func
 	}
 	deadline := time.Now().Add(wait)
 	for {
-		held, err := try(f)
+		held, err := Try(f)
 		switch {
 		case err == nil && !held:
 			return func() { f.Close() }, nil

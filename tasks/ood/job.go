@@ -220,6 +220,9 @@ func (j *Job) Finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := atomicfile.Clean(filepath.Dir(path), filepath.Base(path)); err != nil {
+		return fmt.Errorf("writing detector %q: %w", path, err)
+	}
 	if err := atomicfile.Save(path, res.detector.Write); err != nil {
 		return fmt.Errorf("writing detector %q: %w", path, err)
 	}
