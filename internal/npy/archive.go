@@ -12,10 +12,11 @@ import (
 	"strings"
 )
 
-// Array is an array of float64.
+// Array is an array of numbers or of texts.
 type Array struct {
 	Shape []int
 	Data  []float64
+	Text  []string // nil where it is one of numbers
 }
 
 // Archive is a zip file of texts and arrays, as numpy.load reads the arrays of it.
@@ -73,10 +74,7 @@ func ReadArchive(r io.ReaderAt, size, most int64) (Archive, error) {
 		}
 		most -= int64(len(data))
 		if name, array := strings.CutSuffix(f.Name, ".npy"); err == nil && array {
-			var info Info
-			var v []float64
-			info, v, err = Values(data)
-			a.Arrays[name] = Array{info.Shape, v}
+			a.Arrays[name], err = Parsed(data)
 		} else {
 			a.Texts[f.Name] = data
 		}
