@@ -185,7 +185,8 @@ func columnsOf(header []string, rows [][]cell) (columns, error) {
 		}
 	}
 	switch {
-	case len(c.scores) == 0 && predicted >= 0:
+	case len(c.scores) < 2 && predicted >= 0: // one column of numbers holds no scores of classes
+		c.scores = nil
 		c.predicted, c.numbers = take(predicted), kind[predicted].number
 		if c.numbers && !kind[predicted].whole { // the score of a single output
 			c.scores, c.predicted = []int{predicted}, -1

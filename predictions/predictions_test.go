@@ -234,6 +234,7 @@ func TestClassesAlone(t *testing.T) {
 		"CSV with all":            {"image,label,prediction\na.png,dog,dog\nb.png,dog,cat\nc.png,dog,dog\n", with(names, ids, []string{"dog", "dog", "dog"})},
 		"names beside numbers":    {"image,label,prediction,class,predicted\na.png,1,1,dog,dog\nb.png,1,0,dog,cat\nc.png,1,1,dog,dog\n", with(names, ids, []string{"dog", "dog", "dog"})},
 		"with a confidence":       {"image,prediction,confidence\na.png,dog,0.9\nb.png,cat,0.8\nc.png,dog,0.7\n", with(names, ids, nil)},
+		"with some number":        {"image,prediction,checksum\na.png,dog,17\nb.png,cat,4\nc.png,dog,25\n", with(names, ids, nil)},
 		"rows out of order":       {",prediction\n1,0\n0,2\n2,1\n", numbers},
 		"Parquet":                 {string(parquetOf(t, []row{{"a.png", "dog"}, {"b.png", "cat"}, {"c.png", "dog"}})), with(names, ids, nil)},
 		"one score":               {string(array32([]int{3}, 0.5, 1, 0)), one},

@@ -206,7 +206,7 @@ func TestRunsOfPredictions(t *testing.T) {
 	_, out, _ = command(t, "report", first, "--by", "confidence,predicted,class", "--worst", "2", "--bootstrap", "0")
 	mentions(t, out, "70 to 80 %", "wrong with most confidence", "probabilities: each row sums to 1")
 	_, out, _ = command(t, "report", alone, "--export", "csv")
-	mentions(t, out, "im00.png,cat,ok,,0,0,0,0,cat,true,0,,,,0,")
+	mentions(t, out, ",cat,true,0,,,,0,\n", "im00.png,cat,ok,")
 	_, out, _ = command(t, "report", alone)
 	mentions(t, out, "predicted classes alone, without scores: they give accuracy and what is mixed up, no top-5, calibration or temperature")
 	fails(t, exitUsage, "--by size says nothing about predictions", "report", first, "--by", "size")
