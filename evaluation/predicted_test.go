@@ -256,6 +256,8 @@ func TestPredictedRows(t *testing.T) {
 		"in order, from 1":         {text: "1,-2\n-1,0\n-1,1\n", labels: "1\n2\n2\n", right: "111"},
 		"from 1, but for the last": {text: "1,-2,0\n-1,0,0\n-1,1,0\n", labels: "1\n2\n2\n", want: "what they count is unclear"},
 		"both from 1":              {text: "1\n2\n2\n", labels: "1\n2\n1\n", right: "110"},
+		"neither first nor last":   {text: "1\n2\n1\n2\n", labels: "1\n1\n1\n0\n", right: "1010"},
+		"predicted from 1":         {text: "1\n2\n1\n2\n", labels: "0\n1\n0\n0\n", right: "1110"},
 		"names in no order":        {text: bare, labels: "0\n1\n1\n", want: "not in their order (b.png before a.png)"},
 		"names for rows":           {text: "1,-2\n-1,0\n-1,1\n", labels: "image,label\na,0\nb,1\nc,1\n", want: "rows have no names of images"},
 		"too few":                  {text: "1,-2\n-1,0\n-1,1\n", labels: "0\n1\n", want: "its 3 rows have no names"},

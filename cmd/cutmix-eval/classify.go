@@ -130,12 +130,16 @@ func (o *classifyOptions) checkPredictions(cmd *cobra.Command) (err error) {
 		switch {
 		case err != nil:
 		case slices.Contains([]string{
-			"predictions", "data", "labels", "label-column", "class-order", "subset", "limit", "seed",
+			"predictions", "data", "labels", "class-order", "subset", "limit", "seed",
 			"format", "quiet", "out", "shard", "allow-bad", "restrict", "bins", "bootstrap", "pairs", "positive", "threshold", "scores",
 		}, f.Name):
 		case slices.Contains([]string{"data-format", "data-root", "split"}, f.Name):
 			if o.Data.Path == "" {
 				err = fmt.Errorf("--%s says nothing about --predictions without --data", f.Name)
+			}
+		case f.Name == "label-column":
+			if o.Data.Labels == "" {
+				err = errors.New("--label-column says nothing without --labels")
 			}
 		case slices.Contains([]string{"multi-label", "multi-split"}, f.Name):
 			err = fmt.Errorf("--%s says nothing about --predictions, which are of one class per image", f.Name)
