@@ -1,6 +1,7 @@
 package datasets
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -24,6 +25,15 @@ type Alignment struct {
 // ErrOtherNames is wrapped where none of the data's classes has a name of the model's.
 var ErrOtherNames = errors.New("the model calls its classes otherwise")
 
+// otherNames is ErrOtherNames of what gives the scores.
+type otherNames struct{ scorer string }
+
+func (e otherNames) Error() string        { return e.scorer + " calls its classes otherwise" }
+func (e otherNames) Is(target error) bool { return target == ErrOtherNames }
+
+// scorer is what gives the class scores.
+func (d *Dataset) scorer() string { return cmp.Or(d.Scorer, "the model") }
+
 // InOrder begins How where nothing but the number of classes says which outputs are meant.
 const InOrder = "in order"
 
@@ -43,12 +53,12 @@ func (d *Dataset) Align(outputs int, names []string) (Alignment, error) {
 	}
 	a, err := d.align(outputs, names)
 	if err != nil {
-		return a, fmt.Errorf("matching %s (%d classes) to the model's %d outputs: %w", d.Name, len(d.Classes), outputs, err)
+		return a, fmt.Errorf("matching %s (%d classes) to %s's %d outputs: %w", d.Name, len(d.Classes), d.scorer(), outputs, err)
 	}
 	for c, more := range a.More {
 		for _, o := range more {
 			if o >= outputs {
-				return a, fmt.Errorf("matching %s to the model: class %q would be output %d, the model has 0 to %d; give another class map by --labels", d.Name, d.Classes[c], o, outputs-1)
+				return a, fmt.Errorf("matching %s to %s: class %q would be output %d, %s has 0 to %d; give another class map by --labels", d.Name, d.scorer(), d.Classes[c], o, d.scorer(), outputs-1)
 			}
 		}
 	}
@@ -59,10 +69,10 @@ func (d *Dataset) Align(outputs int, names []string) (Alignment, error) {
 			if o == outputs && d.Indices != nil && d.Order == "" && d.Indices[0] > 0 {
 				way = "if labels count from 1, give --class-order from-1, else a class map by --labels"
 			}
-			return a, fmt.Errorf("matching %s to the model: class %q%s would be output %d, the model has 0 to %d; %s", d.Name, d.Classes[c], d.such(c), o, outputs-1, way)
+			return a, fmt.Errorf("matching %s to %s: class %q%s would be output %d, %s has 0 to %d; %s", d.Name, d.scorer(), d.Classes[c], d.such(c), o, d.scorer(), outputs-1, way)
 		}
 		if other, ok := used[o]; ok {
-			return a, fmt.Errorf("matching %s to the model: classes %q and %q are both output %d", d.Name, d.Classes[other], d.Classes[c], o)
+			return a, fmt.Errorf("matching %s to %s: classes %q and %q are both output %d", d.Name, d.scorer(), d.Classes[other], d.Classes[c], o)
 		}
 		used[o] = c
 	}
@@ -112,7 +122,7 @@ func (d *Dataset) align(outputs int, names []string) (Alignment, error) {
 		}
 	}
 	if a, b, ok := alike(d.Classes); ok {
-		if exact, missing := d.lookup("by the class names in the model", byName(names), asItIs); names != nil && len(missing) == 0 {
+		if exact, missing := d.lookup("by the class names in "+d.scorer(), byName(names), asItIs); names != nil && len(missing) == 0 {
 			return exact, nil
 		}
 		return Alignment{}, fmt.Errorf("the classes %q and %q differ only in case, spaces, underscores, hyphens or Unicode form, so whether they are one is unclear; write one like the other, or give a class map of both with --labels", a, b)
@@ -123,14 +133,14 @@ func (d *Dataset) align(outputs int, names []string) (Alignment, error) {
 		} else if a, ok := d.byImageNet(outputs, names); ok {
 			return a, nil
 		} else if len(missing) < len(d.Classes) {
-			return a, fmt.Errorf("the model names its classes (%s), but has no %s; rename the classes or give a class map with --labels",
-				text.Some(names, 3), text.Some(missing, 3))
+			return a, fmt.Errorf("%s names its classes (%s), but has no %s; rename the classes or give a class map with --labels",
+				d.scorer(), text.Some(names, 3), text.Some(missing, 3))
 		}
 		way := "give a class map with --labels (lines of \"class output\")"
 		if len(d.Classes) == outputs {
 			way += ", or say with --class-order in which order the classes are the outputs"
 		}
-		return Alignment{}, fmt.Errorf("%w (%s; the data: %s); %s", ErrOtherNames, text.Some(names, 3), text.Some(d.Classes, 3), way)
+		return Alignment{}, fmt.Errorf("%w (%s; the data: %s); %s", otherNames{d.scorer()}, text.Some(names, 3), text.Some(d.Classes, 3), way)
 	}
 	if a, ok := d.byImageNet(outputs, nil); ok {
 		return a, nil
@@ -214,7 +224,7 @@ func (d *Dataset) byCalled(names []string) (a Alignment, ok bool, err error) {
 			index[fold(firstName(name))] = i
 		}
 	}
-	a = Alignment{Output: make([]int, len(d.Classes)), How: "by the names of the labels, which are the class names in the model"}
+	a = Alignment{Output: make([]int, len(d.Classes)), How: "by the names of the labels, which are the class names in " + d.scorer()}
 	found, other := 0, -1
 	for c, called := range d.Called {
 		o, there := index[fold(called)]
@@ -263,6 +273,38 @@ func (d *Dataset) byNumber(outputs int, names []string) (Alignment, bool) {
 	return a, true
 }
 
+// ClassOf is the class that each name means, -1 for none: the one of that name, without regard to case,
+// spaces, underscores, hyphens and Unicode form, or of that ImageNet class.
+func (d *Dataset) ClassOf(names []string) []int {
+	exact, imageNet := map[string]int{}, map[int]int{}
+	for i, c := range d.Classes {
+		exact[c] = i
+		if at, ok := imageNetClass(c); ok {
+			imageNet[at] = i
+		}
+	}
+	folded, _ := folds(d.Classes)
+	out := make([]int, len(names))
+	for i, name := range names {
+		class, ok := exact[name]
+		if !ok {
+			class, ok = folded[fold(name)]
+		}
+		if at, is := imageNetClass(name); !ok && is && len(imageNet) == len(d.Classes) {
+			class, ok = imageNet[at]
+		}
+		if out[i] = class; !ok {
+			out[i] = -1
+		}
+	}
+	return out
+}
+
+// ImageNet says whether all classes are ImageNet's, by synset or name.
+func (d *Dataset) ImageNet() bool {
+	return !slices.ContainsFunc(d.Classes, func(c string) bool { _, ok := imageNetClass(c); return !ok })
+}
+
 // byName is the index of each name.
 func byName(names []string) map[string]int {
 	index := map[string]int{}
@@ -288,7 +330,7 @@ func alike(classes []string) (a, b string, ok bool) {
 // byNames matches the classes to the model's names.
 func (d *Dataset) byNames(names []string) (a Alignment, missing []string) {
 	index := byName(names)
-	const how = "by the class names in the model"
+	how := "by the class names in " + d.scorer()
 	if a, missing = d.lookup(how, index, asItIs); len(missing) == 0 {
 		return a, nil
 	}
@@ -361,7 +403,7 @@ func (d *Dataset) byImageNet(outputs int, names []string) (Alignment, bool) {
 		for i := range a.Output {
 			a.Output[i] += outputs - 1000
 		}
-		a.How += "; the model's names are in the order of the synsets"
+		a.How += "; " + d.scorer() + "'s names are in the order of the synsets"
 		return a, true
 	}
 	for i, at := range a.Output {
@@ -371,6 +413,6 @@ func (d *Dataset) byImageNet(outputs int, names []string) (Alignment, bool) {
 		}
 		a.Output[i] = o
 	}
-	a.How += " and the class names in the model"
+	a.How += " and the class names in " + d.scorer()
 	return a, true
 }

@@ -72,6 +72,8 @@ type Options struct {
 	NoiseW, NoiseH int
 	NoiseSeed      uint64
 	Exif           bool // pictures are turned as their EXIF orientation says
+	// Highest is the highest number that a label of rows can have, of Rows; 0: unknown.
+	Highest int
 }
 
 // Unlabelled is the label of an image without one.
@@ -106,14 +108,16 @@ type Dataset struct {
 	// right; nil without one.
 	ClassSets map[string][]int
 	Order     ClassOrder // that was asked for; empty: found
-	src       source
-	base      string        // folder of a tree that all samples lie in, below wrappers and splits
-	derived   *derivation   // nil for images that are read
-	exif      bool          // Options.Exif
-	content   []string      // of the Fingerprint, where samples have no sizes of their own
-	part      string        // of numpy's arrays: what the pictures are of
-	also      map[int][]int // further classes of a sample
-	border    bool          // pictures may have ObjectNet's red border
+	// Scorer is what gives the class scores, for messages; empty: the model.
+	Scorer  string
+	src     source
+	base    string        // folder of a tree that all samples lie in, below wrappers and splits
+	derived *derivation   // nil for images that are read
+	exif    bool          // Options.Exif
+	content []string      // of the Fingerprint, where samples have no sizes of their own
+	part    string        // of numpy's arrays: what the pictures are of
+	also    map[int][]int // further classes of a sample
+	border  bool          // pictures may have ObjectNet's red border
 }
 
 // source delivers the contents of samples, by Sample.at.

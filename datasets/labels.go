@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"cutmix-eval/internal/regular"
+	"cutmix-eval/internal/text"
 )
 
 // labelFile is what --labels names, in whichever form it was:
@@ -74,7 +75,7 @@ func readText(name string) ([]byte, error) {
 	if bytes.HasPrefix(data, []byte("\x93NUMPY")) {
 		return data, nil // of numbers, not of text
 	}
-	if data, err = asUTF8(data); err != nil {
+	if data, err = text.UTF8(data); err != nil {
 		return nil, fmt.Errorf("%q: %w", name, err)
 	}
 	return data, nil

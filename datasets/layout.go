@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"cutmix-eval/internal/text"
 )
 
 // recognise finds out what a tree is.
@@ -279,7 +281,7 @@ func (d *Dataset) metadata(t *tree, base string, images []int, prefix string) (d
 		if !ok {
 			continue
 		}
-		if data, err = asUTF8(data); err != nil {
+		if data, err = text.UTF8(data); err != nil {
 			return false, fmt.Errorf("%s: %w", name, err)
 		}
 		head, _, _ := strings.Cut(string(data), "\n")

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 
+	"cutmix-eval/internal/parquetfooter"
+
 	"github.com/parquet-go/parquet-go"
 )
 
@@ -201,7 +203,7 @@ func openShard(at file) (s *shard, err error) {
 	}()
 	defer damaged(&err)
 	size := f.size
-	footer, err := parquetFooter(f, size)
+	footer, err := parquetfooter.Read(f, size)
 	if err != nil {
 		return nil, err
 	}

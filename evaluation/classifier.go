@@ -153,6 +153,8 @@ func (c *Classifier) Engine(ctx context.Context, taps ...string) (Engine, error)
 		err = fmt.Errorf("model %q: %w", c.source, err)
 	} else if n := c.Model.Classes; n > 0 && n != outputs {
 		err = fmt.Errorf("model %q: tensor %q has %d values per image, its output %q has %d classes", c.source, c.Model.Logits, outputs, c.Model.Output, n)
+	} else if known, ok := e.(interface{ Probabilities() bool }); ok {
+		c.probabilities = known.Probabilities()
 	} else {
 		c.probabilities, err = sumToOne(ctx, e, outputs)
 	}

@@ -23,6 +23,7 @@ type Images struct {
 	size     imageproc.Size // of the images that the model sees
 	source   string         // who gave the recipe
 	notes    []string       // what is to be known of it
+	unseen   bool           // pictures are not looked at
 	selected []int
 }
 
@@ -166,6 +167,9 @@ func Filler(r imageproc.Recipe, size imageproc.Size, load Load) (pipeline.Filler
 // sideways says how many of the selected pictures have an EXIF orientation that is not applied;
 // nothing where there are none.
 func (im *Images) sideways() string {
+	if im.unseen {
+		return ""
+	}
 	n := im.Sideways(im.selected)
 	if n == 0 {
 		return ""

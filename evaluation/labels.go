@@ -93,6 +93,13 @@ func LabelsOf(s Samples, outputs int, names []string) (*Labels, error) {
 // labelled are the labels of samples whose classes are matched as a says. Samples without a label
 // are left out.
 func labelled(s Samples, a datasets.Alignment) (*Labels, error) {
+	if p, ok := s.(interface {
+		agree(datasets.Alignment) error
+	}); ok {
+		if err := p.agree(a); err != nil {
+			return nil, err
+		}
+	}
 	l := &Labels{Alignment: a, Names: s.Classes(), samples: s, several: slices.ContainsFunc(a.More, func(more []int) bool { return len(more) > 0 })}
 	var labelled []int
 	several := 0

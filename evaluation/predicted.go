@@ -3,10 +3,7 @@ package evaluation
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 
-	"cutmix-eval/datasets"
 	"cutmix-eval/imageproc"
 	"cutmix-eval/internal/onnx"
 	"cutmix-eval/model"
@@ -28,123 +25,29 @@ const (
 // Predicted is a classifier whose scores another program has computed, and the images that they
 // are of. Rows with names are matched to the images by them, others by their order, and images
 // without a row are left out. Without data (an empty path) the table's own labels count, or
-// those of the label file. Close both.
-func Predicted(t *predictions.Table, d DataConfig, r Running) (*Classifier, *PredictedImages, error) {
+// those of the label file. scale says what the scores of several classes are, Automatic that
+// it is to be found out. Close both.
+func Predicted(t *predictions.Table, d DataConfig, scale Scale, r Running) (*Classifier, *PredictedImages, error) {
 	images, err := predictedImages(t, d)
 	if err != nil {
 		return nil, nil, err
 	}
-	t = t.Widen(len(images.Classes()))
-	images.table = t
+	if err := images.settle(scale); err != nil {
+		_ = images.Close()
+		return nil, nil, predictionsError(t, err)
+	}
+	t = images.table
 	m := model.OfScores(t.Name, t.Path, t.SHA256, t.Size, t.Classes, t.Names)
 	start := func(_ context.Context, _ *Classifier, taps []string) (Engine, error) {
 		if len(taps) > 0 {
 			return nil, errors.New("predictions have no tensor but the scores; give the model itself by --model")
 		}
-		return &tableEngine{t}, nil
+		return &tableEngine{t, images.scale.Probabilities}, nil
 	}
 	c := NewClassifier(m, []int64{rowTensor, 1, 1}, r, start)
 	c.Recipe = imageproc.Recipe{Layout: imageproc.NCHW}
 	return c, images, nil
 }
-
-// PredictedImages are images whose pictures are not looked at.
-type PredictedImages struct {
-	*Images
-	table *predictions.Table
-	row   []int // of the table, by image; -1 for none
-}
-
-func predictedImages(t *predictions.Table, d DataConfig) (*PredictedImages, error) {
-	options := datasets.Options{Format: d.Format, Labels: d.Labels, LabelColumn: d.LabelColumn, Root: d.Root, Split: d.Split, Prefer: d.Prefer, Order: d.Order}
-	var data *datasets.Dataset
-	var err error
-	if d.Path == "" {
-		ids := slices.Clone(t.IDs)
-		for i := len(ids); i < t.N; i++ {
-			ids = append(ids, fmt.Sprintf("%06d", i))
-		}
-		if data, err = datasets.Rows(t.Name, ids, t.Labels, options); err != nil {
-			return nil, fmt.Errorf("predictions %q: %w", t.Path, err)
-		}
-		named := *t
-		named.IDs = ids
-		t, d.Path = &named, t.Path
-	} else if data, err = datasets.Open(d.Path, options); err != nil {
-		return nil, err
-	}
-	p := &PredictedImages{Images: &Images{Dataset: data, Config: d, source: "of the program that computed the scores"}, table: t}
-	if err := p.match(); err != nil {
-		_ = data.Close()
-		return nil, fmt.Errorf("predictions %q: %w", t.Path, err)
-	}
-	named, err := data.Named(d.Subset)
-	if err != nil {
-		_ = data.Close()
-		return nil, err
-	}
-	p.selected = Both(p.selected, data.PickOf(Both(named, p.selected), d.Limit, d.Seed))
-	return p, nil
-}
-
-// match finds the row of every image.
-func (p *PredictedImages) match() error {
-	n := len(p.Samples)
-	p.row = make([]int, n)
-	if p.table.IDs == nil {
-		if n != p.table.N {
-			return fmt.Errorf("it has %d rows without names, and %s has %d images; give one row per image, in their order, or a column with the images' names", p.table.N, p.Name, n)
-		}
-		for i := range p.row {
-			p.row[i] = i
-		}
-		return nil
-	}
-	for i := range p.row {
-		p.row[i] = -1
-	}
-	names, lost := p.Names(), 0
-	for r, id := range p.table.IDs {
-		i, err := names.Find(id)
-		if err != nil {
-			return fmt.Errorf("row %d: %w", r+1, err)
-		}
-		if i < 0 {
-			lost++
-			continue
-		}
-		if other := p.row[i]; other >= 0 {
-			return fmt.Errorf("rows %d (%s) and %d (%s) are both of image %s", other+1, p.table.IDs[other], r+1, id, p.ID(i))
-		}
-		p.row[i] = r
-	}
-	for i, r := range p.row {
-		if r >= 0 {
-			p.selected = append(p.selected, i)
-		}
-	}
-	switch without := n - len(p.selected); {
-	case len(p.selected) == 0:
-		return fmt.Errorf("none of its rows (%s, …) is of an image of %s (%s, …)", p.table.IDs[0], p.Name, p.ID(0))
-	case without > 0:
-		p.Notes = append(p.Notes, fmt.Sprintf("%d of %d images have no predictions and are left out", without, n))
-	}
-	if lost > 0 {
-		p.Notes = append(p.Notes, fmt.Sprintf("%d of %d predictions are of no image of the data and are left out", lost, p.table.N))
-	}
-	if len(p.selected) == n {
-		p.selected = nil
-	}
-	return nil
-}
-
-// Identity takes the table in place of the preprocessing.
-func (p *PredictedImages) Identity() Identity {
-	return Identity{Data: p.Fingerprint(), Preprocessing: p.table.SHA256[:16], Limit: p.Config.Limit, Seed: p.Config.Seed}
-}
-
-// Hard says that the table has class numbers alone.
-func (p *PredictedImages) Hard() bool { return p.table.Hard }
 
 // Filler writes the image's row.
 func (p *PredictedImages) Filler() (pipeline.Filler, error) {
@@ -154,17 +57,14 @@ func (p *PredictedImages) Filler() (pipeline.Filler, error) {
 	}, nil
 }
 
-// Describe writes the images' part of a report.
-func (p *PredictedImages) Describe(h *report.Head) {
-	p.Images.Describe(h)
-	h.Preprocessing = report.Preprocessing{Summary: "scores computed elsewhere", Source: p.table.Kind, Decoder: "none", Fingerprint: p.table.SHA256[:16]}
-	if p.table.Hard {
-		h.Option("class numbers alone: accuracy is all that they give")
-	}
+// tableEngine looks scores up.
+type tableEngine struct {
+	table         *predictions.Table
+	probabilities bool
 }
 
-// tableEngine looks scores up.
-type tableEngine struct{ table *predictions.Table }
+// Probabilities says what the scores are, which all of them tell better than two samples of noise.
+func (e *tableEngine) Probabilities() bool { return e.probabilities }
 
 func (e *tableEngine) Outputs() []runtime.Tensor {
 	return []runtime.Tensor{{Name: "scores", Type: onnx.Float32, Shape: []int64{-1, int64(e.table.Classes)}}}

@@ -1,20 +1,22 @@
 // Package predictions reads class scores that another program has computed: TensorRT, TFLite, a
 // service. They come as .npy, .npz, CSV, Parquet or JSON, with the names of the images, or in
-// their order.
+// their order. What columns and arrays are, their names and contents say; what is left open is
+// refused.
 package predictions
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"cutmix-eval/internal/npy"
 )
 
 // Table is the scores of a model on samples. It is not changed after it was read.
@@ -29,10 +31,14 @@ type Table struct {
 	Scores     []float32 // N x Classes, row-major: logits or probabilities
 	IDs        []string  // names of the samples by row; nil: rows are in the order of the data
 	Names      []string  // of the classes; nil where the file has none
-	Labels     []string  // right classes by row, as names or numbers; nil where the file has none
-	// Hard says that the file has class numbers alone: each row is 1 for that class and 0 for
+	// Headers are what the columns of the classes are called, with whatever is before Names, and
+	// where these are nil numbers of classes; nil where the file has none.
+	Headers []string
+	Labels  []string // right classes by row, as names or numbers; nil where the file has none
+	// Hard says that the file has predicted classes alone: each row is 1 for that class and 0 for
 	// the others, which says nothing about confidence.
-	Hard bool
+	Hard  bool
+	Notes []string // what was passed over or assumed
 }
 
 // Row is the scores of row i, which must not be changed.
@@ -40,18 +46,21 @@ func (t *Table) Row(i int) []float32 {
 	return t.Scores[i*t.Classes : (i+1)*t.Classes : (i+1)*t.Classes]
 }
 
+// Place names a row for people: its number, from 1, and its image where that is known.
+func (t *Table) Place(row int) string { return place("row", row+1, t.IDs, row) }
+
+func place(what string, n int, ids []string, row int) string {
+	if row < len(ids) {
+		return fmt.Sprintf("%s %d (%s)", what, n, ids[row])
+	}
+	return fmt.Sprintf("%s %d", what, n)
+}
+
 // maxSize bounds the size of a file: the scores of ImageNet's training images are 5 GB.
 const maxSize = 8 << 30
 
 // maxClasses bounds how many classes there may be.
 const maxClasses = 1 << 20
-
-// Names of arrays and columns, best first.
-var (
-	scoreNames = []string{"logits", "scores", "probs", "probabilities", "softmax", "outputs", "output", "predictions", "preds", "y_pred", "pred", "prediction", "arr_0"}
-	labelNames = []string{"labels", "label", "targets", "target", "y_true", "y", "gt", "ground_truth", "class", "wnid", "synset", "arr_1"}
-	idNames    = []string{"path", "id", "file", "filename", "file_name", "image", "image_id", "imageid", "img", "name", "names", "paths", "files", "filenames", "ids"}
-)
 
 // Read reads the file at path. Errors name it.
 func Read(path string) (*Table, error) {
@@ -80,19 +89,57 @@ func read(path string) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
+	sum := sha256.Sum256(data)
+	if data, err = unpacked(data); err != nil {
+		return nil, err
+	}
 	t, err := Parse(data)
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(data)
-	t.Path, t.Name, t.SHA256, t.Size = path, strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), hex.EncodeToString(sum[:]), info.Size()
+	name := strings.TrimSuffix(filepath.Base(path), ".gz")
+	t.Path, t.Name, t.SHA256, t.Size = path, strings.TrimSuffix(name, filepath.Ext(name)), hex.EncodeToString(sum[:]), info.Size()
 	return t, nil
 }
+
+// unpacked is the contents of a file that may be packed with gzip.
+func unpacked(data []byte) ([]byte, error) {
+	if !bytes.HasPrefix(data, []byte("\x1f\x8b")) {
+		return data, nil
+	}
+	r, err := gzip.NewReader(bytes.NewReader(data))
+	if err == nil {
+		data, err = io.ReadAll(io.LimitReader(r, maxSize+1))
+	}
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("its gzip is damaged: %w", err)
+	case len(data) > maxSize:
+		return nil, fmt.Errorf("it unpacks to more than the %d GiB that are read", maxSize>>30)
+	}
+	return data, nil
+}
+
+// others are files that scores come in and that are not read, by how they begin.
+var others = map[string]string{
+	"\x80":          "a pickle of Python, which only Python can read",
+	"\x89HDF":       "HDF5",
+	"ARROW1":        "Arrow (Feather)",
+	"\x93NUMPY\x00": "a damaged array",
+	"%PDF":          "a PDF",
+}
+
+const readForms = "save the scores as .npy, .npz, CSV, Parquet or JSON"
 
 // Parse reads the contents of a file; its beginning says in which form it is.
 func Parse(data []byte) (*Table, error) {
 	t := &Table{}
 	var err error
+	for start, what := range others {
+		if bytes.HasPrefix(data, []byte(start)) {
+			return nil, fmt.Errorf("it is %s; %s", what, readForms)
+		}
+	}
 	switch head := string(data[:min(len(data), 6)]); {
 	case head == "\x93NUMPY":
 		t.Kind = "array"
@@ -103,21 +150,34 @@ func Parse(data []byte) (*Table, error) {
 	case strings.HasPrefix(head, "PAR1"):
 		t.Kind = "Parquet"
 		err = t.parquet(data)
-	case strings.HasPrefix(strings.TrimSpace(head), "[") || strings.HasPrefix(strings.TrimSpace(head), "{"):
-		t.Kind = "JSON"
-		err = t.json(data)
 	default:
-		t.Kind = "CSV"
-		err = t.csv(data)
+		err = t.text(data)
+	}
+	if err == nil {
+		err = t.finish()
 	}
 	if err != nil {
 		return nil, err
 	}
-	return t, t.check()
+	return t, nil
 }
 
-// check looks at what was read.
-func (t *Table) check() error {
+// finish makes names the same everywhere, and looks at what was read.
+func (t *Table) finish() error {
+	t.oneHot()
+	slashes := false
+	for _, id := range t.IDs {
+		slashes = slashes || strings.Contains(id, "/")
+	}
+	for i, id := range t.IDs {
+		if id = strings.TrimSpace(id); !slashes {
+			id = strings.ReplaceAll(id, `\`, "/") // of Windows
+		}
+		if id == "" {
+			return fmt.Errorf("row %d has no name of an image", i+1)
+		}
+		t.IDs[i] = id
+	}
 	switch {
 	case t.N == 0:
 		return errors.New("it has no rows")
@@ -134,134 +194,76 @@ func (t *Table) check() error {
 	}
 	for i, v := range t.Scores {
 		if v != v || math.IsInf(float64(v), 0) {
-			return fmt.Errorf("row %d has the score %v; scores must be finite", i/t.Classes+1, v)
+			return fmt.Errorf("%s has the score %v for %s; scores must be finite numbers of 32 bits", t.Place(i/t.Classes), v, t.className(i%t.Classes))
 		}
+	}
+	if i, j := twice(t.Names); i >= 0 {
+		return fmt.Errorf("two of its classes are called %q", t.Names[j])
 	}
 	if i, j := twice(t.IDs); i >= 0 {
 		return fmt.Errorf("rows %d and %d are of the same image, %q", i+1, j+1, t.IDs[j])
 	}
-	return nil
+	return t.labelAmongScores()
 }
 
-func twice(ids []string) (int, int) {
-	seen := make(map[string]int, len(ids))
-	for j, id := range ids {
-		if i, ok := seen[id]; ok {
+// className names a class for people.
+func (t *Table) className(k int) string {
+	if k < len(t.Names) {
+		return t.Names[k]
+	}
+	return fmt.Sprintf("class %d", k)
+}
+
+// labelAmongScores refuses columns without names where exactly one holds whole numbers, as labels or
+// numbers of rows are, and all the others fractions.
+func (t *Table) labelAmongScores() error {
+	if t.Headers != nil || t.Hard || t.N < 3 || t.Classes < 3 {
+		return nil
+	}
+	whole := make([]bool, t.Classes)
+	high := make([]bool, t.Classes)
+	for k := range t.Classes {
+		whole[k] = true
+	}
+	for i, v := range t.Scores {
+		k := i % t.Classes
+		whole[k] = whole[k] && v >= 0 && float64(v) == math.Trunc(float64(v))
+		high[k] = high[k] || v > 1
+	}
+	at := slices.Index(whole, true)
+	if at < 0 || !high[at] || slices.Contains(whole[at+1:], true) {
+		return nil
+	}
+	return fmt.Errorf("column %d of its scores has whole numbers alone, as labels and numbers of rows are, and the others have not; leave it out, or name the columns (path, label, and the classes)", at+1)
+}
+
+func twice(names []string) (int, int) {
+	seen := make(map[string]int, len(names))
+	for j, name := range names {
+		if i, ok := seen[name]; ok {
 			return i, j
 		}
-		seen[id] = j
+		seen[name] = j
 	}
 	return -1, -1
 }
 
-// array takes an array of scores, n x classes, or of n class numbers.
-func (t *Table) array(shape []int, v []float64) error {
-	for len(shape) > 2 && shape[len(shape)-1] == 1 {
-		shape = shape[:len(shape)-1]
+// oneHot recognises rows that are 1 for one class and 0 for the others.
+func (t *Table) oneHot() {
+	if t.Hard || t.Classes < 2 || len(t.Scores) != t.N*t.Classes {
+		return
 	}
-	switch {
-	case len(shape) == 1:
-		return t.hard(v)
-	case len(shape) != 2:
-		return fmt.Errorf("its array has the shape %v; it must be samples x classes", shape)
-	}
-	t.N, t.Classes = shape[0], shape[1]
-	t.Scores = make([]float32, len(v))
-	for i, x := range v {
-		t.Scores[i] = float32(x)
-	}
-	return nil
-}
-
-// hard takes class numbers.
-func (t *Table) hard(classes []float64) error {
-	t.N, t.Hard = len(classes), true
-	for i, c := range classes {
-		if c != math.Trunc(c) || c < 0 || c >= maxClasses {
-			return fmt.Errorf("row %d is %v: with one value per row that must be the number of a class, from 0; scores have a value per class", i+1, c)
-		}
-		t.Classes = max(t.Classes, int(c)+1)
-	}
-	if t.N*t.Classes > maxSize/4 {
-		return fmt.Errorf("its class numbers go up to %d, too many classes for %d rows", t.Classes-1, t.N)
-	}
-	t.Scores = make([]float32, t.N*t.Classes)
-	for i, c := range classes {
-		t.Scores[i*t.Classes+int(c)] = 1
-	}
-	return nil
-}
-
-// Widen is the table with at least so many classes, where it has class numbers alone: the
-// last classes may never have been predicted.
-func (t *Table) Widen(classes int) *Table {
-	if !t.Hard || classes <= t.Classes {
-		return t
-	}
-	out := *t
-	out.Classes = classes
-	out.Scores = make([]float32, t.N*classes)
 	for i := range t.N {
-		copy(out.Scores[i*classes:], t.Row(i))
-	}
-	return &out
-}
-
-func (t *Table) npy(data []byte) error {
-	info, v, err := npy.Values(data)
-	if err != nil {
-		return err
-	}
-	return t.array(info.Shape, v)
-}
-
-func (t *Table) npz(data []byte) error {
-	a, err := npy.ReadArchive(strings.NewReader(string(data)), int64(len(data)), maxSize)
-	if err != nil {
-		return err
-	}
-	var names []string
-	for name := range a.Arrays {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	pick := func(known []string, fits func(npy.Array) bool) string {
-		for _, want := range known {
-			for _, name := range names {
-				if strings.EqualFold(name, want) && fits(a.Arrays[name]) {
-					return name
-				}
+		ones := 0
+		for _, v := range t.Row(i) {
+			if v != 0 && v != 1 {
+				return
 			}
+			ones += int(v)
 		}
-		return ""
-	}
-	scores := pick(scoreNames, func(x npy.Array) bool { return len(x.Shape) == 2 })
-	if scores == "" {
-		scores = pick(scoreNames, func(x npy.Array) bool { return len(x.Shape) == 1 })
-	}
-	var tables []string
-	for _, name := range names {
-		if len(a.Arrays[name].Shape) == 2 {
-			tables = append(tables, name)
+		if ones != 1 {
+			return
 		}
 	}
-	if scores == "" && len(tables) == 1 {
-		scores = tables[0]
-	}
-	if scores == "" {
-		return fmt.Errorf("none of its arrays (%s) is called logits or scores", strings.Join(names, ", "))
-	}
-	t.Kind = fmt.Sprintf("array %s of a .npz file", scores)
-	if err := t.array(a.Arrays[scores].Shape, a.Arrays[scores].Data); err != nil {
-		return err
-	}
-	if labels := pick(labelNames, func(x npy.Array) bool { return len(x.Shape) == 1 && len(x.Data) == t.N }); labels != "" && labels != scores {
-		for i, v := range a.Arrays[labels].Data {
-			if v != math.Trunc(v) {
-				return fmt.Errorf("label %d of its array %s is %v, no whole number", i+1, labels, v)
-			}
-			t.Labels = append(t.Labels, fmt.Sprintf("%.0f", v))
-		}
-	}
-	return nil
+	t.Hard = true
 }

@@ -106,6 +106,9 @@ type Runtime struct {
 // Predictions is the device of scores that were computed elsewhere.
 const Predictions = "predictions"
 
+// predicted says that scores were computed elsewhere, so that there is no model here.
+func (h Head) predicted() bool { return h.Runtime.Device == Predictions }
+
 func (r Runtime) String() string {
 	s := fmt.Sprintf("ONNX Runtime %s on %s", r.ORT, r.Device)
 	if r.Device == Predictions {

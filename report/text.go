@@ -78,7 +78,12 @@ func (h Head) text(b *strings.Builder, t *Timing) {
 		if h.Model.Classes == 1 {
 			classes = "one output"
 		}
-		line("model", "%s (sha256 %.12s, %s%s)", h.Model.Name, h.Model.SHA256, classes, act)
+		if h.predicted() {
+			line("scores", "%s (sha256 %.12s, %s), computed elsewhere", h.Model.Name, h.Model.SHA256, classes)
+			line("form", "%s", h.Preprocessing.Source)
+		} else {
+			line("model", "%s (sha256 %.12s, %s%s)", h.Model.Name, h.Model.SHA256, classes, act)
+		}
 	}
 	if h.Model.Choice != "" {
 		line("output", "%s", h.Model.Choice)
@@ -90,11 +95,13 @@ func (h Head) text(b *strings.Builder, t *Timing) {
 		line("data", "%s: %s", h.Dataset.Name, h.Dataset.Recognised)
 		line("", "%s images, %d classes, labels matched %s", thousands(h.Dataset.N), h.Dataset.Classes, h.Dataset.Labels)
 	}
-	if h.Preprocessing.Summary != "" {
+	if h.Preprocessing.Summary != "" && !h.predicted() {
 		line("pixels", "%s (%s; fingerprint %s)", h.Preprocessing.Summary, h.Preprocessing.Source, h.Preprocessing.Fingerprint)
 		line("decoder", "%s", h.Preprocessing.Decoder)
 	}
-	line("runtime", "%s", h.Runtime)
+	if !h.predicted() {
+		line("runtime", "%s", h.Runtime)
+	}
 	if h.Runtime.FixedBatch != "" {
 		line("batch", "%s", h.Runtime.FixedBatch)
 	}

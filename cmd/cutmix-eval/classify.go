@@ -53,7 +53,12 @@ accuracy, precision, recall and the like at --threshold, AUROC, average precisio
 NLL, Brier score and operating points. The positive class is named in the report.
 
 With --multi-label images are of any number of classes each: mean average precision
-in its variants, and precision, recall and F1 by class and overall.`,
+in its variants, and precision, recall and F1 by class and overall.
+
+With --predictions no model runs: the class scores, or predicted classes, are in a
+file (.npy, .npz, CSV, Parquet, JSON or JSON Lines). Rows with names of images are
+matched to --data or --labels by them, others by their order; labels may be in the
+file as well. Whether scores are logits or probabilities is found out and said.`,
 		Example: `  cutmix-eval classify
   cutmix-eval classify --model resnet50.onnx --data imagenet/val
   cutmix-eval classify --model resnet50.onnx --data val_flat --labels LOC_val_solution.csv
@@ -64,21 +69,22 @@ in its variants, and precision, recall and F1 by class and overall.`,
   cutmix-eval classify --model voc.onnx --data VOC2007/JPEGImages \
     --multi-label VOC2007 --multi-split test
   cutmix-eval classify --model net.onnx --data test.tar --resize 32 --crop 32 --format json
-  cutmix-eval classify --predictions scores.npy --labels labels.npy`,
+  cutmix-eval classify --predictions scores.npy --labels labels.npy
+  cutmix-eval classify --predictions scores.csv --data imagenet/val --out runs/tensorrt`,
 		Args: noArgs,
 	}
 	o.add(cmd)
 	o.addStore(cmd)
 	text(cmd, &o.Predictions, "predictions", "FILE",
-		"scores that another program computed (.npy, .npz, CSV, Parquet, JSON), in place of a model; their labels are in the file, or in --labels or --data")
+		"scores that another program computed (.npy, .npz, CSV, Parquet, JSON), in place of a model; their labels are in the file, in --labels or in --data")
 	cmd.Flags().BoolVar(&o.Task.Restrict, "restrict", false, "let only the outputs that are classes of the data compete (ImageNet-A, -R)")
 	text(cmd, &o.Binary.Positive, "positive", "CLASS", "one output: class that it stands for (default: the second of the data's two)")
 	text(cmd, &o.Multi.Path, "multi-label", "PATH", "annotations of images with several labels: a file, a VOC folder, numpy's labels")
 	text(cmd, &o.Multi.Split, "multi-split", "NAME", "lists of the images in a VOC folder (default: the only one)")
 	declare(cmd, "threshold", "P", "0.5", "one output, several labels: probability above which an image is taken for the class",
 		into(&o.Binary.Threshold, probability))
-	choice(cmd, &o.Binary.Scale, "scores", "one output, several labels: what the scores are where the graph has no Sigmoid",
-		evaluation.Automatic+"\tprobabilities if all lie within 0 to 1", evaluation.Logit, evaluation.Probability)
+	choice(cmd, &o.Binary.Scale, "scores", "one output, several labels, predictions: what the scores are where the graph does not say it",
+		evaluation.Automatic+"\tby their values", evaluation.Logit, evaluation.Probability)
 	count(cmd, &o.Task.Bins, "bins", "bins of the calibration errors")
 	count(cmd, &o.Task.Replicates, "bootstrap", "bootstrap replicates of the intervals; 0 for none")
 	count(cmd, &o.Task.Pairs, "pairs", "most confused pairs to list")
@@ -121,10 +127,23 @@ func (o *classifyOptions) checkPredictions(cmd *cobra.Command) (err error) {
 		o.Data.Path = ""
 	}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if err == nil && !slices.Contains([]string{
-			"predictions", "data", "data-format", "labels", "label-column", "data-root", "split", "class-order", "subset", "limit", "seed",
+		switch {
+		case err != nil:
+		case slices.Contains([]string{
+			"predictions", "data", "labels", "class-order", "subset", "limit", "seed",
 			"format", "quiet", "out", "shard", "allow-bad", "restrict", "bins", "bootstrap", "pairs", "positive", "threshold", "scores",
-		}, f.Name) {
+		}, f.Name):
+		case slices.Contains([]string{"data-format", "data-root", "split"}, f.Name):
+			if o.Data.Path == "" {
+				err = fmt.Errorf("--%s says nothing about --predictions without --data", f.Name)
+			}
+		case f.Name == "label-column":
+			if o.Data.Labels == "" {
+				err = errors.New("--label-column says nothing without --labels")
+			}
+		case slices.Contains([]string{"multi-label", "multi-split"}, f.Name):
+			err = fmt.Errorf("--%s says nothing about --predictions, which are of one class per image", f.Name)
+		default:
 			err = fmt.Errorf("--%s says nothing about --predictions, for no model runs", f.Name)
 		}
 	})
@@ -176,7 +195,11 @@ func (o *classifyOptions) open(ctx context.Context, c *evaluation.Classifier, s 
 		return nil, err
 	}
 	if outputs == 1 {
-		if err := o.idle("a model with one output", "restrict", "pairs"); err != nil {
+		what := "a model with one output"
+		if o.Predictions != "" {
+			what = "predictions of one score per image"
+		}
+		if err := o.idle(what, "restrict", "pairs"); err != nil {
 			return nil, err
 		}
 		j, err := binary.Open(ctx, c, s, o.Binary, o.Store)
@@ -185,7 +208,12 @@ func (o *classifyOptions) open(ctx context.Context, c *evaluation.Classifier, s 
 		}
 		return j, nil
 	}
-	if err := o.idle(fmt.Sprintf("a model with %d outputs", outputs), "positive", "threshold", "scores"); err != nil {
+	idle := []string{"positive", "threshold"}
+	what := fmt.Sprintf("predictions of %d classes", outputs)
+	if o.Predictions == "" {
+		idle, what = append(idle, "scores"), fmt.Sprintf("a model with %d outputs", outputs)
+	}
+	if err := o.idle(what, idle...); err != nil {
 		return nil, err
 	}
 	j, err := classify.Open(ctx, c, s, o.Task, o.Store)
@@ -201,8 +229,13 @@ func onPredictions(ctx context.Context, s streams, o classifyOptions) error {
 	if err != nil {
 		return err
 	}
+	if t.Hard {
+		if err := o.idle("predicted classes alone", "restrict", "bins", "scores"); err != nil {
+			return err
+		}
+	}
 	o.Running.Tool = tool()
-	c, images, err := evaluation.Predicted(t, o.Data, o.Running)
+	c, images, err := evaluation.Predicted(t, o.Data, o.Binary.Scale, o.Running)
 	if err != nil {
 		return err
 	}

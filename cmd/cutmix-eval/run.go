@@ -40,8 +40,8 @@ func runJob(ctx context.Context, s streams, o *options, j tasks.Job) error {
 		return err
 	}
 	// What is computed from a run directory is the same every time, and several passes have no
-	// one time.
-	if o.Store.Dir == "" && ran != nil && len(j.Passes()) == 1 {
+	// one time; nor has what another program did.
+	if o.Store.Dir == "" && ran != nil && len(j.Passes()) == 1 && ran.Device != report.Predictions {
 		r.Timing = c.Timing(first.Stats)
 		r.Timing.Metrics = time.Since(start).Seconds()
 		r.Runtime = *ran

@@ -15,10 +15,11 @@ import (
 	"strings"
 )
 
-// Array is an array of float64.
+// Array is an array of numbers or of texts.
 type Array struct {
 	Shape []int
 	Data  []float64
+	Text  []string // nil where it is one of numbers
 }
 
 // Archive is a zip file of texts and arrays, as numpy.load reads the arrays of it.
@@ -72,11 +73,9 @@ func ReadArchive(r io.ReaderAt, size, most int64) (Archive, error) {
 			a.Texts[f.Name] = data
 			continue
 		}
-		info, v, err := Values(data)
-		if err != nil {
+		if a.Arrays[name], err = Parsed(data); err != nil {
 			return a, fmt.Errorf("%s: %w", f.Name, err)
 		}
-		a.Arrays[name] = Array{info.Shape, v}
 	}
 	return a, nil
 }

@@ -10,7 +10,7 @@ import (
 // TestArchive: what is written comes back, bytes do not depend on the order of maps, and what
 // unpacks to too much is refused.
 func TestArchive(t *testing.T) {
-	a := Archive{Texts: map[string][]byte{"b.json": []byte("{}"), "a.txt": nil}, Arrays: map[string]Array{"x/y": {[]int{2, 2}, []float64{1, -2, 0.5, 1e300}}, "empty": {[]int{0, 3}, nil}}}
+	a := Archive{Texts: map[string][]byte{"b.json": []byte("{}"), "a.txt": nil}, Arrays: map[string]Array{"x/y": {Shape: []int{2, 2}, Data: []float64{1, -2, 0.5, 1e300}}, "empty": {Shape: []int{0, 3}}}}
 	var first, second bytes.Buffer
 	if err := a.Write(&first); err != nil {
 		t.Fatal(err)

@@ -1,5 +1,5 @@
-// Package npy reads and writes numpy's .npy files (NEP 1): little-endian values in C
-// order.
+// Package npy reads and writes numpy's .npy files (NEP 1). It writes little-endian values in C
+// order, and reads whole files in either byte order and either order of axes.
 package npy
 
 import (
@@ -41,6 +41,9 @@ type Info struct {
 	Shape  []int
 	Width  int   // bytes of a value
 	Offset int64 // where the values begin
+
+	big     bool // values are big-endian
+	fortran bool // the first axis varies fastest
 }
 
 // Len is the number of values.
@@ -62,8 +65,22 @@ const (
 	maxHeader = 12 + 1<<16 // bytes
 )
 
-// Parse reads the header of a file of size bytes, and checks it against the size.
+// Parse reads the header of a file of size bytes, and checks it against the size. It refuses all but
+// little-endian values in C order, so that they can be read in place.
 func Parse(r io.ReaderAt, size int64) (Info, error) {
+	info, err := parse(r, size)
+	switch {
+	case err != nil:
+		return Info{}, err
+	case info.big:
+		return Info{}, errors.New("its values are big-endian; save them little-endian (a.astype(a.dtype.newbyteorder('<')))")
+	case info.fortran:
+		return Info{}, errors.New("its values are in Fortran order; save a C-contiguous copy")
+	}
+	return info, nil
+}
+
+func parse(r io.ReaderAt, size int64) (Info, error) {
 	var head [12]byte
 	if n, _ := r.ReadAt(head[:], 0); n < 10 || string(head[:6]) != "\x93NUMPY" {
 		return Info{}, errors.New("it is not a .npy file")
@@ -92,15 +109,13 @@ func Parse(r io.ReaderAt, size int64) (Info, error) {
 	case !strings.Contains("fiubS", letter) || width > 8 && letter != "S":
 		width = 0
 	}
-	switch {
-	case width == 0:
+	if width == 0 {
 		return Info{}, fmt.Errorf("its values are of the type %s%s, which is not read; save numbers", m[2], m[3])
-	case string(m[1]) == ">" && (width > 1 && string(m[2]) != "S"):
-		return Info{}, errors.New("its values are big-endian; save them little-endian (a.astype(a.dtype.newbyteorder('<')))")
-	case string(m[4]) == "True":
-		return Info{}, errors.New("its values are in Fortran order; save a C-contiguous copy")
 	}
-	info := Info{Kind: string(m[2]) + string(m[3]), Width: width, Offset: at + n}
+	info := Info{
+		Kind: string(m[2]) + string(m[3]), Width: width, Offset: at + n,
+		big: string(m[1]) == ">" && width > 1 && string(m[2]) != "S", fortran: string(m[4]) == "True",
+	}
 	total := int64(1)
 	for _, s := range strings.Split(string(m[5]), ",") {
 		if s = strings.TrimSpace(s); s == "" {
@@ -134,41 +149,93 @@ func Read(path string) (Info, []float64, error) {
 	return Values(data)
 }
 
-// Values reads the contents of a file and widens its values.
+// Values reads the contents of a file and widens its values. They are in C order, whichever order the
+// file has.
 func Values(data []byte) (Info, []float64, error) {
-	info, err := Parse(bytes.NewReader(data), int64(len(data)))
+	info, err := parse(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return info, nil, err
 	}
 	out := make([]float64, info.Len())
-	return info, out, info.Widen(out, data[info.Offset:])
+	if err := info.Widen(out, data[info.Offset:]); err != nil {
+		return info, nil, err
+	}
+	return info, cOrder(info, out), nil
+}
+
+// Parsed reads the contents of a file of numbers or texts.
+func Parsed(data []byte) (Array, error) {
+	info, err := parse(bytes.NewReader(data), int64(len(data)))
+	a := Array{Shape: info.Shape}
+	switch {
+	case err != nil:
+	case info.text():
+		_, a.Text, err = Texts(data)
+	default:
+		_, a.Data, err = Values(data)
+	}
+	return a, err
+}
+
+// text says that values are texts.
+func (i Info) text() bool { return i.Kind[0] == 'U' || i.Kind[0] == 'S' }
+
+// order is how the bytes of a value are read.
+func (i Info) order() binary.ByteOrder {
+	if i.big {
+		return binary.BigEndian
+	}
+	return binary.LittleEndian
+}
+
+// cOrder is values with the last axis varying fastest.
+func cOrder[T any](info Info, v []T) []T {
+	if !info.fortran || len(info.Shape) < 2 {
+		return v
+	}
+	out := make([]T, len(v))
+	at := make([]int, len(info.Shape)) // of x
+	for _, x := range v {
+		to := 0
+		for k, n := range info.Shape {
+			to = to*n + at[k]
+		}
+		out[to] = x
+		for k := range at {
+			if at[k]++; at[k] < info.Shape[k] {
+				break
+			}
+			at[k] = 0
+		}
+	}
+	return out
 }
 
 // Widen turns the bytes of len(dst) values into numbers.
 func (i Info) Widen(dst []float64, data []byte) error {
-	le := binary.LittleEndian
+	order := i.order()
 	for k := range dst {
 		switch i.Kind {
 		case "f4":
-			dst[k] = float64(math.Float32frombits(le.Uint32(data[4*k:])))
+			dst[k] = float64(math.Float32frombits(order.Uint32(data[4*k:])))
 		case "f8":
-			dst[k] = math.Float64frombits(le.Uint64(data[8*k:]))
+			dst[k] = math.Float64frombits(order.Uint64(data[8*k:]))
 		case "f2":
-			dst[k] = float64(float16.Widen(le.Uint16(data[2*k:])))
+			dst[k] = float64(float16.Widen(order.Uint16(data[2*k:])))
 		case "i8":
-			dst[k] = float64(int64(le.Uint64(data[8*k:])))
+			dst[k] = float64(int64(order.Uint64(data[8*k:])))
 		case "i4":
-			dst[k] = float64(int32(le.Uint32(data[4*k:])))
+			dst[k] = float64(int32(order.Uint32(data[4*k:])))
 		case "i2":
-			dst[k] = float64(int16(le.Uint16(data[2*k:])))
+			dst[k] = float64(int16(order.Uint16(data[2*k:])))
 		case "i1":
 			dst[k] = float64(int8(data[k]))
 		case "u8":
-			dst[k] = float64(le.Uint64(data[8*k:]))
+			dst[k] = float64(order.Uint64(data[8*k:]))
 		case "u4":
-			dst[k] = float64(le.Uint32(data[4*k:]))
+			dst[k] = float64(order.Uint32(data[4*k:]))
 		case "u2":
-			dst[k] = float64(le.Uint16(data[2*k:]))
+			dst[k] = float64(order.Uint16(data[2*k:]))
 		case "u1", "b1":
 			dst[k] = float64(data[k])
 		default:
@@ -180,11 +247,11 @@ func (i Info) Widen(dst []float64, data []byte) error {
 
 // Texts reads the contents of a file of texts.
 func Texts(data []byte) (Info, []string, error) {
-	info, err := Parse(bytes.NewReader(data), int64(len(data)))
+	info, err := parse(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return info, nil, err
 	}
-	if kind := info.Kind[0]; kind != 'U' && kind != 'S' {
+	if !info.text() {
 		return info, nil, fmt.Errorf("its values are of the type %s, not texts", info.Kind)
 	}
 	var out []string
@@ -196,9 +263,9 @@ func Texts(data []byte) (Info, []string, error) {
 		}
 		var b strings.Builder
 		for ; len(cell) > 0; cell = cell[4:] {
-			b.WriteRune(rune(binary.LittleEndian.Uint32(cell)))
+			b.WriteRune(rune(info.order().Uint32(cell)))
 		}
 		out = append(out, strings.TrimRight(b.String(), "\x00"))
 	}
-	return info, out, nil
+	return info, cOrder(info, out), nil
 }

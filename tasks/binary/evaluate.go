@@ -63,7 +63,9 @@ func (res *result) warn(a About) {
 		add("the model ends in Tanh, whose values from -1 to 1 are neither logits nor probabilities: nll, brier, ece and thresholds other than 0.5 say little; export it without Tanh")
 	}
 	if res.scale == evaluation.Probability {
-		if a.Scale == evaluation.Automatic {
+		if a.Scale == evaluation.Automatic && a.Predicted {
+			add("all %d scores lie between 0 and 1, so they were taken for probabilities (--scores logit if they are none)", all)
+		} else if a.Scale == evaluation.Automatic {
 			add("nothing in the graph says whether the output is a logit or a probability; all %d values lie between 0 and 1, so they were taken for probabilities (--scores logit if they are none)", all)
 		}
 		rounded := 0
@@ -73,7 +75,11 @@ func (res *result) warn(a About) {
 			}
 		}
 		if rounded > 0 {
-			add("%d of %d probabilities were rounded to 0 or 1: NLL cannot tell how wrong or right those are; a model without its Sigmoid tells", rounded, all)
+			tells := "a model without its Sigmoid tells"
+			if a.Predicted {
+				tells = "logits tell"
+			}
+			add("%d of %d probabilities were rounded to 0 or 1: NLL cannot tell how wrong or right those are; %s", rounded, all, tells)
 		}
 	}
 	if n.Positives() == 0 || n.Negatives() == 0 {
@@ -84,7 +90,11 @@ func (res *result) warn(a About) {
 	taken := n.TruePositive + n.FalsePositive
 	switch auroc := res.intervals.AUROC; {
 	case constant:
-		add("the model gives the same score (%v) for every image: preprocessing or model is likely wrong", res.records[0].Score)
+		if a.Predicted {
+			add("the score is the same (%v) for every image: the program that computed it is likely wrong", res.records[0].Score)
+		} else {
+			add("the model gives the same score (%v) for every image: preprocessing or model is likely wrong", res.records[0].Score)
+		}
 	case auroc.High < 0.5:
 		add("AUROC is %.2f %%, far below the 50 %% of chance: the positive class is probably %q, not %q; give --positive %q",
 			100*n.AUROC, a.class(false), a.class(true), a.class(false))

@@ -47,6 +47,7 @@ func Open(ctx context.Context, c *evaluation.Classifier, s evaluation.Samples, c
 		Described: tasks.Describe(p, config, labels.How),
 		Names:     labels.Names, Positive: slices.Index(labels.Output, 1), Scale: c.Scale(), Last: m.Last(),
 	}}
+	_, j.about.Predicted = s.(*evaluation.PredictedImages)
 	if j.about.Scale == evaluation.Automatic {
 		j.about.Scale = config.Scale
 	}
@@ -95,7 +96,11 @@ func (Task) Load(_ context.Context, s *results.Study, o tasks.Options) (tasks.Re
 	tasks.Set(&c.Replicates, o.Bootstrap)
 	tasks.Set(&c.Threshold, o.Threshold)
 	tasks.Set(&a.Seed, o.Seed)
-	if err := c.Validate(); err != nil {
+	err = c.Validate()
+	if err == nil && a.Predicted && o.By != nil && slices.Contains(*o.By, string(report.KeySize)) {
+		err = errors.New("--by size says nothing about predictions: their pictures were not looked at")
+	}
+	if err != nil {
 		return nil, &tasks.ValueError{Err: err}
 	}
 	return &loaded{a, s.Run()}, nil

@@ -76,6 +76,8 @@ type About struct {
 	// Scale is what the graph says of the scores, or the configuration.
 	Scale evaluation.Scale `json:"scale"`
 	Last  string           `json:"last"` // operator that makes the scores
+	// Predicted says that another program computed the scores, so that there is no model here.
+	Predicted bool `json:"predicted,omitempty"`
 }
 
 // class names the positive or the other class.

@@ -220,7 +220,7 @@ func (res *result) warn(a About) {
 		add("%s", a.Pixels)
 	}
 	if !a.Hard {
-		res.Warnings = append(res.Warnings, res.scores.warnings(res.Whole.Top1Hits, res.Outputs, a.Probabilities)...)
+		res.Warnings = append(res.Warnings, res.scores.warnings(res.Whole.Top1Hits, res.Outputs, a.Probabilities, a.Predicted)...)
 	}
 	if w := res.orderWarning(a); w != "" {
 		add("%s", w)
@@ -230,7 +230,11 @@ func (res *result) warn(a About) {
 		predicted[int(res.Records[at].Prediction)] = true
 	}
 	if len(predicted) == 1 && len(res.Good) >= 20 && res.Whole.Top1 < 0.9 {
-		add("the model predicts the same output for every image: preprocessing or model is likely wrong")
+		if a.Predicted {
+			add("the same class is predicted for every image: the program that computed the scores is likely wrong")
+		} else {
+			add("the model predicts the same output for every image: preprocessing or model is likely wrong")
+		}
 	}
 	n, seen, outputs := len(a.Output), map[int]bool{}, len(slices.Concat(append([][]int{a.Output}, a.More...)...))
 	for _, class := range res.class {
@@ -239,7 +243,11 @@ func (res *result) warn(a About) {
 	if len(seen) < n {
 		add("%d of %d classes have no evaluated image", n-len(seen), n)
 	}
-	if outputs < res.Outputs {
+	switch {
+	case outputs >= res.Outputs || a.Hard:
+	case a.Predicted:
+		add("the data has %d of the predictions' %d classes, and all %d compete; published ImageNet-A and -R numbers let only the data's classes compete (--restrict)", outputs, a.Outputs, res.Outputs)
+	default:
 		add("the data has %d of the model's %d classes, and all %d outputs compete; published ImageNet-A and -R numbers let only the data's classes compete (--restrict)", outputs, a.Outputs, res.Outputs)
 	}
 	if res.NoTemperature != nil && !a.Hard {

@@ -59,7 +59,7 @@ func Open(ctx context.Context, c *evaluation.Classifier, s evaluation.Samples, c
 		}
 	}
 	if hard, ok := s.(interface{ Hard() bool }); ok {
-		j.about.Hard = hard.Hard()
+		j.about.Predicted, j.about.Hard = true, hard.Hard()
 	}
 	if err := j.before(ctx, s, labels, store); err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -109,10 +109,30 @@ func (Task) Load(_ context.Context, s *results.Study, o tasks.Options) (tasks.Re
 	tasks.Set(&c.Bins, o.Bins)
 	tasks.Set(&c.Replicates, o.Bootstrap)
 	tasks.Set(&a.Seed, o.Seed)
-	if err := c.Validate(); err != nil {
+	err = c.Validate()
+	if err == nil {
+		err = a.lacks(o)
+	}
+	if err != nil {
 		return nil, &tasks.ValueError{Err: err}
 	}
 	return &loaded{a, s.Run()}, nil
+}
+
+// lacks says which of the options predictions made elsewhere cannot answer.
+func (a About) lacks(o tasks.Options) error {
+	by := func(key report.KeyName) bool { return o.By != nil && slices.Contains(*o.By, string(key)) }
+	switch {
+	case a.Predicted && by(report.KeySize):
+		return errors.New("--by size says nothing about predictions: their pictures were not looked at")
+	case a.Hard && by(report.KeyConfidence):
+		return errors.New("--by confidence says nothing about predicted classes alone: they have no scores")
+	case a.Hard && o.Worst != nil && *o.Worst > 0:
+		return errors.New("--worst says nothing about predicted classes alone: they have no scores that tell which are wrong with most confidence")
+	case a.Hard && o.Bins != nil:
+		return errors.New("--bins says nothing about predicted classes alone: they have no calibration errors")
+	}
+	return nil
 }
 
 // ReadAbout reads what describes a run of this task.

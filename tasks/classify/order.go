@@ -79,6 +79,9 @@ func (res *result) orderWarning(a About) string {
 			return w
 		}
 		if better == nil {
+			if a.Predicted {
+				return res.chanceText() + ", and no known order of the classes fits better: check that each row of scores is of the image that it is matched to, and the labels"
+			}
 			return res.chanceText() + ", and no known order of the classes fits better: check model, preprocessing (models doctor tries others) and labels"
 		}
 	}

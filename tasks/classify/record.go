@@ -6,6 +6,7 @@ package classify
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 
 	"cutmix-eval/datasets"
@@ -36,7 +37,7 @@ func DefaultConfig() Config {
 }
 
 // Record is what one image gave: a row of the run's parts. A bad image's own
-// columns are -1, 0 or empty.
+// columns are -1, 0 or empty. A predicted class without scores has NaN for what these give.
 type Record struct {
 	results.Row
 	Label          int32     `parquet:"label"`          // model output that its class is; of several right ones the likeliest
@@ -51,9 +52,14 @@ type Record struct {
 	TopProbability []float32 `parquet:"top5_probability,list"`
 }
 
-// Outcome is the record's part of the metrics.
+// Outcome is the record's part of the metrics. What a predicted class alone does not say is 0, and
+// not reported.
 func (r *Record) Outcome() metrics.Outcome {
-	return metrics.Outcome{Label: int(r.Label), Pred: int(r.Prediction), Rank: int(r.Rank), Confidence: r.Confidence, NLL: r.Loss, Brier: r.Brier}
+	o := metrics.Outcome{Label: int(r.Label), Pred: int(r.Prediction), Rank: int(r.Rank)}
+	if !math.IsNaN(r.Confidence) {
+		o.Confidence, o.NLL, o.Brier = r.Confidence, r.Loss, r.Brier
+	}
+	return o
 }
 
 // About is what a report needs beside the records; it is kept with them.
@@ -70,6 +76,8 @@ type About struct {
 	// Probabilities says that the model's scores are probabilities: their
 	// logarithms are used.
 	Probabilities bool `json:"probabilities"`
+	// Predicted says that another program computed the scores, so that there is no model here.
+	Predicted bool `json:"predicted,omitempty"`
 	// Hard says that the scores are class numbers alone, 1 for the prediction and 0 for the
 	// others: what confidence and order of the others give is left out.
 	Hard bool `json:"class_numbers_alone,omitempty"`
@@ -129,6 +137,12 @@ func (r *Recorder) Record(row results.Row, class int, out []float32, bad error, 
 	rec.Prediction, rec.Rank, rec.Correct = int32(o.Pred), int32(o.Rank), o.Correct()
 	rec.PredictedClass = r.names[rec.Prediction]
 	rec.Confidence, rec.Loss, rec.Brier = o.Confidence, o.NLL, o.Brier
+	if r.about.Hard {
+		rec.Rank = min(rec.Rank, 1)
+		rec.Confidence, rec.Loss, rec.Brier = math.NaN(), math.NaN(), math.NaN()
+		rec.Top = []int32{rec.Prediction}
+		return rec, nil
+	}
 	z := r.contest.Logits(out)
 	metrics.Softmax(r.p, z)
 	for _, i := range metrics.TopK(z, 5) {

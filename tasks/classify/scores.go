@@ -112,28 +112,38 @@ func (s *scores) sum() float64 {
 }
 
 // warnings say what is to be thought of numbers from such scores. top1 is the number of hits,
-// outputs how many competed, probabilities whether logarithms of the scores were taken.
-func (s *scores) warnings(top1, outputs int, probabilities bool) []string {
+// outputs how many competed, probabilities whether logarithms of the scores were taken, predicted
+// whether another program computed them.
+func (s *scores) warnings(top1, outputs int, probabilities, predicted bool) []string {
 	var out []string
 	add := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
 	const unreliable = "NLL, Brier score, calibration errors and the temperature"
+	of, way, quantised := "the model's scores", "name the logits before the Softmax with --output", "those of a quantised or binarised network"
+	if predicted {
+		of, way, quantised = "the scores", "save logits, or probabilities with all their digits", "those that were rounded or quantised"
+	}
 	switch sum := s.sum(); {
 	case probabilities && s.zeros > 0 && (s.few() || s.values >= enough && s.least > 1e-6):
-		add("the model's scores are probabilities in steps of about %.2g, and their logarithms were taken as logits; for %d of %d images the probability of "+
-			"their own class was rounded to 0, which counts as 1e-45, so NLL is too high; %s are not to be trusted: name the logits before the Softmax with --output", s.least, s.zeros, s.images, unreliable)
+		add("%s are probabilities in steps of about %.2g, and their logarithms were taken as logits; for %d of %d images the probability of "+
+			"their own class was rounded to 0, which counts as 1e-45, so NLL is too high; %s are not to be trusted: %s", of, s.least, s.zeros, s.images, unreliable, way)
 	case probabilities && s.few():
-		add("the model's scores are probabilities in steps of about %.2g, and their logarithms were taken as logits; %s are not to be trusted: "+
-			"name the logits before the Softmax with --output", s.least, unreliable)
+		add("%s are probabilities in steps of about %.2g, and their logarithms were taken as logits; %s are not to be trusted: %s", of, s.least, unreliable, way)
+	case probabilities && s.zeros > 0 && predicted:
+		add("for %d of %d images the probability of their own class is 0, which counts as 1e-45, so NLL is decided by how the others were rounded: %s", s.zeros, s.images, way)
 	case probabilities && s.zeros > 0:
 		add("the model's scores are probabilities (each image's sum to 1), so their logarithms were taken as logits; for %d of %d images the probability of "+
 			"their own class was so small that it became 0, which counts as 1e-45, so NLL is too low", s.zeros, s.images)
+	case probabilities && predicted: // as the report says
 	case probabilities:
 		add("the model's scores are probabilities (each image's sum to 1), so their logarithms were taken as logits")
+	case sum > 0 && outputs > 2 && predicted:
+		add("the scores are no logits: each image's sum to about %.4g and none is negative, as of probabilities that were scaled or quantised; "+
+			"top-1 and top-5 hold, but %s are wrong: if they are such, give --scores probability", sum, unreliable)
 	case sum > 0 && outputs > 2:
 		add("the model's scores are no logits: each image's sum to about %.4g and none is negative, as of probabilities that were scaled or quantised; "+
-			"top-1 and top-5 hold, but %s are wrong: name the logits before the Softmax with --output", sum, unreliable)
+			"top-1 and top-5 hold, but %s are wrong: %s", sum, unreliable, way)
 	case s.few():
-		add("the model's scores have only %d different values, as those of a quantised or binarised network; %s are coarse, and ties decide", s.Distinct, unreliable)
+		add("%s have only %d different values, as %s; %s are coarse, and ties decide", of, s.Distinct, quantised, unreliable)
 	}
 	if s.Tied > 0 {
 		hits := func(n int) float64 { return 100 * float64(n) / float64(s.images) }
@@ -142,8 +152,15 @@ func (s *scores) warnings(top1, outputs int, probabilities bool) []string {
 	}
 	// An untrained model gives nearly the same probability to all classes.
 	if n := float64(outputs); s.images >= 20 && outputs > 2 && s.confidence < 2/n && hitRate(top1, s.images) < 0.5 {
-		add("the model hardly tells the classes apart: its prediction has a probability of %.4g on average, and chance is %.4g; it looks untrained or broken, or its scores are no logits",
-			s.confidence, 1/n)
+		scores := "its scores are no logits"
+		if predicted {
+			scores = "the scores are probabilities (--scores probability)"
+		}
+		if predicted && probabilities {
+			scores = "the scores are logits (--scores logit)"
+		}
+		add("the model hardly tells the classes apart: its prediction has a probability of %.4g on average, and chance is %.4g; it looks untrained or broken, or %s",
+			s.confidence, 1/n, scores)
 	}
 	return out
 }

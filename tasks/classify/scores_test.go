@@ -39,6 +39,7 @@ func TestScores(t *testing.T) {
 	for name, c := range map[string]struct {
 		table         [][]float32
 		probabilities bool
+		predicted     bool
 		want          []string // beginnings of the warnings' parts
 	}{
 		"logits": {table: make(func(i int) []float32 {
@@ -67,6 +68,23 @@ func TestScores(t *testing.T) {
 				return v
 			}), probabilities: true,
 			want: []string{"are probabilities (each image's sum to 1), so their logarithms were taken as logits"},
+		},
+		"predicted probabilities, which the report tells": {
+			table: make(func(i int) []float32 {
+				v := soft(classes, label(i), 1, 0)
+				for k := range v {
+					v[k] += noise(i, k) * 1e-4
+				}
+				return v
+			}), probabilities: true, predicted: true,
+		},
+		"predicted probabilities, rounded to 0": {
+			table: make(func(i int) []float32 { return soft(classes, label(i+i%2), 1, 1./256) }), probabilities: true, predicted: true,
+			want: []string{"are not to be trusted: save logits, or probabilities with all their digits"},
+		},
+		"predicted bytes": {
+			table: make(func(i int) []float32 { return soft(classes, label(i), 255, 1./255) }), predicted: true,
+			want: []string{"if they are such, give --scores probability"},
 		},
 		"rounded to 0": {
 			table: make(func(i int) []float32 { return soft(classes, label(i+i%2), 1, 1./256) }), probabilities: true,
@@ -141,7 +159,10 @@ func TestScores(t *testing.T) {
 				s.add(v, all(classes), label(i))
 			}
 			s.Distinct, s.confidence = len(s.distinct), metrics.Evaluate(outcomes, 15).MeanConfidence
-			got := s.warnings(hits, classes, c.probabilities)
+			got := s.warnings(hits, classes, c.probabilities, c.predicted)
+			if w := strings.Join(got, "\n"); c.predicted && (strings.Contains(w, "--output") || strings.Contains(w, "model's scores")) {
+				t.Errorf("predictions have no outputs to choose: %s", w)
+			}
 			if len(got) != len(c.want) {
 				t.Fatalf("%d warnings: %s", len(got), strings.Join(got, "\n"))
 			}

@@ -268,8 +268,12 @@ func (res *Result) check() error {
 			return fmt.Errorf("%q is a run of %s, %q one of %s: they measure different things", first.Dir, own.Task, r.Dir, k.Task)
 		}
 		if k.Data.Fingerprint != own.Data.Fingerprint {
-			return fmt.Errorf("%w: %q has %s (fingerprint %s), %q has %s (%s)", ErrDifferentData,
+			err := fmt.Errorf("%w: %q has %s (fingerprint %s), %q has %s (%s)", ErrDifferentData,
 				first.Dir, a.Dataset.Name, own.Data.Fingerprint, r.Dir, b.Dataset.Name, k.Data.Fingerprint)
+			if own.Device.Name == report.Predictions || k.Device.Name == report.Predictions {
+				err = fmt.Errorf("%w; names of images, labels or the set of rows differ: make both runs with the same --data", err)
+			}
+			return err
 		}
 		if k.Data.Truth != own.Data.Truth {
 			return fmt.Errorf("%w: %q and %q have other boxes, masks or annotations, or another positive class", ErrDifferentData, first.Dir, r.Dir)
@@ -282,7 +286,9 @@ func (res *Result) check() error {
 		if k.Preprocessing != own.Preprocessing {
 			warn("preprocessing", a.Preprocessing.Summary, b.Preprocessing.Summary)
 		}
-		warn("the device", own.Device.String(), k.Device.String())
+		if own.Device.Name != report.Predictions && k.Device.Name != report.Predictions {
+			warn("the device", own.Device.String(), k.Device.String())
+		}
 		if d := results.ConfigDiffers(own, k); len(d) > 0 {
 			res.warn("%s and %s were run with different options: %s; differences may come from it", first.Name, r.Name, strings.Join(d, ", "))
 		}

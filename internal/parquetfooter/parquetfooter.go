@@ -1,4 +1,5 @@
-package datasets
+// Package parquetfooter looks at the footer of a Parquet file before a reader is given it.
+package parquetfooter
 
 import (
 	"encoding/binary"
@@ -10,9 +11,12 @@ import (
 // maxFooter bounds a Parquet file's footer; those of a thousand row groups have a few MiB.
 const maxFooter = 32 << 20
 
-// parquetFooter is the footer of a file of size bytes. That every list in it has as many entries
+// maxDepth bounds how deep values lie in each other.
+const maxDepth = 32
+
+// Read is the footer of a file of size bytes. That every list in it has as many entries
 // as it says is certain: readers make room for them before they read them.
-func parquetFooter(r io.ReaderAt, size int64) ([]byte, error) {
+func Read(r io.ReaderAt, size int64) ([]byte, error) {
 	var tail [8]byte
 	if size < 12 {
 		return nil, errors.New("it is no Parquet file, or cut off")
