@@ -9,77 +9,7 @@ import (
 	"testing"
 
 	"cutmix-eval/internal/golden"
-	"cutmix-eval/report"
 )
-
-// TestOneOutput: real and made models with one output against testdata/binary.py, which runs them in
-// torch: a logit, and a Keras classifier that ends in a Sigmoid, NHWC, of insects that it has not seen.
-// A thousandth of a logit is more than ONNX Runtime's and torch's sums differ by.
-func TestOneOutput(t *testing.T) {
-	plain := []string{"--mean", "0,0,0", "--std", "1,1,1", "--crop", "none", "--bootstrap", "0"}
-	for _, c := range []struct {
-		name        string
-		model, data []string
-		flags       []string
-		positive    string
-		want        map[string]float64
-	}{
-		{
-			"logit", []string{"cases", "one-logit", "one_logit.onnx"}, []string{"cases", "one-logit", "two.tar"}, []string{"--resize", "none"}, `"pos"`,
-			map[string]float64{"accuracy": 1, "auroc": 1, "nll": 0.0065972971813852595, "brier": 4.3307223759256455e-05},
-		},
-		{
-			"sigmoid", []string{"models", "real", "ptf04_dogs_vs_cats.onnx"}, []string{"data", "real", "ants-and-bees-200.tar"},
-			[]string{"--resize", "32x32", "--fit", "squash"}, `"bees"`,
-			map[string]float64{"accuracy": 0.5285714285714286, "auroc": 0.5151020408163265, "nll": 0.8447084109616004, "brier": 0.29726904014651173},
-		},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			args := append([]string{"--model", golden.Path(t, c.model...), "--data", golden.Path(t, c.data...)}, plain...)
-			r := classifyJSON(t, exitDone, append(args, c.flags...)...)
-			for name, want := range c.want {
-				if n := numberOf(t, r, name); math.Abs(n.Value-want) > 1e-5 || n.N != r.Dataset.N {
-					t.Errorf("%s is %v of %d, want %v", name, n.Value, n.N, want)
-				}
-			}
-			numberOf(t, r, "tpr", report.KeyPoint.Is("fpr at most 5 %"))
-			tableOf(t, r, "confusion")
-			if !strings.Contains(r.Dataset.Labels, "with "+c.positive+" as the positive class") {
-				t.Errorf("labels matched %s", r.Dataset.Labels)
-			}
-		})
-	}
-}
-
-// TestOneOutputShards: shards, a resumed run and an undivided one are the same.
-func TestOneOutputShards(t *testing.T) {
-	dir := t.TempDir()
-	args := []string{
-		"classify", "--model", golden.Path(t, "cases", "one-logit", "one_logit.onnx"), "--data", golden.Path(t, "cases", "one-logit", "two.tar"),
-		"--mean", "0,0,0", "--std", "1,1,1", "--resize", "none", "--crop", "none", "--bootstrap", "100", "--quiet",
-	}
-	run := func(more ...string) {
-		t.Helper()
-		if code, _, errs := command(t, append(args, more...)...); code != exitDone {
-			t.Fatalf("%v: %s", more, errs)
-		}
-	}
-	whole, shards, resumed := filepath.Join(dir, "whole"), filepath.Join(dir, "shards"), filepath.Join(dir, "resumed")
-	run("--out", whole)
-	run("--out", shards, "--shard", "0/2")
-	run("--out", shards, "--shard", "1/2")
-	run("--out", resumed, "--limit", "6")
-	run("--out", resumed, "--batch", "1")
-	want := reported(t, whole)
-	for _, dir := range []string{shards, resumed} {
-		if got := reported(t, dir); got != want {
-			t.Errorf("%s reports\n%s\nand not\n%s", dir, got, want)
-		}
-	}
-	if code, out, errs := command(t, "compare", whole, shards, "--bootstrap", "100"); code != exitDone || !strings.Contains(out, "accuracy: only whole right: 0 images") {
-		t.Errorf("compare: %s%s", out, errs)
-	}
-}
 
 // TestOneOutputRefused: flags and data of other models, by name.
 func TestOneOutputRefused(t *testing.T) {

@@ -94,11 +94,7 @@ func (j *Job) low(hits, n int) bool {
 func (j *Job) ask(ctx context.Context) (string, error) {
 	s := *j.subject
 	j.subject = nil
-	n := s.Images.Len()
-	if s.Labels.Selected != nil {
-		n = len(s.Labels.Selected)
-	}
-	res, err := doctor.Search(ctx, doctor.Beside(n, j.Pass.Classifier.Size()), s, j.about.Config.Trying)
+	res, err := doctor.Search(ctx, doctor.Beside(s), s, j.about.Config.Trying)
 	if err != nil {
 		return "", fmt.Errorf("%w (found while other pixels were tried, which --doctor=false leaves out)", err)
 	}

@@ -33,18 +33,6 @@ type Config struct {
 // DefaultConfig is what the command line starts from.
 func DefaultConfig() Config { return Config{Choose: 200, Confirm: 400} }
 
-// Beside is the configuration for a look beside an evaluation of n images of this size, which is not to
-// take much longer for it: models of large images are slow.
-func Beside(n int, size imageproc.Size) Config {
-	c := DefaultConfig()
-	share := 10
-	if size.H*size.W > 96*96 {
-		share = 20
-	}
-	c.Choose, c.Coarse = min(c.Choose, max(40, n/share)), true
-	return c
-}
-
 // Validate says what in the configuration makes no sense.
 func (c Config) Validate() error {
 	switch {
@@ -74,6 +62,22 @@ type Subject struct {
 	Labels     *evaluation.Labels
 	Restrict   bool // only the outputs that are classes of the data compete
 	Seed       uint64
+}
+
+// Beside is the configuration for a look beside an evaluation of the images, which is not to
+// take much longer for it: models of large images are slow.
+func Beside(s Subject) Config {
+	c := DefaultConfig()
+	n, size := s.Images.Len(), s.Classifier.Size()
+	if s.Labels.Selected != nil {
+		n = len(s.Labels.Selected)
+	}
+	share := 10
+	if size.H*size.W > 96*96 {
+		share = 20
+	}
+	c.Choose, c.Coarse = min(c.Choose, max(40, n/share)), true
+	return c
 }
 
 // Search tries other pixels. It opens the classifier's engine, or takes the one that is open. progress,

@@ -250,7 +250,7 @@ func TestMix(t *testing.T) {
 }
 
 func TestReport(t *testing.T) {
-	s, _ := subject(t, painted(t, 40), recipe(true, 255), recipe(false, 255))
+	s, _ := subject(t, painted(t, 10), recipe(true, 255), recipe(false, 255)) // few: all are seen
 	r, err := Run(t.Context(), DefaultConfig(), s.Classifier, s.Images, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -50,7 +50,7 @@ func written(res *pixels.Result, head report.Head) *report.Report {
 	if t := res.Test; t != nil {
 		r.Dataset.N += t.N
 	}
-	// The best first, after the present one; those that were given up early, on fewer images, last.
+	// The best first, after the present one; those that were given up, on fewer images, last.
 	order := []int{}
 	for k := range res.Trials[1:] {
 		order = append(order, k+1)
@@ -59,20 +59,28 @@ func written(res *pixels.Result, head report.Head) *report.Report {
 		x, y := res.Trials[a], res.Trials[b]
 		return cmp.Or(cmp.Compare(y.N, x.N), cmp.Compare(y.Hits, x.Hits))
 	})
+	all := res.Present().N
 	v := report.View{
-		Title:   "pixels that were tried, on the images of the choice, with 95 % intervals; those that lagged behind were given up early",
-		Columns: []string{"pixels", "top1 %", "", "images"},
+		Title:   fmt.Sprintf("pixels that were tried, on up to %d images of the choice, with 95 %% intervals; those that lagged behind were given up early", all),
+		Columns: []string{"pixels", "top1 %", "", "images", "right, not as now", "wrong, not as now"},
 	}
 	tried := report.Table{
 		Name: "tried", Title: "pixels that were tried", Aside: true,
-		Columns: report.Columns("pixels", "right", "images", "flags"),
+		Columns: report.Columns("pixels", "right", "images", "wrong as now", "gained", "lost", "flags"),
 	}
 	for _, k := range append([]int{0}, order...) {
 		t := res.Trials[k]
 		name := report.Word(t.Name)
-		n := r.Add(report.Share("top1", t.Hits, t.N, report.Higher, report.KeySet.Is(choice), report.KeyPixels.Is(t.Name)))
-		v.Rows = append(v.Rows, report.Row(name, n.Bare(), n.Range(), report.Int(t.N)))
-		tried.Rows = append(tried.Rows, report.Row(name, report.Int(t.Hits), report.Int(t.N), report.Word(pixels.Flags(t.Recipe))))
+		// Of images that were not drawn evenly there is no accuracy.
+		var share, ends report.Cell
+		if t.N == all {
+			n := r.Add(report.Share("top1", t.Hits, t.N, report.Higher, report.KeySet.Is(choice), report.KeyPixels.Is(t.Name)))
+			share, ends = n.Bare(), n.Range()
+		}
+		of := func(k, n int) report.Cell { return report.Word(fmt.Sprintf("%d of %d", k, n)) }
+		v.Rows = append(v.Rows, report.Row(name, share, ends, report.Int(t.N), of(t.Gained, t.Wrong), of(t.Lost, t.N-t.Wrong)))
+		tried.Rows = append(tried.Rows, report.Row(name, report.Int(t.Hits), report.Int(t.N), report.Int(t.Wrong), report.Int(t.Gained), report.Int(t.Lost),
+			report.Word(pixels.Flags(t.Recipe))))
 	}
 	r.Show(v, tried)
 	lines := []string{verdict(res)}
