@@ -162,7 +162,7 @@ func (a Reader) Array(name string, fits func(shape []int) bool) (Array, error) {
 	if err != nil {
 		return Array{}, fmt.Errorf("%s: %w", name, err)
 	}
-	out := Array{Shape: info.Shape, make([]float64, Data: info.Len())}
+	out := Array{Shape: info.Shape, Data: make([]float64, info.Len())}
 	if _, err := in.Discard(int(info.Offset)); err != nil {
 		return Array{}, unpacking(name, err)
 	}
