@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"cutmix-eval/evaluation"
 	"cutmix-eval/report"
