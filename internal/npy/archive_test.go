@@ -37,7 +37,7 @@ func TestArchive(t *testing.T) {
 
 // TestReader: members are read one by one, and bounded; arrays by their shape.
 func TestReader(t *testing.T) {
-	a := Archive{Texts: map[string][]byte{"a.txt": []byte("text")}, Arrays: map[string]Array{"x": {[]int{100, 300}, make([]float64, 30000)}}}
+	a := Archive{Texts: map[string][]byte{"a.txt": []byte("text")}, Arrays: map[string]Array{"x": {Shape: []int{100, 300}, Data: make([]float64, 30000)}}}
 	a.Arrays["x"].Data[29999] = 7
 	var b bytes.Buffer
 	if err := a.Write(&b); err != nil {
