@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"cutmix-eval/internal/regular"
+	"cutmix-eval/internal/text"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -58,12 +59,12 @@ func unpackTar(name string) (t *tree, err error) {
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("it is damaged: %w; fetch or make it again", err)
+		return nil, fmt.Errorf("it is damaged: %w; fetch or make it again", text.Ended(err))
 	}
 	var first [512]byte
 	if n, err := io.ReadFull(r, first[:]); err != nil || !isTar(first[:]) {
 		if err != nil && n == 0 {
-			return nil, fmt.Errorf("it is damaged: %w; fetch or make it again", err)
+			return nil, fmt.Errorf("it is damaged: %w; fetch or make it again", text.Ended(err))
 		}
 		return nil, errors.New("it is compressed, and what is in it is no tar file; unpack it first (gunzip)")
 	}
@@ -111,7 +112,7 @@ func unpackTo(r io.Reader) (temp *temporary, n int64, err error) {
 	if errors.Is(err, syscall.ENOSPC) {
 		return nil, n, fmt.Errorf("there is no room to unpack it in %s; set TMPDIR to a folder with room, or unpack it first", os.TempDir())
 	}
-	return nil, n, fmt.Errorf("unpacking it: %w; it is damaged or cut off", err)
+	return nil, n, fmt.Errorf("unpacking it: %w; it is damaged or cut off", text.Ended(err))
 }
 
 // temporary is a file that is deleted when it is closed, which may be done already.

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"cutmix-eval/internal/text"
 )
 
 // maxUnpacked bounds what one compressed file of an archive may unpack to. Pictures hardly
@@ -164,7 +166,7 @@ func readZip(e *zip.File, buf []byte) ([]byte, error) {
 	}
 	buf = buf[:size]
 	if _, err = io.ReadFull(r, buf); err != nil {
-		return buf, fmt.Errorf("unpacking it: %w", err)
+		return buf, fmt.Errorf("unpacking it: %w", text.Ended(err))
 	}
 	var more [1]byte // the end is where its checksum is compared
 	switch n, err := r.Read(more[:]); {
@@ -173,7 +175,7 @@ func readZip(e *zip.File, buf []byte) ([]byte, error) {
 	case errors.Is(err, zip.ErrChecksum):
 		return buf, errors.New("its checksum differs: the archive is damaged")
 	case err != nil && !errors.Is(err, io.EOF):
-		return buf, fmt.Errorf("unpacking it: %w", err)
+		return buf, fmt.Errorf("unpacking it: %w", text.Ended(err))
 	}
 	return buf, nil
 }

@@ -13,6 +13,7 @@ import (
 	"cutmix-eval/internal/atomicfile"
 	"cutmix-eval/internal/npy"
 	"cutmix-eval/internal/regular"
+	"cutmix-eval/internal/text"
 
 	"github.com/parquet-go/parquet-go"
 )
@@ -130,7 +131,7 @@ func openTable(f io.ReaderAt, size int64) (*parquet.File, error) {
 	}
 	t, err := parquet.OpenFile(f, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
-		return nil, fmt.Errorf("it is cut off or damaged: %w", err)
+		return nil, fmt.Errorf("it is cut off or damaged: %w", text.Ended(err))
 	}
 	return t, nil
 }

@@ -139,7 +139,7 @@ func run(ctx context.Context, args []string, s streams) int {
 	if code == exitInterrupted {
 		text = strings.ReplaceAll(text, ctx.Err().Error(), "interrupted")
 	}
-	fmt.Fprintf(s.err, "cutmix-eval: %s\n", wording.Shortened(text))
+	fmt.Fprintf(s.err, "cutmix-eval: %s\n", wording.Visible(wording.Shortened(text)))
 	if code == exitUsage {
 		fmt.Fprintln(s.err, "Run the command with --help to see how it is used.")
 	}

@@ -1,6 +1,9 @@
 package text
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -35,5 +38,25 @@ func TestShortened(t *testing.T) {
 	}
 	if got := Bounded(long); len(got) > 300 || !utf8.ValidString(got) {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestVisible(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain, ü and 木": "plain, ü and 木", "\x1b[31mred\a": `\x1b[31mred\a`, "a\nb\x00": `a\nb\x00`, "\xff\u0085": `\xff\u0085`,
+	} {
+		if got := Visible(in); got != want {
+			t.Errorf("%q: %q, not %q", in, got, want)
+		}
+	}
+}
+
+func TestEnded(t *testing.T) {
+	other := errors.New("another")
+	if got := Ended(fmt.Errorf("reading: %w", io.ErrUnexpectedEOF)); got.Error() != "it ends too early" {
+		t.Error(got)
+	}
+	if got := Ended(other); got != other {
+		t.Error(got)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"cutmix-eval/evaluation"
+	"cutmix-eval/internal/strict"
 	"cutmix-eval/metrics"
 	"cutmix-eval/results"
 	"cutmix-eval/tasks/doctor"
@@ -22,7 +23,7 @@ func (j *Job) before(ctx context.Context, s evaluation.Samples, labels *evaluati
 	if before := j.Pass.Before; before != nil {
 		var a About
 		if err := json.Unmarshal(before, &a); err != nil {
-			return fmt.Errorf("reading what is known of run %q: %w", store.Dir, err)
+			return fmt.Errorf("reading what is known of run %q: %w", store.Dir, strict.Explain(err))
 		}
 		j.about.Pixels = a.Pixels
 		return nil
