@@ -4,6 +4,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"math/rand/v2"
@@ -196,7 +197,7 @@ func (t *trier) try(ctx context.Context, r imageproc.Recipe, at []int) ([]pixels
 		}
 		return nil
 	})
-	if err != nil && ctx.Err() == nil && r.Fingerprint() != t.Images.Recipe.Fingerprint() {
+	if err != nil && ctx.Err() == nil && !errors.As(err, new(*datasets.StorageError)) && r.Fingerprint() != t.Images.Recipe.Fingerprint() {
 		return make([]pixels.Outcome, len(at)), nil // a model that refuses such pixels was not trained with them
 	}
 	return out, err
