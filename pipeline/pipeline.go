@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"image"
 	goruntime "runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -165,8 +166,10 @@ func Run(ctx context.Context, c Config, each func(Result) error) (Stats, error) 
 				return stats, err
 			}
 		}
-		if err := r.batch.Run(ctx, r.n); err != nil {
-			return stats, err
+		if slices.Contains(r.errs, nil) { // there is something to run on
+			if err := r.batch.Run(ctx, r.n); err != nil {
+				return stats, err
+			}
 		}
 		stats.Model += time.Since(ran)
 		for i := range r.n {

@@ -167,3 +167,30 @@ func TestNoFiller(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestNothingToRun: the model does not run on a batch of which no sample could be filled in.
+func TestNothingToRun(t *testing.T) {
+	var closed atomic.Int32
+	runs, got := 0, 0
+	c := config(40, 4, 2, &closed)
+	c.Filler = func() (Filler, error) {
+		return func(i int, _ []float32) (Loaded, error) {
+			if i == 9 {
+				return Loaded{}, nil
+			}
+			return Loaded{}, errors.New("torn")
+		}, nil
+	}
+	c.NewBatch = func(n int) (Batch, error) {
+		run := func(context.Context) error { runs++; return nil }
+		return &fakeBatch{n: n, in: make([]float32, n), out: make([]float32, n), run: run, closed: &closed}, nil
+	}
+	if _, err := Run(context.Background(), c, func(r Result) error {
+		if got++; (r.Err == nil) != (r.Index == 9) {
+			t.Errorf("sample %d: %v", r.Index, r.Err)
+		}
+		return nil
+	}); err != nil || runs != 1 || got != 40 {
+		t.Errorf("%d runs for %d samples, %v", runs, got, err)
+	}
+}
