@@ -38,11 +38,11 @@ func (d *Dataset) Loader() *Loader { return &Loader{d: d} }
 // read returns the contents of sample i: a file's bytes, or the picture where
 // there is no file. They are valid until the next call.
 func (l *Loader) read(i int) (data []byte, img *imageproc.Image, err error) {
+	l.sum = 0
 	s := l.d.Samples[i]
 	if s.Size < 0 {
 		return nil, nil, errListed
 	}
-	l.sum = 0
 	data, img, err = l.d.src.read(s.at, l.buf)
 	switch {
 	case err != nil:

@@ -100,6 +100,13 @@ func TestGone(t *testing.T) {
 	if _, err := d.Loader().Load(1); err == nil || errors.As(err, &storage) {
 		t.Errorf("torn: %v", err)
 	}
+	l := d.Loader()
+	if _, err := l.Load(0); err != nil || l.Sum() == 0 {
+		t.Errorf("%v, checksum %x", err, l.Sum())
+	}
+	if _, err := l.Load(2); err == nil || l.Sum() != 0 {
+		t.Errorf("%v, checksum %x of what could not be read", err, l.Sum())
+	}
 	if err := os.Rename(gone+".away", gone); err != nil {
 		t.Fatal(err)
 	}
