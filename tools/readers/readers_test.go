@@ -82,7 +82,7 @@ func TestOtherPrograms(t *testing.T) {
 	run(t, &got, modules, "node", "read.js", dir)
 	// docs/runs.md has these columns.
 	for column, kind := range map[string]string{
-		"index": "BIGINT", "id": "VARCHAR", "class": "VARCHAR", "status": "VARCHAR", "error": "VARCHAR", "width": "INTEGER", "height": "INTEGER",
+		"index": "BIGINT", "id": "VARCHAR", "class": "VARCHAR", "status": "VARCHAR", "error": "VARCHAR", "width": "INTEGER", "height": "INTEGER", "crc32c": "UINTEGER",
 		"label": "INTEGER", "prediction": "INTEGER", "predicted": "VARCHAR", "correct": "BOOLEAN", "rank": "INTEGER", "confidence": "DOUBLE",
 		"loss": "DOUBLE", "brier": "DOUBLE", "top5": "INTEGER[]", "top5_probability": "FLOAT[]",
 	} {
@@ -90,7 +90,7 @@ func TestOtherPrograms(t *testing.T) {
 			t.Errorf("column %s is %q, want %s", column, got.Columns[column], kind)
 		}
 	}
-	if len(got.Columns) != 17 || got.N != 500 || got.Classes != 10 || got.Shortest != 5 {
+	if len(got.Columns) != 18 || got.N != 500 || got.Classes != 10 || got.Shortest != 5 {
 		t.Errorf("%+v", got)
 	}
 	// Sums in another order.
